@@ -59,6 +59,8 @@ def check_config(args: Namespace) -> None:
         errors.append("model text_sentiment and frontend text go together, without an encoder")
     if (args.model_conf or {}).get("letter_weight") and not frontend_conf.get("convolutions"):
         errors.append("model_conf.letter_weight: wants frontend_conf.convolutions: true")
+    if (args.model_conf or {}).get("text_weight") and args.encoder is None:
+        errors.append("model_conf.text_weight: wants an encoder and a postencoder")
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
 
@@ -90,11 +92,14 @@ def build_model(
         encoder_conf = {**(args.encoder_conf or {}), "output_size": postencoder.output_size()}
         encoder = CIFAligner(frontend.output_size(), **encoder_conf)
         encoder.start_norm(teacher.last_norm())
-    if args.model in ALONE:
-        model = PARTS["model"][args.model](frontend, encoder, postencoder, **conf)
+    teacher = teacher if pretrained or getattr(args, "with_teacher", False) else None
+    if args.model == "text_sentiment":
+        model = TextSentiment(frontend, **conf)
+    elif args.model == "wabert_sentiment":
+        teacher = teacher if conf.get("text_weight") else None
+        model = WaBERTSentiment(frontend, encoder, postencoder, teacher, **conf)
     else:
         head = head if conf.get("subword_weight", 1.0) else None
-        teacher = teacher if pretrained or getattr(args, "with_teacher", False) else None
         letters = None
         if conf.get("letter_weight"):
             letters = LetterHead(frontend.convolved_size, args.token_list)

@@ -99,12 +99,20 @@ def decode_alignment(
 
 
 def decode_sentiment(
-    model: WaBERTInference, source: Source, out: Path, seconds: float
+    model: WaBERTInference, source: Source, out: Path, seconds: float, text: Path | None = None
 ) -> list[str]:
-    """Classify every utterance; write `sentiment`: id, label, a probability for each class."""
+    """Classify every utterance; write `sentiment`: id, label, a probability for each class.
+
+    With a Kaldi `text`, its lines stand in the place of the aligner's tokens.
+    """
+    texts = None if text is None else read_text(text)
+    missing = [] if texts is None else sorted(source.folder.wav.keys() - texts.keys())
+    if missing:
+        raise UserError(f"{text}: {len(missing)} utterances are missing ({missing[0]}, ...)")
     found: dict[str, Classified] = {}
     for batch, speech in source.batches(seconds):
-        found |= zip(batch, model.classify(speech, batch))
+        said = None if texts is None else [texts[u] for u in batch]
+        found |= zip(batch, model.classify(speech, batch, said))
     return _write_sentiment(found, out)
 
 

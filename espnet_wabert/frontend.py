@@ -6,12 +6,12 @@ from torch import nn
 from transformers import AutoFeatureExtractor, AutoModel, PretrainedConfig
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.frozen import eval_frozen, freeze
+from espnet_wabert.frozen import FrozenInEval, freeze
 from espnet_wabert.pretrained import load_config, quiet_loading
 from espnet_wabert.speech_encoders import SUPPORTED, build_speech_encoder
 
 
-class HuggingFaceFrontend(AbsFrontend):
+class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
     """data2vec-audio, wav2vec 2.0, HuBERT, WavLM or Whisper's encoder (paper, section 3.1).
 
     Args:
@@ -91,11 +91,6 @@ class HuggingFaceFrontend(AbsFrontend):
     def top(self, layers: torch.Tensor) -> torch.Tensor:
         """Return the top layer's frames (B, T, D) of what `forward` gave."""
         return layers[..., -self.encoder.width :]
-
-    def train(self, mode: bool = True):
-        super().train(mode)
-        eval_frozen(self)
-        return self
 
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor

@@ -28,6 +28,15 @@ def eval_frozen(module: nn.Module) -> None:
             eval_frozen(child)
 
 
+class FrozenInEval:
+    """To be inherited before a module: `train()` leaves what is frozen in eval mode."""
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        eval_frozen(self)
+        return self
+
+
 def fingerprint(tensor: torch.Tensor) -> int:
     """Return a checksum of the tensor's bytes."""
     flat = tensor.detach().cpu().contiguous().flatten()

@@ -89,28 +89,39 @@ class WaBERTInference:
         best = self.model.subword_head(grafted.hidden).argmax(-1).tolist()
         return [Read(self.pieces.decode(ids[:n]), n) for ids, n in zip(best, lengths)]
 
+    def _ids(self, tokenizer, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        ids = [torch.tensor(tokenizer.encode(line).ids) for line in texts]
+        lengths = torch.tensor([len(x) for x in ids], device=self.device)
+        return torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(self.device), lengths
+
     @torch.inference_mode()
     def classify(
-        self, inputs: Sequence[np.ndarray] | Sequence[str], names: Sequence[str] | None = None
+        self,
+        inputs: Sequence[np.ndarray] | Sequence[str],
+        names: Sequence[str] | None = None,
+        texts: Sequence[str] | None = None,
     ) -> list[Classified]:
         """Tell the sentiment of utterances.
 
         Args:
             inputs: waveforms, or features of the same frontend; transcripts for a text model.
             names: the utterances' ids, for error messages; None counts them.
+            texts: transcripts to take BERT's own states of, in the place of the aligner's tokens;
+                for a model trained with transcripts (text_weight) and not packed.
         """
         self._need("classify", "tell sentiment")
         text = bool(inputs) and isinstance(inputs[0], str)
         if text != self.reads_text:
             wanted = "transcripts (str)" if self.reads_text else "waveforms, not transcripts"
             raise UserError(f"a {self.args.model!r} model takes {wanted}")
-        if text:
-            ids = [torch.tensor(self.tokenizer.encode(line).ids) for line in inputs]
-            lengths = torch.tensor([len(x) for x in ids], device=self.device)
-            batch = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(self.device)
-        else:
-            batch, lengths = as_batch(inputs, self.device)
-        scores = self.model.classify(batch, lengths).float()
+        if texts is not None and getattr(self.model, "teacher", None) is None:
+            raise UserError(
+                f"this {self.args.model!r} model reads no transcripts beside speech; one trained"
+                " with model_conf.text_weight and not packed does"
+            )
+        batch = self._ids(self.tokenizer, inputs) if text else as_batch(inputs, self.device)
+        beside = self._ids(self.pieces, texts) if texts is not None else ()
+        scores = self.model.classify(*batch, *beside).float()
         broken = (~scores.isfinite()).any(dim=-1).nonzero().flatten().tolist()
         if broken:
             raise UserError(

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import BertForMaskedLM, PretrainedConfig
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.frozen import eval_frozen, freeze
+from espnet_wabert.frozen import FrozenInEval, freeze
 from espnet_wabert.pretrained import load_config, quiet_loading
 from espnet_wabert.speech_encoders import valid_mask
 
@@ -27,7 +27,7 @@ def attention_mask(lengths: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
     return additive.masked_fill(~mask, torch.finfo(hidden.dtype).min)[:, None, None]
 
 
-class TruncatedBert(AbsPostEncoder):
+class TruncatedBert(FrozenInEval, AbsPostEncoder):
     """BERT's layers i+1..L, frozen, continuing exactly from layer-i states (paper, section 3.2).
 
     Args:
@@ -82,11 +82,6 @@ class TruncatedBert(AbsPostEncoder):
     def output_size(self) -> int:
         return self.width
 
-    def train(self, mode: bool = True):
-        super().train(mode)
-        eval_frozen(self)
-        return self
-
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,7 +124,7 @@ class BertTeacher(nn.Module):
         return hidden
 
 
-class SubwordHead(nn.Module):
+class SubwordHead(FrozenInEval, nn.Module):
     """BERT's masked-LM head, which predicts the vocabulary id of each token (paper, 3.2).
 
     A language model without one (sentence encoders) gets a new transform, which is trained,
@@ -142,11 +137,6 @@ class SubwordHead(nn.Module):
         freeze([self])
         if not trained:
             predictions.transform.requires_grad_(True)
-
-    def train(self, mode: bool = True):
-        super().train(mode)
-        eval_frozen(self)
-        return self
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Return the scores (..., V) of states (..., H)."""

@@ -12,11 +12,14 @@ class WaBERTPreprocessor(CommonPreprocessor):
     """ESPnet's speech processing (noise, reverberation), BERT's word pieces, sentiment labels.
 
     Args:
-        train: noise and reverberation are for training only.
+        train: noise, reverberation and augmentation are for training only.
         vocabulary: BERT's pieces.
         tokenizer: a text frontend's own, in the place of the word pieces.
         labels: the classes; () where there are none.
-        **speech: ESPnet's options for speech (rir_scp, noise_scp, ...).
+        **speech: ESPnet's options for speech (rir_scp, noise_scp, data_aug_effects, ...).
+
+    Raises:
+        UserError: cached features, but options that change audio; or an unknown label.
     """
 
     def __init__(
@@ -27,14 +30,19 @@ class WaBERTPreprocessor(CommonPreprocessor):
         tokenizer: Tokenizer | None = None,
         **speech,
     ):
-        super().__init__(train=train, token_type=None, **speech)
+        super().__init__(train=train, token_type=None, fs=16000, **speech)
         self.pieces = tokenizer or (WordPieces(vocabulary) if vocabulary else None)
         self.labels = {label: index for index, label in enumerate(labels)}
 
     def __call__(self, uid: str, data: dict) -> dict[str, np.ndarray]:
-        # Cached features have nothing left to add noise to.
-        if "speech" in data and data["speech"].ndim == 1:
-            data = self._speech_process(data)
+        if "speech" in data:
+            if data["speech"].ndim == 1:
+                data = self._speech_process(data)
+            elif self.train and (self.data_aug or self.noises or self.rirs):
+                raise UserError(
+                    f"utterance {uid}: cached features have no audio left to add noise to or to"
+                    " augment: --cache_features false"
+                )
         if "text" in data:
             data["text"] = np.array(self.pieces.encode(data["text"]).ids, dtype=np.int64)
         if "sentiment" in data:

@@ -4,6 +4,7 @@ Shapes: B utterances, S samples, T frames, V output symbols.
 """
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from espnet_wabert.speech_encoders import build_speech_encoder
 
 CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 WINDOW = 30 * 16000  # samples that Whisper hears at once
+TOKENS_A_SECOND, TOKENS_MORE = 8, 8  # what Whisper may write; fast speech has 5 or 6 a second
+PROMPT = 4  # tokens that Whisper is told before it writes, at most
+REPETITIVE = 2.4  # times that a text is longer than compressed: Whisper's own bound for a loop
 LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search; its own defaults
 EXTRA = "pip install 'espnet_wabert[pipeline]'"
 
@@ -81,7 +85,12 @@ class CTCRecognizer:
 
 
 class WhisperRecognizer:
-    """Whisper, which writes its text token by token; longer audio goes by windows of 30 s."""
+    """Whisper, which writes its text token by token; longer audio goes by windows of 30 s.
+
+    It can fall into a loop, mostly on voices that it does not understand. So it writes no more
+    tokens than the audio can hold, and a text that compresses as only loops do (Radford et al.
+    2022, section 4.5) is written again with no three tokens twice.
+    """
 
     def __init__(self, source: str, device: str = "cpu"):
         with quiet_loading():
@@ -98,18 +107,38 @@ class WhisperRecognizer:
         """Return the texts of waveforms (S,) at 16 kHz."""
         pieces = [(b, x[i : i + WINDOW]) for b, x in enumerate(speech)
                   for i in range(0, len(x), WINDOW)]  # fmt: skip
-        mel = self.features(
-            [x for _, x in pieces], sampling_rate=16000, return_tensors="pt",
-            return_attention_mask=True,
-        ).to(self.device)  # fmt: skip
-        with quiet_loading():
-            ids = self.model.generate(
-                mel.input_features, attention_mask=mel.attention_mask, **self.options
-            )
+        written = self._write([x for _, x in pieces])
+        loops = [i for i, text in enumerate(written) if repeats_itself(text)]
+        if loops:
+            again = self._write([pieces[i][1] for i in loops], no_repeat_ngram_size=3)
+            for i, text in zip(loops, again):
+                written[i] = text
         texts: list[list[str]] = [[] for _ in speech]
-        for (b, _), text in zip(pieces, self.tokenizer.batch_decode(ids, skip_special_tokens=True)):
+        for (b, _), text in zip(pieces, written):
             texts[b].append(text)
         return [plain_text(" ".join(parts)) for parts in texts]
+
+    def _write(self, pieces: list[np.ndarray], **options) -> list[str]:
+        """Return the texts of windows, as long as each can be at most."""
+        mel = self.features(
+            pieces, sampling_rate=16000, return_tensors="pt", return_attention_mask=True
+        ).to(self.device)
+        room = self.model.config.max_target_positions - PROMPT
+        most = [min(room, TOKENS_MORE + TOKENS_A_SECOND * len(x) // 16000) for x in pieces]
+        with quiet_loading():
+            ids = self.model.generate(
+                mel.input_features, attention_mask=mel.attention_mask,
+                max_new_tokens=max(most), **self.options, **options,
+            )  # fmt: skip
+        # Each by its own bound, so that a text does not depend on its batch.
+        kept = [row[:n] for row, n in zip(ids.tolist(), most)]
+        return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+
+
+def repeats_itself(text: str) -> bool:
+    """Tell a text that a recogniser wrote in a loop."""
+    data = text.encode()
+    return len(data) > REPETITIVE * len(zlib.compress(data))
 
 
 def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):

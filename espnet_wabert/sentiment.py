@@ -8,9 +8,8 @@ from torch import nn
 
 from espnet_wabert.encoder import CIFAligner
 from espnet_wabert.frontend import HuggingFaceFrontend
-from espnet_wabert.frozen import eval_frozen
 from espnet_wabert.model import SpeechPath
-from espnet_wabert.postencoder import TruncatedBert
+from espnet_wabert.postencoder import BertTeacher, TruncatedBert
 from espnet_wabert.sentiment_head import LABELS, Pooling, SentimentHead
 
 
@@ -34,21 +33,26 @@ class LayerMix(nn.Module):
 class VoicePath(nn.Module):
     """From the frames past the aligner into the head: pooled, projected to `size` numbers.
 
-    The aligner keeps what makes words; how they are said reaches the head here. The pooled numbers
-    are normalised over the batch: their means differ far more than what tells voices apart.
+    The aligner keeps what makes words; how they are said reaches the head here, with what only
+    the aligner knows: how many frames a token takes, the rate of speech. These numbers are
+    normalised over the batch: their means differ far more than what tells voices apart.
     """
 
     def __init__(self, width: int, kind: str, size: int, dropout: float):
         super().__init__()
         self.pooling = Pooling(width, kind)
+        pooled = self.pooling.size + 1
         self.project = nn.Sequential(
-            nn.BatchNorm1d(self.pooling.size), nn.Dropout(dropout),
-            nn.Linear(self.pooling.size, size), nn.LayerNorm(size), nn.GELU(),
+            nn.BatchNorm1d(pooled), nn.Dropout(dropout),
+            nn.Linear(pooled, size), nn.LayerNorm(size), nn.GELU(),
         )  # fmt: skip
 
-    def forward(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return (B, size) of frames (B, T, D)."""
-        return self.project(self.pooling(frames, lengths))
+    def forward(
+        self, frames: torch.Tensor, lengths: torch.Tensor, tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """Return (B, size) of frames (B, T, D), their lengths (B,) and numbers of tokens (B,)."""
+        rate = torch.log(lengths / tokens)[:, None].to(frames.dtype)
+        return self.project(torch.cat([self.pooling(frames, lengths), rate], dim=-1))
 
 
 class WaBERTSentiment(SentimentHead, SpeechPath):
@@ -56,14 +60,21 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
 
     A frontend that gives all layers (frontend_conf.all_layers) has them mixed for the voice path
     and for a head without aligner; the aligner always gets the top layer, which it was trained on.
-    The convolutions (frontend_conf.convolutions) are for the voice path: pitch and rate are there.
+    Where it gives the convolutions (frontend_conf.convolutions) the voice path takes those alone:
+    pitch and loudness are in them, and layers above that know the words are learned by heart.
 
     Args:
         frontend: the speech encoder.
         encoder, postencoder: the aligner and BERT's upper layers; None for data2vec alone.
+        teacher: BERT's dropped layers, for text_weight; None without, and in a packed model.
         labels, pooling, dropout, class_weights, focal_gamma: see `SentimentHead`.
         voice_path: pooling of a path past the aligner; None (the paper's) is without one.
         voice_size: numbers an utterance that the voice path adds to BERT's pooled vector.
+        voice_dropout: of what the voice path pools.
+        text_weight: of the same loss where BERT's own states of the transcript stand in the place
+            of the aligner's tokens. What the head learns of language is then free of the
+            aligner's errors, and there is twice as much to learn from. For training only; above 0
+            it wants transcripts.
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         frontend: HuggingFaceFrontend,
         encoder: CIFAligner | None,
         postencoder: TruncatedBert | None,
+        teacher: BertTeacher | None,
         labels: tuple[str, ...] = LABELS,
         pooling: str = "attention",
         dropout: float = 0.2,
@@ -78,48 +90,78 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         focal_gamma: float = 0.0,
         voice_path: str | None = None,
         voice_size: int = 128,
+        voice_dropout: float = 0.5,
+        text_weight: float = 0.0,
     ):
         super().__init__(frontend)
         self.encoder = encoder
         self.postencoder = postencoder
+        self.teacher = teacher
+        self.text_weight = text_weight
         width = frontend.output_size()
         self.pooling = Pooling(width if encoder is None else postencoder.output_size(), pooling)
-        mixed = frontend.layers > 1 and (encoder is None or voice_path is not None)
+        to_voice = voice_path is not None and not frontend.convolved_size
+        mixed = frontend.layers > 1 and (encoder is None or to_voice)
         self.mix = LayerMix(frontend.layers) if mixed else None
         self.voice_path = None
         if voice_path:
-            heard = frontend.convolved_size + width
-            self.voice_path = VoicePath(heard, voice_path, voice_size, dropout)
+            heard = frontend.convolved_size or width
+            self.voice_path = VoicePath(heard, voice_path, voice_size, voice_dropout)
         size = self.pooling.size + (voice_size if voice_path else 0)
         self.add_head(size, labels, dropout, class_weights, focal_gamma)
 
-    def train(self, mode: bool = True):
-        super().train(mode)
-        eval_frozen(self)  # what --freeze_param names has no dropout either
-        return self
-
-    def classify(self, speech, speech_lengths) -> torch.Tensor:
-        """Return the class scores (B, classes)."""
+    def hear(self, speech, speech_lengths):
+        """Return the aligner's tokens (B, N, H), or frames (B, T, D) without one; their lengths;
+        and the voice path's numbers (B, V), None without.
+        """
         features, lengths = self.features(speech, speech_lengths)
         top = self.frontend.top(features)
-        voice = top if self.mix is None else self.mix(self.frontend.all_layers(features))
-        if self.encoder is None:
-            hidden, hidden_lengths = voice, lengths
-        else:
-            hidden, hidden_lengths, _ = self.encoder(top, lengths)
-            hidden, hidden_lengths = self.postencoder(hidden, hidden_lengths)
-        pooled = self.pooling(hidden, hidden_lengths)
-        if self.voice_path is not None:
-            voice = torch.cat([self.frontend.convolved(features), voice], dim=-1)
-            pooled = torch.cat([pooled, self.voice_path(voice, lengths)], dim=-1)
-        return self.classifier(pooled)
+        frames = top if self.mix is None else self.mix(self.frontend.all_layers(features))
+        heard, heard_lengths = frames, lengths
+        if self.encoder is not None:
+            heard, heard_lengths, _ = self.encoder(top, lengths)
+        if self.voice_path is None:
+            return heard, heard_lengths, None
+        if self.frontend.convolved_size:
+            frames = self.frontend.convolved(features)
+        return heard, heard_lengths, self.voice_path(frames, lengths, heard_lengths)
 
-    def forward(self, speech, speech_lengths, sentiment, **kwargs):
+    def judge(self, heard, lengths, voice) -> torch.Tensor:
+        """Return the class scores (B, classes) of what `hear` returns, or of BERT's own states in
+        the place of the aligner's tokens.
+        """
+        if self.postencoder is not None:
+            heard, lengths = self.postencoder(heard, lengths)
+        pooled = self.pooling(heard, lengths)
+        return self.classifier(pooled if voice is None else torch.cat([pooled, voice], dim=-1))
+
+    def classify(self, speech, speech_lengths, text=None, text_lengths=None) -> torch.Tensor:
+        """Return the class scores (B, classes).
+
+        With text, BERT's own states of it (B, N) stand in the place of the aligner's tokens: what
+        is lost without is the aligner's part in the errors.
+        """
+        heard, lengths, voice = self.hear(speech, speech_lengths)
+        if text is not None:
+            heard, lengths = self.teacher(text, text_lengths), text_lengths
+        return self.judge(heard, lengths, voice)
+
+    def forward(self, speech, speech_lengths, sentiment, text=None, text_lengths=None, **kwargs):
         """Return the loss, the accuracy for the log, and the number of utterances.
 
         Args:
             speech: (B, S) samples, or cached frames (B, T, K D).
             speech_lengths: (B,).
             sentiment: class indices (B, 1).
+            text: with text_weight, BERT's ids of the transcript with [CLS] and [SEP] (B, N).
+            text_lengths: (B,).
         """
-        return self.classification_loss(self.classify(speech, speech_lengths), sentiment)
+        heard, lengths, voice = self.hear(speech, speech_lengths)
+        loss, stats, count = self.classification_loss(self.judge(heard, lengths, voice), sentiment)
+        if self.text_weight:
+            states = self.teacher(text[:, : int(text_lengths.max())], text_lengths)
+            scores = self.judge(states, text_lengths, voice)
+            text_loss, *_ = self.classification_loss(scores, sentiment)
+            loss = loss + self.text_weight * text_loss
+            stats["loss"] = loss.detach()
+        return loss, stats, count

@@ -8,6 +8,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from torch import nn
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.frozen import FrozenInEval
 from espnet_wabert.speech_encoders import valid_mask
 
 LABELS = ("Negative", "Neutral", "Positive")  # SLUE-VoxCeleb's
@@ -45,7 +46,7 @@ class Pooling(nn.Module):
         return torch.cat([mean, (variance + 1e-6).sqrt()], dim=-1)  # the root of 0 has no gradient
 
 
-class SentimentHead:
+class SentimentHead(FrozenInEval):
     """A model with labels, a classifier over `size` numbers an utterance, and a loss.
 
     To be inherited beside a module. The options, documented here for all models:

@@ -10,6 +10,7 @@ from espnet2.tasks.slu import SLUTask
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.collate_fn import CommonCollateFn
+from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str_or_none
 from espnet3.components.schedulers.linear_warmup_decay import LinearWarmupDecayLR
 
@@ -27,10 +28,15 @@ from espnet_wabert.word_pieces import read_vocabulary
 abs_task.scheduler_classes.setdefault("linearwarmupdecaylr", LinearWarmupDecayLR)
 
 
+AUGMENTATION = ("data_aug_effects", "data_aug_num", "data_aug_prob")  # of espnet2's augmentation.py
+
+
 class WaBERTTask(SLUTask):
     """SLU with WaBERT: its parts are the choices of --frontend, --encoder, --postencoder, --model.
 
-    Options of its own beside ESPnet's: --pretrained_model, the model that fine-tuning starts from.
+    Options of its own beside ESPnet's: --pretrained_model, the model that fine-tuning starts from,
+    and --preprocessor_conf, which ESPnet's SLU task lacks: augmentation, such as
+    `data_aug_effects: [[1.0, pitch_shift, {n_steps: 2}]]`, `data_aug_prob: 0.3`.
     """
 
     class_choices_list = [
@@ -51,6 +57,12 @@ class WaBERTTask(SLUTask):
             default=None,
             help="An aligned model, .pth or packed .zip, whose frontend and encoder to start from",
         )
+        parser.add_argument(
+            "--preprocessor_conf",
+            action=NestedDictAction,
+            default={},
+            help="ESPnet's options of the preprocessor: " + ", ".join(AUGMENTATION),
+        )
 
     @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False):
@@ -67,7 +79,9 @@ class WaBERTTask(SLUTask):
     @classmethod
     def build_preprocess_fn(cls, args: argparse.Namespace, train: bool):
         text = args.frontend == "text"
-        _need_data(args, "text" if text else "speech")
+        _need_data(args, "text" if text else "speech", f"the frontend {args.frontend}")
+        if (args.model_conf or {}).get("text_weight"):
+            _need_data(args, "text", "model_conf.text_weight")
         return WaBERTPreprocessor(
             train,
             vocabulary=_vocabulary(args),
@@ -80,6 +94,7 @@ class WaBERTTask(SLUTask):
             noise_db_range=args.noise_db_range,
             short_noise_thres=args.short_noise_thres,
             speech_volume_normalize=args.speech_volume_normalize,
+            **_augmentation(args),
         )
 
     @classmethod
@@ -95,6 +110,15 @@ class WaBERTTask(SLUTask):
         return model
 
 
+def _augmentation(args: argparse.Namespace) -> dict:
+    """Return what --preprocessor_conf asks for."""
+    conf = getattr(args, "preprocessor_conf", None) or {}
+    for field in conf:
+        if field not in AUGMENTATION:
+            raise UserError(f"preprocessor_conf.{field}: one of {', '.join(AUGMENTATION)}")
+    return conf
+
+
 def _vocabulary(args: argparse.Namespace) -> list[str]:
     if args.token_list is None or args.frontend == "text":  # which has a tokenizer of its own
         return []
@@ -103,13 +127,13 @@ def _vocabulary(args: argparse.Namespace) -> list[str]:
     return list(args.token_list)
 
 
-def _need_data(args: argparse.Namespace, name: str) -> None:
-    """Refuse to train without the data that the frontend reads."""
+def _need_data(args: argparse.Namespace, name: str, reader: str) -> None:
+    """Refuse to train without data that a part of the model reads."""
     given = [source[1] for source in getattr(args, "train_data_path_and_name_and_type", None) or []]
     if given and name not in given:
         raise UserError(
-            f"--train_data_path_and_name_and_type: no {name}, which the frontend"
-            f" {args.frontend} reads; given: {', '.join(given)}"
+            f"--train_data_path_and_name_and_type: no {name}, which {reader} reads;"
+            f" given: {', '.join(given)}"
         )
 
 

@@ -10,12 +10,12 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.frozen import eval_frozen, freeze
+from espnet_wabert.frozen import FrozenInEval, freeze
 from espnet_wabert.pretrained import load_config, quiet_loading
 from espnet_wabert.speech_encoders import valid_mask
 
 
-class TextEncoder(AbsFrontend):
+class TextEncoder(FrozenInEval, AbsFrontend):
     """BERT, DeBERTa and their kin, whole, with their own tokenizer (the toplines of Table 3).
 
     Args:
@@ -67,11 +67,6 @@ class TextEncoder(AbsFrontend):
     def output_size(self) -> int:
         """Return the width H of a token."""
         return self.width
-
-    def train(self, mode: bool = True):
-        super().train(mode)
-        eval_frozen(self)
-        return self
 
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor

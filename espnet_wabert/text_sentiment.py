@@ -3,7 +3,6 @@
 import torch
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 
-from espnet_wabert.frozen import eval_frozen
 from espnet_wabert.sentiment_head import LABELS, Pooling, SentimentHead
 from espnet_wabert.text_encoder import TextEncoder
 
@@ -13,15 +12,12 @@ class TextSentiment(SentimentHead, AbsESPnetModel):
 
     Args:
         frontend: the text encoder.
-        encoder, postencoder: None; there is nothing to align.
         labels, pooling, dropout, class_weights, focal_gamma: see `SentimentHead`.
     """
 
     def __init__(
         self,
         frontend: TextEncoder,
-        encoder: None,
-        postencoder: None,
         labels: tuple[str, ...] = LABELS,
         pooling: str = "attention",
         dropout: float = 0.2,
@@ -32,11 +28,6 @@ class TextSentiment(SentimentHead, AbsESPnetModel):
         self.frontend = frontend
         self.pooling = Pooling(frontend.output_size(), pooling)
         self.add_head(self.pooling.size, labels, dropout, class_weights, focal_gamma)
-
-    def train(self, mode: bool = True):
-        super().train(mode)
-        eval_frozen(self)
-        return self
 
     def classify(self, text, text_lengths) -> torch.Tensor:
         """Return the class scores (B, classes) of token ids (B, N)."""

@@ -73,6 +73,10 @@ def test_combine(tmp_path):
     said = run(combine_data, "--out", tmp_path / "all", tmp_path / "a", tmp_path / "b").output
     assert said.endswith("all: 8 utterances from 2 folders\n")
     assert run(combine_data, "--out", tmp_path / "x", tmp_path / "a", tmp_path / "a", fails=True)
+    run(combine_data, "--out", tmp_path / "y", "--without", "text", tmp_path / "a", tmp_path / "b")
+    assert read_folder(tmp_path / "y").text is None and len(read_folder(tmp_path / "y").wav) == 8
+    wrong = ("--out", tmp_path / "x", "--without", "wav.scp", tmp_path / "a")
+    assert "--without wav.scp: one of text" in run(combine_data, *wrong, fails=True).stderr
 
 
 def test_mistakes_are_one_line_on_standard_error(tmp_path):

@@ -14,6 +14,7 @@ from espnet_wabert.recognizer import (
     plain_text,
     read_labels,
     read_unigrams,
+    repeats_itself,
 )
 
 LABELS = ["", "", "", "", " ", *"GODFILM"]
@@ -113,6 +114,32 @@ def test_whisper_hears_windows_of_30_seconds(tmp_path):
     assert len(texts) == 2 and all(text == plain_text(text) for text in texts)
     parts = [recognizer([part])[0] for part in (speech[1][: 30 * 16000], speech[1][30 * 16000 :])]
     assert texts[1] == " ".join(filter(None, parts))
+
+
+def test_whisper_does_not_fall_into_a_loop(tmp_path, monkeypatch):
+    """A text that repeats itself is written again without; the others stay as they are."""
+    recognizer = load_recognizer(str(write_tiny_whisper(tmp_path)))
+    speech = noise(16000, 12000, 8000)
+    first = recognizer(speech)
+    written, options = [["a b. " * 40, "x", "y"], ["z"]], []
+
+    def write(pieces, **how):
+        options.append((len(pieces), how))
+        return written[len(options) - 1]
+
+    monkeypatch.setattr(recognizer, "_write", write)
+    assert recognizer(speech) == ["z", "x", "y"]
+    assert options == [(3, {}), (1, {"no_repeat_ngram_size": 3})]
+    monkeypatch.undo()
+    assert recognizer(speech) == first
+    assert repeats_itself("i don't know " * 9) and not repeats_itself("very very good")
+
+
+def test_a_whisper_text_does_not_depend_on_its_batch(tmp_path):
+    """Nor on how long the longest of the batch may become."""
+    recognizer = load_recognizer(str(write_tiny_whisper(tmp_path)))
+    speech = noise(30 * 16000, 1600)
+    assert recognizer(speech) == [recognizer([x])[0] for x in speech]
 
 
 def test_what_is_no_recogniser_is_refused(ctc, arpa, tmp_path):

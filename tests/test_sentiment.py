@@ -10,6 +10,7 @@ from espnet_wabert.builder import build_model
 from espnet_wabert.checkpoint import pack
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference import WaBERTInference
+from espnet_wabert.sentiment import VoicePath
 from espnet_wabert.sentiment_head import Pooling, balanced_weights
 
 ALONE = dict(encoder=None, postencoder=None)
@@ -111,6 +112,76 @@ def test_every_speech_encoder_with_mixed_layers_and_a_voice_path(kind, aligned):
     assert not lost
     assert model.mix.scores.grad.abs().sum() > 0
     assert not any(p.requires_grad for p in model.frontend.parameters())
+
+
+def transcripts() -> dict:
+    text = torch.randint(5, len(VOCABULARY), (3, 6), generator=torch.Generator().manual_seed(0))
+    return dict(text=text, text_lengths=torch.tensor([6, 4, 2]))
+
+
+def test_transcripts_in_training_add_their_own_loss():
+    """BERT's states of the text stand in the place of the tokens, beside the same voice."""
+    torch.manual_seed(0)
+    conf = dict(text_weight=0.5, voice_path="mean", voice_size=4)
+    model = build_model(arguments("wabert_sentiment", model_conf=conf)).eval()
+    data, said = speech_batch(), transcripts()
+    loss, stats, _ = model(**data, **said)
+    *_, voice = model.hear(data["speech"], data["speech_lengths"])
+    heard = F.cross_entropy(model.classify(data["speech"], data["speech_lengths"]), LABELS[:, 0])
+    states = model.teacher(said["text"], said["text_lengths"])
+    read = F.cross_entropy(model.judge(states, said["text_lengths"], voice), LABELS[:, 0])
+    torch.testing.assert_close(loss[0], heard + 0.5 * read)
+    torch.testing.assert_close(stats["loss"][0], loss[0].detach())
+    loss.backward()
+    assert not any(p.requires_grad for p in model.teacher.parameters())
+    assert model.voice_path.project[2].weight.grad.abs().sum() > 0
+
+
+def test_a_model_trained_with_transcripts_is_packed_without_their_teacher(tmp_path):
+    weights = save(arguments("wabert_sentiment", model_conf=dict(text_weight=1.0)), tmp_path)
+    speech = [torch.randn(9000).numpy() * 0.1]
+    before = WaBERTInference.from_pretrained(weights).classify(speech)[0]
+    packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
+    assert packed.model.teacher is None
+    assert packed.classify(speech)[0].scores == pytest.approx(before.scores, abs=1e-6)
+
+
+def test_transcripts_can_stand_in_the_place_of_the_tokens(tmp_path):
+    weights = save(arguments("wabert_sentiment", model_conf=dict(text_weight=1.0)), tmp_path)
+    model = WaBERTInference.from_pretrained(weights)
+    speech, texts = [torch.randn(n).numpy() * 0.1 for n in (9000, 7000)], ["the good film", "bad"]
+    found = model.classify(speech, texts=texts)
+    for said, text in zip(found, texts):
+        ids = torch.tensor([model.pieces.encode(text).ids])
+        lengths = torch.tensor([ids.shape[1]])
+        scores = model.model.judge(model.model.teacher(ids, lengths), lengths, None)
+        assert said.scores == pytest.approx(scores.softmax(-1)[0].tolist(), abs=1e-5)
+    packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
+    with pytest.raises(UserError, match="reads no transcripts beside speech; one trained with"):
+        packed.classify(speech, texts=texts)
+
+
+def test_transcripts_want_an_aligner():
+    with pytest.raises(UserError, match="model_conf.text_weight: wants an encoder and a poste"):
+        build_model(arguments("wabert_sentiment", **ALONE, model_conf=dict(text_weight=1.0)))
+
+
+def test_the_voice_path_knows_how_fast_a_voice_speaks():
+    torch.manual_seed(0)
+    path, frames, lengths = VoicePath(6, "mean", 4, 0.5).eval(), torch.randn(2, 9, 6), [9, 5]
+    lengths = torch.tensor(lengths)
+    fast, slow = (path(frames, lengths, lengths // n) for n in (1, 2))
+    assert (fast - slow).abs().min(dim=1).values.gt(0).all()
+    frames[1, 5:] = 99.0  # padding
+    torch.testing.assert_close(path(frames, lengths, lengths), fast)
+
+
+def test_the_voice_path_takes_the_convolutions_alone():
+    conf = dict(config=speech_config("whisper"), convolutions=True, all_layers=True)
+    model = build_model(arguments("wabert_sentiment", frontend_conf=conf,
+                                  model_conf=dict(voice_path="statistics")))  # fmt: skip
+    assert model.voice_path.pooling.size == 2 * model.frontend.convolved_size
+    assert model.mix is None
 
 
 @pytest.mark.parametrize("kind", ["data2vec-audio", "wav2vec2-large", "whisper"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import arguments, speech_config, text_conf
+from tiny import VOCABULARY, arguments, speech_config, text_conf
 from tiny_sources import ARPA, write_tiny_recogniser, write_tiny_sources
 
 from espnet_wabert.builder import build_model
@@ -19,14 +19,16 @@ from espnet_wabert.task import WaBERTTask
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "egs2/slue_sa"
-REGISTRIES = [RECIPE / "systems.txt", RECIPE / "systems_mini.txt", ROOT / "conf/tiny/systems.txt"]
+REGISTRIES = [*sorted(RECIPE.glob("systems*.txt")), ROOT / "conf/tiny/systems.txt"]
 COLUMNS = ("system", "model", "speech", "language", "recogniser", "ngram", "aligner", "drop")
 
 
 def read_rows(path: Path) -> dict[str, dict[str, str]]:
     """Return the rows of a table of systems by name."""
     lines = [li.split() for li in path.read_text().splitlines() if li and not li.startswith("#")]
-    assert all(len(fields) == len(COLUMNS) for fields in lines), path
+    assert all(len(fields) >= len(COLUMNS) for fields in lines), path
+    more = [fields[len(COLUMNS)] for fields in lines if len(fields) > len(COLUMNS)]
+    assert all(argument.startswith("--") for argument in more), path
     assert len({fields[0] for fields in lines}) == len(lines), path
     return {fields[0]: dict(zip(COLUMNS, fields)) for fields in lines}
 
@@ -79,7 +81,28 @@ def test_rows_share_what_they_can(work):
     assert (work / "all.log").read_text().count("training its aligner") == 1
     assert not (work / "exp/pipeline/seed0/valid.acc.ave.pth").exists()
     assert (work / "exp/nlp/seed0/valid.acc.ave.pth").exists()
-    assert (work / "align/exp/drop2/align/valid.loss.ave.pth").exists()
+    heard, true = (
+        (work / f"exp/{row}/seed0/decode/test/sentiment").read_text()
+        for row in ("wabert_i2", "true_text")
+    )
+    assert heard != true
+    assert (work / "align/exp/drop2/more/align/valid.loss.ave.pth").exists()
+
+
+def test_a_row_may_have_arguments_of_its_own(work):
+    assert "focal_gamma: 2" in (work / "exp/e2e/seed0/config.yaml").read_text()
+    assert "focal_gamma" not in (work / "exp/wabert_i2/seed0/config.yaml").read_text()
+
+
+def test_an_aligner_can_be_trained_on_the_transcripts_too(work):
+    """A + before the aligner's yaml: both corpora, and the dev set as before."""
+    own, librispeech, both = (
+        (work / path / "text").read_text().splitlines()
+        for path in ("dump/raw/fine_tune", "align/data/train_960", "align/dump/raw/train_more")
+    )
+    assert sorted(own + librispeech) == both
+    log = (work / "align/exp/drop2/more/align/train.log").read_text()
+    assert "train_more/text" in log and "raw/dev/text" in log
 
 
 def test_seeds_are_averaged_with_their_deviation(work):
@@ -127,7 +150,7 @@ def test_mistakes_end_with_one_clear_line(tmp_path, options, message):
     assert message in output and "Traceback" not in output
 
 
-@pytest.mark.parametrize("path", REGISTRIES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", REGISTRIES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_the_tables_name_what_there_is(path):
     rows = read_rows(path)
     for row in rows.values():
@@ -135,7 +158,7 @@ def test_the_tables_name_what_there_is(path):
             assert not rows[row["model"][1:]]["model"].startswith("=")
         else:
             assert (ROOT / "conf" / row["model"]).is_file()
-        assert row["aligner"] == "-" or (ROOT / "conf" / row["aligner"]).is_file()
+        assert row["aligner"] == "-" or (ROOT / "conf" / row["aligner"].lstrip("+")).is_file()
 
 
 SPEECH_KINDS = {"wav2vec2-large": "wav2vec2-large", "wav2vec2": "wav2vec2", "hubert": "hubert"}
@@ -165,13 +188,18 @@ def test_every_row_of_the_paper_trains_with_tiny_models_of_its_architecture(name
     args.frontend_conf = {**args.frontend_conf, **tiny_of(source)}
     if args.postencoder is not None:
         drop = args.postencoder_conf["drop_layers"] // 4  # of 3 layers, not of 12
-        conf = {**args.postencoder_conf, **arguments().postencoder_conf, "drop_layers": drop}
-        args.postencoder_conf = conf
+        trained = min(3 - drop, args.postencoder_conf.get("train_layers", 0))
+        conf = {**args.postencoder_conf, **arguments().postencoder_conf}
+        args.postencoder_conf = {**conf, "drop_layers": drop, "train_layers": trained}
+    args.token_list = list(VOCABULARY)
+    if args.model_conf.get("class_weights") == "balanced":  # counted from the data when training
+        args.model_conf["class_weights"] = [1.0, 1.0, 1.0]
     model = build_model(args)
     labels = torch.tensor([[0], [2]])
     inputs = torch.randint(5, 60, (2, 6)) if text else torch.randn(2, 8000) * 0.1
     lengths = torch.tensor([6, 4]) if text else torch.tensor([8000, 5000])
-    loss, stats, _ = model(inputs, lengths, labels)
+    said = dict(text=torch.tensor([[2, 60, 3], [2, 61, 3]]), text_lengths=torch.tensor([3, 3]))
+    loss, stats, _ = model(inputs, lengths, labels, **({} if text else said))
     loss.backward()
     assert stats["loss"].isfinite()
     assert any(p.grad is not None for p in model.classifier.parameters())
@@ -181,6 +209,6 @@ def test_the_real_table_has_every_row_of_the_papers():
     rows = read_rows(RECIPE / "systems.txt")
     kinds = [name.split("_")[0] for name in rows]
     counts = {kind: kinds.count(kind) for kind in kinds}
-    assert counts == {"nlp": 3, "pipeline": 8, "e2e": 5, "wabert": 4}
+    assert counts == {"nlp": 3, "pipeline": 8, "e2e": 5, "wabert": 5}
     mini = read_rows(RECIPE / "systems_mini.txt")
     assert {"nlp", "pipeline", "e2e", "wabert"} < mini.keys()

@@ -12,6 +12,7 @@ from tiny_sources import write_tiny_sources
 
 from espnet_wabert.builder import build_model
 from espnet_wabert.errors import UserError
+from espnet_wabert.preprocessor import WaBERTPreprocessor
 from espnet_wabert.task import WaBERTTask
 
 ROOT = Path(__file__).parent.parent
@@ -45,13 +46,16 @@ def data(tmp_path_factory):
 def train(config: str, sources, data: Path, out: Path, *more: str) -> dict:
     """Train with a shipped tiny configuration; return the last checkpoint."""
     text = config == "sentiment_text"
-    label = "text,text,text" if config == "align" else "sentiment,sentiment,text"
+    read = {"text,text,text"} if config != "sentiment" else set()
+    read.add("text,text,text" if text else "wav.scp,speech,sound")
+    if config != "align":
+        read.add("sentiment,sentiment,text")
     command = ["--config", str(ROOT / "conf" / "tiny" / f"{config}.yaml")]
     command += ["--output_dir", str(out), "--token_list", str(data / "vocab.txt")]
     command += ["--frontend_conf", f"model_name_or_path={sources[text]}"]
     command += ["--postencoder_conf", f"model_name_or_path={sources[1]}", "--ngpu", "0"]
     for part in ("train", "valid"):
-        for scp in ("text,text,text" if text else "wav.scp,speech,sound", label):
+        for scp in sorted(read):
             command += [f"--{part}_data_path_and_name_and_type", f"{data}/{scp}"]
         command += [f"--{part}_shape_file", str(data / "speech_shape")]
     WaBERTTask.main(cmd=[*command, "--batch_bins", "40000", "--use_tensorboard", "false", *more])
@@ -107,10 +111,11 @@ def test_every_shipped_configuration_builds_with_tiny_models(path):
     parser = WaBERTTask.get_parser()
     args = parser.parse_args(["--config", str(path), "--output_dir", "x"])
     drop = (args.postencoder_conf or {}).get("drop_layers", 0)
+    trained = (args.postencoder_conf or {}).get("train_layers", 0)
     layers = {"bert-base-uncased": 12}.get(
         (args.postencoder_conf or {}).get("model_name_or_path"), 6
     )
-    assert 0 <= drop <= layers
+    assert 0 <= drop <= layers and 0 <= trained <= layers - drop
     tiny = arguments()
     args.token_list = tiny.token_list
     small = text_conf() if args.frontend == "text" else tiny.frontend_conf
@@ -120,6 +125,7 @@ def test_every_shipped_configuration_builds_with_tiny_models(path):
     if args.postencoder is not None:
         args.postencoder_conf = {
             **args.postencoder_conf, **tiny.postencoder_conf, "drop_layers": min(3, drop),
+            "train_layers": min(3 - min(3, drop), trained),
         }  # fmt: skip
     if args.model_conf.get("class_weights") == "balanced":  # counted from the data when training
         args.model_conf["class_weights"] = [1.0, 1.0, 1.0]
@@ -182,3 +188,29 @@ def test_data_that_the_frontend_does_not_read_is_refused(sources, data, tmp_path
         command += [f"--{part}_shape_file", str(data / "speech_shape")]
     with pytest.raises(UserError, match="no text, which the frontend text reads; given: speech"):
         WaBERTTask.main(cmd=command)
+
+
+AUGMENT = ("--preprocessor_conf", "data_aug_effects=[[1.0, pitch_shift, {n_steps: 2}]]")
+
+
+def test_audio_is_augmented_in_training(sources, data, tmp_path):
+    """By ESPnet's own effects: pitch, speed, bandwidth and their kin."""
+    always = ("--preprocessor_conf", "data_aug_prob=1.0", "--max_epoch", "1")
+    plain = train("sentiment", sources, data, tmp_path / "plain", "--max_epoch", "1")
+    shifted = train("sentiment", sources, data, tmp_path / "shifted", *AUGMENT, *always)
+    name = "classifier.1.weight"
+    assert not torch.equal(plain["model"][name], shifted["model"][name])
+    conf = yaml.safe_load((tmp_path / "shifted/config.yaml").read_text())["preprocessor_conf"]
+    assert conf["data_aug_effects"] == [[1.0, "pitch_shift", {"n_steps": 2}]]
+
+
+def test_what_cannot_be_augmented_is_refused(sources, data, tmp_path):
+    with pytest.raises(UserError, match="preprocessor_conf.data_aug: one of data_aug_effects, dat"):
+        train("sentiment", sources, data, tmp_path, "--preprocessor_conf", "data_aug=1")
+    effects = dict(data_aug_effects=[[1.0, "pitch_shift", {"n_steps": 2}]], data_aug_prob=1.0)
+    cached = dict(speech=np.zeros((9, 4), np.float32), sentiment="Neutral")
+    labels = ("Neutral",)
+    with pytest.raises(UserError, match="u1: cached features have no audio left"):
+        WaBERTPreprocessor(True, [], labels, **effects)("u1", dict(cached))
+    decoded = WaBERTPreprocessor(False, [], labels, **effects)("u1", dict(cached))
+    assert decoded["speech"].shape == (9, 4)

@@ -30,6 +30,7 @@ datadir=data          # Kaldi data folders
 corpora=downloads     # where corpora are, or are downloaded to
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech
 timit=                # TIMIT's folder, for Tables 1 and 2; default: CORPORA/TIMIT, if it is there
+more_data=            # train on these formatted data folders too, such as one of ../slue_sa/dump/raw
 speed_perturb_factors=  # such as "0.9 1.0 1.1"
 skip_bad=false        # leave unreadable utterances out (they are listed) instead of stopping
 config=../../conf/align_bert_i3.yaml  # the model and its training
@@ -72,7 +73,7 @@ if [ -n "${download_model}" ]; then cache_features=false; fi
 tag=$(basename "${config}" .yaml)
 signed_options="speech_model language_model cache_features speed_perturb_factors skip_bad
     pretrained_model train_args inference_model download_model librispeech timit"
-for name in seeds results_key baseline utterance; do
+for name in seeds results_key baseline utterance more_data; do
     if [ -n "${!name}" ]; then signed_options+=" ${name}"; fi
 done
 exp=${expdir}/${tag}
@@ -87,6 +88,7 @@ if [ -z "${results_key}" ]; then
     case "${tag}" in table1*) results_key=alignment_table1 ;; *) results_key=alignment ;; esac
 fi
 train_set=train_960
+if [ -n "${more_data}" ]; then train_set=train_more; fi
 valid_set=dev
 test_sets="dev_clean dev_other test_clean test_other"
 vocabulary=${dumpdir}/token_list/vocab.txt
@@ -105,7 +107,11 @@ if ! "${skip_data_prep}"; then
         fi
         prepare="prepare_data librispeech --corpus ${librispeech} --nj ${nj} --skip_bad ${skip_bad}"
         run ${prepare} --parts train-clean-100,train-clean-360,train-other-500 --word_times false \
-            --out "${datadir}/${train_set}"
+            --out "${datadir}/train_960"
+        if [ -n "${more_data}" ]; then
+            run combine_data --without "sentiment words" --out "${datadir}/${train_set}" \
+                "${datadir}/train_960" ${more_data}
+        fi
         for part in dev-clean dev-other test-clean test-other; do
             run ${prepare} --parts ${part} --out "${datadir}/${part//-/_}"
         done

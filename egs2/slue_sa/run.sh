@@ -85,12 +85,13 @@ if [ -n "${system}" ]; then
     (for row in ${rows}; do choose_row "${row}"; done)  # a wrong name ends here, not after hours
     results=${results:-${expdir}/results.json}
 fi
-row_recogniser="" row_ngram="" row_drop="" row_model="" seed="" hyps=""
+row_recogniser="" row_ngram="" row_drop="" row_args="" row_model="" seed="" hyps=""
 
 tag=$(basename "${config}" .yaml)
 signed_options="speech_model language_model cache_features speed_perturb_factors skip_bad slue
     slue_version slue_labels trim pretrained_model train_args inference_model download_model
     row_recogniser row_ngram row_drop seed hyps"
+if [ -n "${system}" ]; then signed_options+=" row_args"; fi
 train_set=fine_tune
 valid_set=dev
 test_sets="dev test"
@@ -184,6 +185,9 @@ train() {
             source="${raw}/wav.scp,speech,sound"
             if caches; then source="$(feats ${name})/feats.scp,speech,kaldi_ark"; fi
             if reads_text; then source="${raw}/text,text,text"; fi
+            if trains_on_text; then
+                inputs+=(--${part}_data_path_and_name_and_type "${raw}/text,text,text")
+            fi
             inputs+=(
                 --${part}_data_path_and_name_and_type "${source}"
                 --${part}_data_path_and_name_and_type "${raw}/sentiment,sentiment,text"
@@ -202,7 +206,7 @@ train() {
             fi
         fi
         train_model "${exp}" --config "${config}" --resume true --seed "${seed}" "${inputs[@]}" \
-            --token_list "${vocabulary}" $(drop_args) ${train_args}
+            --token_list "${vocabulary}" $(drop_args) ${row_args} ${train_args}
     fi
 }
 
@@ -210,7 +214,9 @@ train() {
 decode() {
     if stage 12 "decoding"; then
         local texts=()
-        if [ -n "${row_recogniser}" ]; then
+        if [ "${row_recogniser}" = transcripts ]; then
+            texts=(--texts "${dumpdir}/raw")
+        elif [ -n "${row_recogniser}" ]; then
             texts=(--texts "${heard}")
             run transcribe --recogniser "${row_recogniser}" --ngram "${row_ngram}" \
                 --dump "${dumpdir}/raw" --sets "${test_sets}" --out "${heard}" \
@@ -241,7 +247,7 @@ score() {
             for folder in ${hyps}; do into+=(--hyp "${folder}/${name}/sentiment"); done
             # The last set with labels is the one that counts: test, or dev without its labels.
             if [ -n "${results}" ]; then into+=(--results "${results}"); fi
-            if [ -n "${row_recogniser}" ]; then
+            if [ -n "${row_recogniser}" ] && [ "${row_recogniser}" != transcripts ]; then
                 into+=(--transcripts "${dumpdir}/raw/${name}/text" "${heard}/${name}/text")
             fi
             if [ -f "${slue}/parts.tsv" ]; then  # the embedded corpus: where the label is carried

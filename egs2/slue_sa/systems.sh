@@ -10,7 +10,7 @@ choose_row() {
     [ -n "${line}" ] || die "--system $1: no such row in ${systems}; it has" $(row_names)
     local fields
     read -r -a fields <<< "${line}"
-    [ "${#fields[@]}" -eq 8 ] || die "${systems}: row $1 has ${#fields[@]} columns, not 8"
+    [ "${#fields[@]}" -ge 8 ] || die "${systems}: row $1 has ${#fields[@]} columns, not 8"
     row_model=$1 row_recogniser="" row_ngram=""
     if [[ "${fields[1]}" == =* ]]; then
         choose_row "${fields[1]#=}"  # what it shares; then what is its own
@@ -20,6 +20,7 @@ choose_row() {
         language_model=$(or_default "${fields[3]}" "${given_language_model}")
         row_aligner=${fields[6]#-}
         row_drop=${fields[7]#-}
+        row_args=${fields[*]:8}
         [ -f "${config}" ] || die "${config}: no such configuration (${systems}, row $1)"
     fi
     row_recogniser=${fields[4]#-}
@@ -32,6 +33,7 @@ or_default() { if [ "$1" = - ]; then echo "$2"; else echo "$1"; fi; }
 
 # What the configuration of the row at hand reads: text, or speech, of which features are cached.
 reads_text() { grep -q '^frontend: text' "${config}"; }
+trains_on_text() { grep -q '^ *text_weight:' "${config}"; }
 caches() { "${cache_features}" && ! reads_text; }
 feats() {
     if caches; then
@@ -48,17 +50,22 @@ drop_args() {
 }
 
 # train_aligner: set pretrained_model to the row's aligner; train it with its own recipe if it is
-# not there. A depth of its own has a folder of its own beside the yaml's.
+# not there. A depth of its own, and more data, have folders of their own beside the yaml's.
 train_aligner() {
     pretrained_model=""
     if [ -z "${row_aligner}" ]; then return 0; fi
-    local tag=${row_aligner##*/}
+    local yaml=${row_aligner#+} more=""
+    local tag=${yaml##*/}
     local folder=${alignments}${row_drop:+/drop${row_drop}}
+    if [ "${yaml}" != "${row_aligner}" ]; then
+        more=" --more_data $(realpath "${dumpdir}/raw/${train_set}")"
+        folder+=/more
+    fi
     pretrained_model=${folder}/${tag%.yaml}/valid.loss.ave.pth
     if [ -f "${pretrained_model}" ] || [ "${stage}" -gt 11 ]; then return 0; fi
     echo "${row_model}: training its aligner, ${pretrained_model}"
-    local align="../librispeech_wabert/run.sh ${align_args} --config ../../conf/${row_aligner}"
-    align+=" --nj ${nj} --ngpu ${ngpu}"
+    local align="../librispeech_wabert/run.sh ${align_args} --config ../../conf/${yaml}"
+    align+=" --nj ${nj} --ngpu ${ngpu}${more}"
     ${align} --expdir "${alignments}" --stop_stage 5
     ${align} --expdir "${folder}" --skip_data_prep true --stage 10 --stop_stage 11 --results "" \
         --train_args "$(drop_args)"

@@ -14,28 +14,34 @@ Folder = click.Path(path_type=Path)
 @click.option("--dump", required=True, type=Folder, help="dump/raw, with a data folder a set.")
 @click.option("--sets", required=True, help="The sets to decode, such as 'dev test'.")
 @click.option("--feats", help="Folder with features cached from the same frontend, a set each.")
-@click.option("--texts", type=Folder, help="A recogniser's text, a set each, for a text model.")
+@click.option("--texts", type=Folder, help="Text, a set each: a recogniser's, or true transcripts.")
 @click.option("--out", required=True, type=Folder, help="What comes out, in a folder a set.")
 @click.option("--batch_seconds", default=60.0, show_default=True, help="Audio a batch, padded.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
 def main(model, dump, sets, feats, texts, out, batch_seconds, device):
-    """Align and read the utterances, or tell their sentiment, as the model can."""
+    """Align and read the utterances, or tell their sentiment, as the model can.
+
+    --texts is what a text model reads (default: the transcripts in --dump), and what stands in the
+    place of the aligner's tokens in a WaBERT that was trained with transcripts.
+    """
     from espnet_wabert import decoding
     from espnet_wabert.inference import WaBERTInference
 
     inference = WaBERTInference.from_pretrained(model, device)
-    if texts and not inference.reads_text:
-        raise UserError(f"--texts: a {inference.args.model!r} model reads no text")
+    aligned = inference.args.model == "wabert"
+    if texts and aligned:
+        raise UserError("--texts: a 'wabert' model is aligned with the transcripts in --dump")
     for name in sets.split():
+        text = texts and texts / name / "text"
+        source = decoding.Source(dump / name, feats and Path(feats) / name)
         if inference.reads_text:
-            text = (texts or dump) / name / "text"
+            text = text or dump / name / "text"
             files = decoding.decode_text_sentiment(inference, text, out / name)
+        elif aligned:
+            files = decoding.decode_alignment(inference, source, out / name, batch_seconds)
         else:
-            source = decoding.Source(dump / name, feats and Path(feats) / name)
-            aligned = inference.args.model == "wabert"
-            decode = decoding.decode_alignment if aligned else decoding.decode_sentiment
-            files = decode(inference, source, out / name, batch_seconds)
+            files = decoding.decode_sentiment(inference, source, out / name, batch_seconds, text)
         print(f"{out / name}: {', '.join(files)}")
 
 

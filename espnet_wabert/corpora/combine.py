@@ -7,6 +7,7 @@ from espnet_wabert.errors import UserError
 
 # Maps that every folder or none must have: an utterance without them would be lost for its use.
 _FILE_OF = {"text": "text", "sentiment": "sentiment", "segments": "segments"}
+OPTIONAL = ("text", "sentiment", "words")  # what a folder can do without
 
 
 def combine(named: Sequence[tuple[str, DataFolder]]) -> DataFolder:
