@@ -92,7 +92,9 @@ class SentimentHead(FrozenInEval):
         weights = torch.ones_like(own) if self.class_weights is None else self.class_weights[labels]
         losses = -own if not self.focal_gamma else -own * (1 - own.exp()) ** self.focal_gamma
         loss = (weights * losses).sum() / weights.sum().clamp(min=1e-8)
-        accuracy = (scores.argmax(-1) == labels).float().mean()
+        # ESPnet averages it over batches: with balanced weights it is the mean recall of the
+        # classes, by which a model that always says Neutral is not the best one.
+        accuracy = (weights * (scores.argmax(-1) == labels)).mean()
         stats = {"loss": loss.detach(), "acc": accuracy}
         return force_gatherable((loss, stats, len(labels)), loss.device)
 

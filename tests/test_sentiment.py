@@ -2,48 +2,24 @@
 
 import pytest
 import torch
-from tiny import TEXT, VOCABULARY, arguments, speech_config, text_conf
-from tiny_sources import write_tiny_sources
+from tiny import VOCABULARY, arguments, save, speech_config
 from torch.nn import functional as F
 
 from espnet_wabert.builder import build_model
 from espnet_wabert.checkpoint import pack
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference import WaBERTInference
-from espnet_wabert.sentiment import VoicePath
+from espnet_wabert.sentiment import RunningNorm, VoicePath
 from espnet_wabert.sentiment_head import Pooling, balanced_weights
 
 ALONE = dict(encoder=None, postencoder=None)
 LABELS = torch.tensor([[0], [1], [2]])
 
 
-def text_arguments(kind: str = "bert", **frontend_conf):
-    """Return the configuration of a tiny text classifier."""
-    conf = {**text_conf(kind), **frontend_conf}
-    return arguments("text_sentiment", **ALONE, frontend="text", frontend_conf=conf, token_list=[])
-
-
 def speech_batch() -> dict:
     torch.manual_seed(0)
     lengths = torch.tensor([16000, 12345, 9000])
     return dict(speech=torch.randn(3, 16000) * 0.1, speech_lengths=lengths, sentiment=LABELS)
-
-
-def text_batch() -> dict:
-    torch.manual_seed(0)
-    return dict(text=torch.randint(5, len(VOCABULARY), (3, 7)),
-                text_lengths=torch.tensor([7, 4, 2]), sentiment=LABELS)  # fmt: skip
-
-
-def save(args, folder):
-    """Write a model's files as training does; return its .pth."""
-    import yaml
-
-    torch.manual_seed(2)
-    model = build_model(args)
-    (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
-    torch.save(model.state_dict(), folder / "model.pth")
-    return folder / "model.pth"
 
 
 @pytest.mark.parametrize("kind", ["mean", "attention", "statistics"])
@@ -81,6 +57,19 @@ def test_the_loss_is_the_cross_entropy_weighted_or_focal():
     p = scores.softmax(-1).gather(1, LABELS)[:, 0]
     loss, *_ = focal.classification_loss(scores, LABELS)
     torch.testing.assert_close(loss[0], (-((1 - p) ** 2) * p.log()).mean())
+
+
+def test_the_accuracy_that_chooses_checkpoints_weighs_classes_as_the_loss_does():
+    """Over all batches it is the mean recall, when the weights are balanced ones."""
+    labels = torch.tensor([[1]] * 6 + [[0]] * 3 + [[2]])
+    neutral = torch.eye(3)[torch.ones(10, dtype=torch.long)]
+    for weights, accuracy in (
+        (None, 0.6),
+        (balanced_weights({"n": 3, "u": 6, "p": 1}, "nup"), 1 / 3),
+    ):
+        args = arguments("wabert_sentiment", **ALONE, model_conf=dict(class_weights=weights))
+        _, stats, _ = build_model(args).classification_loss(neutral, labels)
+        assert float(stats["acc"]) == pytest.approx(accuracy, abs=1e-5)
 
 
 def test_balanced_weights_give_each_class_the_same_part():
@@ -176,6 +165,32 @@ def test_the_voice_path_knows_how_fast_a_voice_speaks():
     torch.testing.assert_close(path(frames, lengths, lengths), fast)
 
 
+def test_the_voice_path_is_normalised_by_all_batches_so_far():
+    """Whatever shares a batch, and be it one utterance alone."""
+    torch.manual_seed(0)
+    norm, seen = RunningNorm(5), 3.0 + 0.5 * torch.randn(40, 5)
+    for batch in (seen[:1], seen[1:9], seen[9:]):
+        found = norm(batch)
+    expected = (seen[9:] - seen.mean(dim=0)) / seen.std(dim=0, correction=0)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    norm.eval()
+    torch.testing.assert_close(norm(seen[9:]), found)
+
+
+@pytest.mark.parametrize("utterances", [1, 2])
+def test_utterances_in_which_no_token_fires_have_a_sentiment_too(utterances):
+    conf = dict(voice_path="statistics", voice_size=4)
+    model = build_model(arguments("wabert_sentiment", model_conf=conf)).train()
+    with torch.no_grad():
+        model.encoder.weight_predictor.projection.bias.fill_(-30.0)
+    speech = torch.randn(utterances, 8000) * 0.1
+    lengths = torch.full((utterances,), 8000)
+    assert model.encoder(*model.frames(speech, lengths))[0].shape[1] == 0
+    loss, *_ = model(speech, lengths, LABELS[:utterances])
+    loss.backward()
+    assert loss.isfinite()
+
+
 def test_the_voice_path_takes_the_convolutions_alone():
     conf = dict(config=speech_config("whisper"), convolutions=True, all_layers=True)
     model = build_model(arguments("wabert_sentiment", frontend_conf=conf,
@@ -217,99 +232,3 @@ def test_upper_layers_of_bert_can_be_trained():
     assert trained == [False, True]
     with pytest.raises(UserError, match="postencoder_conf.train_layers: 3: a number from 0 to 2"):
         build_model(arguments("wabert_sentiment", postencoder_conf=dict(train_layers=3)))
-
-
-@pytest.mark.parametrize("kind", TEXT)
-def test_every_text_encoder_trains_and_does_not_see_the_padding(kind):
-    torch.manual_seed(0)
-    model = build_model(text_arguments(kind))
-    loss, stats, _ = model(**text_batch())
-    loss.backward()
-    assert stats["loss"].isfinite()
-    lost = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    assert not lost
-    model.eval()
-    data = text_batch()
-    scores = model.classify(data["text"], data["text_lengths"])
-    for row, length in enumerate(data["text_lengths"].tolist()):
-        alone = model.classify(data["text"][row : row + 1, :length], torch.tensor([length]))
-        torch.testing.assert_close(alone[0], scores[row], atol=1e-5, rtol=1e-4)
-
-
-def test_lower_layers_of_a_text_encoder_can_be_frozen():
-    model = build_model(text_arguments(freeze=1))
-    layers = model.frontend.model.encoder.layer
-    assert not any(p.requires_grad for p in layers[0].parameters())
-    assert all(p.requires_grad for p in layers[1].parameters())
-    with pytest.raises(UserError, match="frontend_conf.freeze: 9: none, all or a number of"):
-        build_model(text_arguments(freeze=9))
-
-
-def test_a_text_model_in_use(tmp_path, monkeypatch):
-    """From its files or packed: the same answers, to transcripts only."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    weights = save(text_arguments(), tmp_path)
-    model = WaBERTInference.from_pretrained(weights)
-    texts = ["the good film", ""]
-    found = model.classify(texts)
-    assert [c.label in model.model.labels for c in found] == [True, True]
-    packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "text.zip"))
-    for before, after in zip(found, packed.classify(texts)):
-        assert after.scores == pytest.approx(before.scores, abs=1e-6)
-    with pytest.raises(UserError, match="a 'text_sentiment' model takes transcripts"):
-        model.classify([torch.zeros(16000).numpy()])
-    with pytest.raises(UserError, match="a 'text_sentiment' model cannot"):
-        model.align([torch.zeros(16000).numpy()], ["a"])
-
-
-def test_a_text_longer_than_the_model_has_positions_is_cut(tmp_path):
-    """Recognisers that repeat themselves write such."""
-    _, source = write_tiny_sources(tmp_path)
-    conf = dict(model_name_or_path=str(source), config=None, tokenizer=None)
-    model = WaBERTInference.from_pretrained(save(text_arguments(**conf), tmp_path))
-    ids = model.tokenizer.encode("not bad " * 200).ids
-    assert len(ids) == 128 and ids[-1] == VOCABULARY.index("[SEP]")
-    assert model.classify(["not bad " * 200])
-
-
-def test_scores_that_are_no_numbers_name_the_utterance(tmp_path):
-    model = WaBERTInference.from_pretrained(save(text_arguments(), tmp_path))
-    with torch.no_grad():
-        model.model.classifier[-1].bias[1] = float("nan")
-    with pytest.raises(UserError, match="utterance u7: the model's scores are .*nan"):
-        model.classify(["the good film"], ["u7"])
-
-
-def test_an_empty_hypothesis_is_refused(tmp_path):
-    from espnet_wabert.decoding import decode_text_sentiment
-
-    model = WaBERTInference.from_pretrained(save(text_arguments(), tmp_path))
-    (tmp_path / "text").write_text("")
-    with pytest.raises(UserError, match="text:1: is empty"):
-        decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
-    (tmp_path / "text").write_text("a the good\nb\n")  # silence is a transcript too
-    decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
-    said = (tmp_path / "out/sentiment").read_text().splitlines()
-    assert [line.split()[0] for line in said] == ["a", "b"]
-    (tmp_path / "text").write_text("a the good\na again\n")
-    with pytest.raises(UserError, match="text:2: utterance a is there a second time"):
-        decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (dict(frontend="huggingface"), "text_sentiment and frontend text go together"),
-        (dict(model="wabert_sentiment"), "text_sentiment and frontend text go together"),
-        (dict(frontend_conf=dict(tokenizer=None)), "frontend_conf.tokenizer: missing"),
-        (dict(frontend_conf=dict(config=speech_config())), "not a text encoder such as BERT"),
-        (dict(model_conf=dict(voice_path="mean")), "model_conf.voice_path: unknown"),
-    ],
-)
-def test_what_does_not_go_together_is_refused(changes, message):
-    args = text_arguments()
-    for name, change in changes.items():
-        own = getattr(args, name)
-        setattr(args, name, {**own, **change} if isinstance(change, dict) else change)
-    with pytest.raises(UserError, match=message):
-        build_model(args)

@@ -2,7 +2,11 @@
 
 from argparse import Namespace
 
+import torch
+import yaml
 from tokenizers import BertWordPieceTokenizer
+
+from espnet_wabert.builder import build_model
 
 VOCABULARY = (
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -100,3 +104,12 @@ def arguments(model: str = "wabert", **changes) -> Namespace:
         else:
             args[name] = change
     return Namespace(**args)
+
+
+def save(args, folder):
+    """Write a model's files as training does; return its .pth."""
+    torch.manual_seed(2)
+    model = build_model(args)
+    (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
+    torch.save(model.state_dict(), folder / "model.pth")
+    return folder / "model.pth"
