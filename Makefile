@@ -21,7 +21,7 @@ $(STAMP): setup.py tools/find_python.sh
 mini: env  ## the embedded corpus: align, fine-tune, pack, show the table
 	egs2/mini.sh
 
-tables: mini  ## the paper's Tables 1 and 3 on it, each row over three seeds: two hours
+tables: mini  ## the paper's Tables 1 and 3 on it, each row over three seeds: three hours
 	egs2/tables.sh
 
 test: env  ## the tests

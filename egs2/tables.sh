@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The paper's Tables 1 and 3 on the embedded corpus, each row over three seeds; what `make mini` made
-# is used. About two hours on 2 cores. What was done before is not done again.
+# is used. About three hours on 2 cores. What was done before is not done again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export HF_HUB_OFFLINE=1
