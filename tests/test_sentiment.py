@@ -9,8 +9,8 @@ from espnet_wabert.builder import build_model
 from espnet_wabert.checkpoint import pack
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference import WaBERTInference
-from espnet_wabert.sentiment import RunningNorm, VoicePath
 from espnet_wabert.sentiment_head import Pooling, balanced_weights
+from espnet_wabert.voice_path import RunningNorm, VoicePath
 
 ALONE = dict(encoder=None, postencoder=None)
 LABELS = torch.tensor([[0], [1], [2]])
