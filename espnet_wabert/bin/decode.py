@@ -33,15 +33,16 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
     if texts and aligned:
         raise UserError("--texts: a 'wabert' model is aligned with the transcripts in --dump")
     for name in sets.split():
-        text = texts and texts / name / "text"
-        source = decoding.Source(dump / name, feats and Path(feats) / name)
         if inference.reads_text:
-            text = text or dump / name / "text"
+            text = (texts or dump) / name / "text"
             files = decoding.decode_text_sentiment(inference, text, out / name)
-        elif aligned:
-            files = decoding.decode_alignment(inference, source, out / name, batch_seconds)
         else:
-            files = decoding.decode_sentiment(inference, source, out / name, batch_seconds, text)
+            source = decoding.Source(dump / name, feats and Path(feats) / name)
+            how = [inference, source, out / name, batch_seconds]
+            if aligned:
+                files = decoding.decode_alignment(*how)
+            else:
+                files = decoding.decode_sentiment(*how, texts and texts / name / "text")
         print(f"{out / name}: {', '.join(files)}")
 
 
