@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from espnet_wabert.batching import pad, to_tensors
 from espnet_wabert.model import WaBERT
 from espnet_wabert.readings import Segments, SimilarityReading
 from espnet_wabert.scoring.word import Word
@@ -163,14 +164,10 @@ class Aligner:
 
     def encode_frames(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return features (B, T, W) and their lengths of waveforms, or of cached features."""
-        tensors = [torch.as_tensor(np.asarray(x)) for x in speech]
-        tensors = [x.float() / 32768 if not x.is_floating_point() else x.float() for x in tensors]
-        tensors = [x.to(self.device) for x in tensors]
+        tensors = to_tensors(speech, self.device)
         if tensors[0].dim() == 1:
             return FrameWindows(self.model.features, self.model.frontend.encoder)(tensors)
-        lengths = torch.tensor([len(x) for x in tensors], device=self.device)
-        padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-        return self.model.features(padded, lengths)
+        return self.model.features(*pad(tensors))
 
     def targets(self, transcripts: Sequence[Encoded]) -> torch.Tensor | None:
         """Return BERT's layer-i states (B, N, H) of the transcripts, if there is a teacher."""

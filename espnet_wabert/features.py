@@ -10,6 +10,7 @@ import soundfile
 import torch
 from tqdm import tqdm
 
+from espnet_wabert.batching import pad, to_tensors
 from espnet_wabert.corpora.kaldi import read_folder
 from espnet_wabert.errors import UserError
 from espnet_wabert.frontend import HuggingFaceFrontend
@@ -68,11 +69,9 @@ def extract_features(
     )
     with writer, tqdm(total=len(samples), desc=f"features {out.name}", unit="utt") as bar:
         for batch in batches(samples, bins):
-            audio = [torch.from_numpy(read_audio(folder.wav[u], u)) for u in batch]
-            lengths = torch.tensor([len(a) for a in audio], device=device)
-            padded = torch.nn.utils.rnn.pad_sequence(audio, batch_first=True).to(device)
+            audio = to_tensors([read_audio(folder.wav[u], u) for u in batch], device)
             with torch.inference_mode():
-                frames, frame_lengths = frontend(padded, lengths)
+                frames, frame_lengths = frontend(*pad(audio))
             for utterance, matrix, count in zip(batch, frames, frame_lengths.tolist()):
                 writer(utterance, matrix[:count].cpu().numpy())
                 counts[utterance] = count

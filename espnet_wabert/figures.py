@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from espnet_wabert.batching import pad, to_tensors
 from espnet_wabert.errors import UserError
-from espnet_wabert.inference import WaBERTInference, as_batch
+from espnet_wabert.inference import WaBERTInference
 
 KINDS = ("acoustic", "aligned", "linguistic")  # the clouds of Figure 4
 TOKENS_OF_A_PICTURE = range(12, 19)  # that fit on a heat map's axis and still show a line
@@ -41,7 +42,7 @@ def see(inference: WaBERTInference, speech: np.ndarray, text: str) -> Seen:
     encoded = inference.pieces.encode(text)
     count = torch.tensor([len(encoded.ids)], device=inference.device)
     ids = torch.tensor([encoded.ids], device=inference.device)
-    frames, lengths = model.frames(*as_batch([speech], inference.device))
+    frames, lengths = model.frames(*pad(to_tensors([speech], inference.device)))
     aligned, _, fired = model.encoder(frames, lengths, target_lengths=count)
     acoustic = model.encoder.project(model.encoder.adapt(frames, lengths))
     seconds = model.frontend.encoder.seconds

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment import Aligned, Aligner
+from espnet_wabert.batching import pad, to_tensors
 from espnet_wabert.checkpoint import Files, find_files, load_model
 from espnet_wabert.errors import UserError
 from espnet_wabert.text_encoder import build_tokenizer
@@ -26,15 +27,6 @@ class Classified(NamedTuple):
 
     label: str
     scores: list[float]  # a probability for each label
-
-
-def as_batch(speech: Sequence[np.ndarray], device: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pad waveforms (S,) or cached features (T, D) into one batch with its lengths."""
-    tensors = [torch.as_tensor(np.asarray(x)) for x in speech]
-    tensors = [x.float() / 32768 if not x.is_floating_point() else x.float() for x in tensors]
-    lengths = torch.tensor([len(x) for x in tensors])
-    padded = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-    return padded.to(device), lengths.to(device)
 
 
 class WaBERTInference:
@@ -90,9 +82,8 @@ class WaBERTInference:
         return [Read(self.pieces.decode(ids[:n]), n) for ids, n in zip(best, lengths)]
 
     def _ids(self, tokenizer, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        ids = [torch.tensor(tokenizer.encode(line).ids) for line in texts]
-        lengths = torch.tensor([len(x) for x in ids], device=self.device)
-        return torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(self.device), lengths
+        ids = [torch.tensor(tokenizer.encode(line).ids, device=self.device) for line in texts]
+        return pad(ids)
 
     @torch.inference_mode()
     def classify(
@@ -119,7 +110,7 @@ class WaBERTInference:
                 f"this {self.args.model!r} model reads no transcripts beside speech; one trained"
                 " with model_conf.text_weight and not packed does"
             )
-        batch = self._ids(self.tokenizer, inputs) if text else as_batch(inputs, self.device)
+        batch = self._ids(self.tokenizer, inputs) if text else pad(to_tensors(inputs, self.device))
         beside = self._ids(self.pieces, texts) if texts is not None else ()
         scores = self.model.classify(*batch, *beside).float()
         broken = (~scores.isfinite()).any(dim=-1).nonzero().flatten().tolist()

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 from transformers import WhisperForConditionalGeneration as WhisperModel
 
+from espnet_wabert.batching import pad, to_tensors
 from espnet_wabert.errors import UserError
 from espnet_wabert.frontend import wants_normalize
 from espnet_wabert.pretrained import load_config, quiet_loading
@@ -68,10 +69,7 @@ class CTCRecognizer:
     @torch.inference_mode()
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
         """Return the texts of waveforms (S,) at 16 kHz."""
-        tensors = [torch.as_tensor(x, dtype=torch.float32) for x in speech]
-        lengths = torch.tensor([len(x) for x in tensors], device=self.device)
-        batch = nn.utils.rnn.pad_sequence(tensors, batch_first=True).to(self.device)
-        frames = self.encoder(batch, lengths)
+        frames = self.encoder(*pad(to_tensors(speech, self.device)))
         scores = self.head(frames.features).float().log_softmax(-1).cpu()  # (B, T, V)
         read = self._greedy if self.decoder is None else self._search
         return [plain_text(read(s[:n])) for s, n in zip(scores, frames.lengths.tolist())]

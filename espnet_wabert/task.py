@@ -107,6 +107,7 @@ class WaBERTTask(SLUTask):
         model = build_model(args)
         if args.pretrained_model is not None:
             init_from(model, args.pretrained_model)
+        _check_frozen(model, args.freeze_param)
         return model
 
 
@@ -117,6 +118,15 @@ def _augmentation(args: argparse.Namespace) -> dict:
         if field not in AUGMENTATION:
             raise UserError(f"preprocessor_conf.{field}: one of {', '.join(AUGMENTATION)}")
     return conf
+
+
+def _check_frozen(model: AbsESPnetModel, names: list[str]) -> None:
+    """Refuse a --freeze_param that names nothing, which ESPnet would pass over."""
+    known = [name for name, _ in model.named_parameters()]
+    for name in names:
+        if not any(f"{parameter}.".startswith(f"{name}.") for parameter in known):
+            parts = ", ".join(dict.fromkeys(parameter.split(".")[0] for parameter in known))
+            raise UserError(f"freeze_param: {name}: no such part of the model, which has {parts}")
 
 
 def _vocabulary(args: argparse.Namespace) -> list[str]:

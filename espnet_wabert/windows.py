@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
+
+from espnet_wabert.batching import pad
 
 RATE = 16000  # Hz
 WHOLE = 30.0  # seconds: longer audio is cut; Whisper has positions for 30
@@ -85,15 +86,12 @@ class FrameWindows:
         joined: list[list[torch.Tensor]] = [[] for _ in speech]
         done = iter(owners)
         for group in _groups(parts):
-            lengths = torch.tensor([len(part) for part in group], device=group[0].device)
-            encoded, _ = self.frames(pad_sequence(group, batch_first=True), lengths)
+            encoded, _ = self.frames(*pad(group))
             for frames, (index, window) in zip(encoded, done):
                 joined[index].append(
                     frames[window.first - window.start :][: window.last - window.first]
                 )
-        whole = [torch.cat(frames) for frames in joined]
-        lengths = torch.tensor([len(frames) for frames in whole], device=whole[0].device)
-        return pad_sequence(whole, batch_first=True), lengths
+        return pad([torch.cat(frames) for frames in joined])
 
 
 def _groups(parts: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
@@ -122,14 +120,14 @@ def encode_transcripts(
         body = ids[1:-1]
         core = len(ids) if len(ids) <= whole else PIECES
         for window in windows(len(body), core, PIECES_CONTEXT):
-            parts.append(torch.tensor([ids[0], *body[window.start : window.stop], ids[-1]]))
+            part = [ids[0], *body[window.start : window.stop], ids[-1]]
+            parts.append(torch.tensor(part, device=device))
             owners.append((index, window, len(body)))
-    lengths = torch.tensor([len(part) for part in parts], device=device)
-    states = teacher(pad_sequence(parts, batch_first=True).to(device), lengths)
+    states = teacher(*pad(parts))
     joined: list[list[torch.Tensor]] = [[] for _ in transcripts]
     for row, (index, window, size) in zip(states, owners):
         # [CLS] stays before the first window, [SEP] behind the last; + 1 for [CLS] in all.
         first = 0 if window.first == 0 else window.first - window.start + 1
         last = window.last - window.start + 1 + (window.last == size)
         joined[index].append(row[first:last])
-    return pad_sequence([torch.cat(rows) for rows in joined], batch_first=True)
+    return pad([torch.cat(rows) for rows in joined])[0]

@@ -1,32 +1,20 @@
 """The real run.sh, stages 1 to 14, on a handful of utterances with tiny models."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from recipes import ROOT, run_recipe
 from tiny_sources import write_tiny_sources
 
 from espnet_wabert.inference import WaBERTInference
 from espnet_wabert.mini.corpus import make_corpus
 
-ROOT = Path(__file__).parent.parent
-
 
 def run(recipe: str, work: Path, *options: str, fails: bool = False) -> str:
-    """Run a recipe in `work`; return what it printed."""
-    command = [str(ROOT / "egs2" / recipe / "run.sh"), "--corpora", str(work / "corpora")]
-    for name in ("exp", "dump", "data"):
-        command += [f"--{name}dir", str(work / recipe / name)]
-    command += ["--speech_model", str(work / "data2vec"), "--language_model", str(work / "bert")]
-    environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--nj", "1", *options], capture_output=True, text=True, env=environment
-    )
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    """Run a recipe, each in its own folder of `work`; return what it printed."""
+    return run_recipe(recipe, work, work / recipe, *options, fails=fails)
 
 
 @pytest.fixture(scope="module")

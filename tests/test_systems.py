@@ -1,13 +1,12 @@
 """Every kind of row of Table 3 by the real run.sh --system, with tiny models."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from recipes import ROOT, run_recipe
 from tiny import VOCABULARY, arguments, speech_config, text_conf
 from tiny_sources import ARPA, write_tiny_recogniser, write_tiny_sources
 
@@ -17,7 +16,6 @@ from espnet_wabert.inference import WaBERTInference
 from espnet_wabert.mini.corpus import make_corpus
 from espnet_wabert.task import WaBERTTask
 
-ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "egs2/slue_sa"
 REGISTRIES = [*sorted(RECIPE.glob("systems*.txt")), ROOT / "conf/tiny/systems.txt"]
 COLUMNS = ("system", "model", "speech", "language", "recogniser", "ngram", "aligner", "drop")
@@ -34,21 +32,14 @@ def read_rows(path: Path) -> dict[str, dict[str, str]]:
 
 
 def run(work: Path, *options: str, fails: bool = False) -> str:
-    """Run the recipe in `work`; return what it printed."""
-    folders = {name: str(work / name) for name in ("exp", "dump", "data")}
+    """Run the table of tiny systems in `work`; return what it printed."""
     models = ["--speech_model", str(work / "data2vec"), "--language_model", str(work / "bert")]
     align = [f"--{name}dir {work}/align/{name}" for name in ("dump", "data")]
     align += [f"--corpora {work}/corpora --skip_done true", *models]
-    command = [str(RECIPE / "run.sh"), "--corpora", str(work / "corpora"), "--nj", "1", *models]
-    for name, folder in folders.items():
-        command += [f"--{name}dir", folder]
-    command += ["--systems", str(ROOT / "conf/tiny/systems.txt"), "--recogniser", str(work / "ctc")]
-    command += ["--alignments", str(work / "align/exp"), "--align_args", " ".join(align)]
-    command += ["--config", str(ROOT / "conf/tiny/sentiment.yaml"), "--pretrained_model", ""]
-    environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment)
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    table = ["--systems", str(ROOT / "conf/tiny/systems.txt"), "--recogniser", str(work / "ctc")]
+    table += ["--alignments", str(work / "align/exp"), "--align_args", " ".join(align)]
+    table += ["--config", str(ROOT / "conf/tiny/sentiment.yaml"), "--pretrained_model", ""]
+    return run_recipe("slue_sa", work, work, *table, *options, fails=fails)
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +150,25 @@ def test_the_tables_name_what_there_is(path):
         else:
             assert (ROOT / "conf" / row["model"]).is_file()
         assert row["aligner"] == "-" or (ROOT / "conf" / row["aligner"].lstrip("+")).is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cached"),
+    [
+        ("", True),
+        ("--model_conf focal_gamma=2", True),
+        ("--frontend_conf all_layers=true", False),
+        ("--max_epoch 1 --preprocessor_conf data_aug_prob=0.5", False),
+    ],
+)
+def test_what_changes_the_frames_is_not_looked_up_in_the_cache(arguments, cached):
+    config = str(ROOT / "conf/mini/sentiment_voice.yaml")
+    for name in ("row_args", "train_args"):
+        options = {"cache_features": "true", "config": config, "row_args": "", "train_args": ""}
+        asked = subprocess.run(
+            ["bash", "-c", ". ./systems.sh && caches"], cwd=RECIPE, env={**options, name: arguments}
+        )
+        assert (asked.returncode == 0) == cached
 
 
 SPEECH_KINDS = {"wav2vec2-large": "wav2vec2-large", "wav2vec2": "wav2vec2", "hubert": "hubert"}

@@ -190,6 +190,14 @@ def test_data_that_the_frontend_does_not_read_is_refused(sources, data, tmp_path
         WaBERTTask.main(cmd=command)
 
 
+def test_freezing_what_is_not_there_is_refused(sources, data, tmp_path):
+    wrong = ("--freeze_param", "encoder.weight_predictor", "encoder.predictor")
+    with pytest.raises(
+        UserError, match="freeze_param: encoder.predictor: no such .* has frontend, "
+    ):
+        train("sentiment", sources, data, tmp_path, *wrong)
+
+
 AUGMENT = ("--preprocessor_conf", "data_aug_effects=[[1.0, pitch_shift, {n_steps: 2}]]")
 
 

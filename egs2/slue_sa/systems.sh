@@ -34,7 +34,9 @@ or_default() { if [ "$1" = - ]; then echo "$2"; else echo "$1"; fi; }
 # What the configuration of the row at hand reads: text, or speech, of which features are cached.
 reads_text() { grep -q '^frontend: text' "${config}"; }
 trains_on_text() { grep -q '^ *text_weight:' "${config}"; }
-caches() { "${cache_features}" && ! reads_text; }
+caches() { "${cache_features}" && ! reads_text && ! changes_frames; }
+# Other frames than the configuration's, or augmented speech, are not in the cache.
+changes_frames() { [[ " ${row_args} ${train_args}" =~ " --"(frontend|preprocessor)_conf ]]; }
 feats() {
     if caches; then
         # What the frontend is asked for beyond its top layer is a part of the folder's name.
