@@ -1,5 +1,6 @@
 """From a configuration to a model: the same for training, decoding and a packed model."""
 
+import copy
 import inspect
 from argparse import Namespace
 from pathlib import Path
@@ -10,7 +11,8 @@ from espnet_wabert.frontend import HuggingFaceFrontend
 from espnet_wabert.frozen import SlimCheckpoints
 from espnet_wabert.letters import LetterHead
 from espnet_wabert.model import WaBERT
-from espnet_wabert.postencoder import TruncatedBert
+from espnet_wabert.postencoder import SubwordHead, TruncatedBert
+from espnet_wabert.reader import Reader
 from espnet_wabert.sentiment import WaBERTSentiment
 from espnet_wabert.text_encoder import TextEncoder
 from espnet_wabert.text_sentiment import TextSentiment
@@ -61,8 +63,18 @@ def check_config(args: Namespace) -> None:
         errors.append("model_conf.letter_weight: wants frontend_conf.convolutions: true")
     if (args.model_conf or {}).get("text_weight") and args.encoder is None:
         errors.append("model_conf.text_weight: wants an encoder and a postencoder")
+    errors += _reading_errors(args.model_conf or {})
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
+
+
+def _reading_errors(model_conf: dict) -> list[str]:
+    weight = model_conf.get("reading_weight", 0.0)
+    if not isinstance(weight, int | float) or not 0 <= weight <= 1:
+        return [f"model_conf.reading_weight: {weight!r}: a share from 0 to 1"]
+    if weight and not model_conf.get("text_weight"):
+        return ["model_conf.reading_weight: wants text_weight, which teaches the head to read"]
+    return []
 
 
 def build_model(
@@ -96,8 +108,9 @@ def build_model(
     if args.model == "text_sentiment":
         model = TextSentiment(frontend, **conf)
     elif args.model == "wabert_sentiment":
+        reader = _reader(args, postencoder, head) if conf.get("reading_weight") else None
         teacher = teacher if conf.get("text_weight") else None
-        model = WaBERTSentiment(frontend, encoder, postencoder, teacher, **conf)
+        model = WaBERTSentiment(frontend, encoder, postencoder, teacher, reader, **conf)
     else:
         head = head if conf.get("subword_weight", 1.0) else None
         letters = None
@@ -107,6 +120,15 @@ def build_model(
     if pretrained:
         model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args))
     return model
+
+
+def _reader(args: Namespace, postencoder: TruncatedBert, head: SubwordHead) -> Reader:
+    """Build the reader, with upper layers of its own: the task may train the model's."""
+    vocabulary = list(args.token_list or ())
+    if not {"[CLS]", "[SEP]"} <= set(vocabulary):
+        raise UserError("model_conf.reading_weight: wants BERT's vocabulary, --token_list")
+    ends = (vocabulary.index(piece) for piece in ("[CLS]", "[SEP]"))
+    return Reader(copy.deepcopy(postencoder), head, *ends)
 
 
 def _frontend(args: Namespace, pretrained: bool) -> HuggingFaceFrontend | TextEncoder:
@@ -122,5 +144,6 @@ def restorable_parts(args: Namespace) -> list[str]:
     """Return the model's parts whose weights come from a pretrained source."""
     parts = ["frontend"] if (args.frontend_conf or {}).get(SOURCE, "hub") else []
     if args.postencoder is not None and (args.postencoder_conf or {}).get(SOURCE, "hub"):
-        parts += ["postencoder", "teacher", "subword_head"]
+        parts += ["postencoder", "teacher", "subword_head", "reader.postencoder"]
+        parts += ["reader.head.predictions.decoder"]  # the rest is small, and may be the aligner's
     return parts

@@ -116,7 +116,11 @@ def check_state(
 
 
 def init_from(model: nn.Module, source: str | Path) -> None:
-    """Start a model's frontend and encoder from an aligned model's (.pth or packed .zip)."""
+    """Start a model's frontend and encoder, and what it reads with, from an aligned model's.
+
+    Args:
+        source: a .pth or packed .zip.
+    """
     files = find_files(source)
     state = read_state(files.weights)
     own = full_state_dict(model)
@@ -125,6 +129,14 @@ def init_from(model: nn.Module, source: str | Path) -> None:
         raise UserError(f"{files.weights}: no aligner in it")
     if not any(key.startswith("encoder.") for key in own):
         wanted = {k: v for k, v in wanted.items() if k.startswith("frontend.")}
+    if getattr(model, "reader", None) is not None:
+        head = {k.replace("subword_head.", "reader.head."): v for k, v in state.items()
+                if k.startswith("subword_head.")}  # fmt: skip
+        if not head and not model.reader.head.trained:
+            raise UserError(
+                f"{files.weights}: no subword head in it, which model_conf.reading_weight wants"
+            )
+        wanted |= head
     bad = [k for k, v in wanted.items() if k not in own or own[k].shape != v.shape]
     bad += [k for k in own if k.startswith("encoder.") and k not in wanted]
     if bad:
@@ -148,6 +160,8 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
 
     files = find_files(model)
     loaded, args = load_model(files)
+    # What reads wants the teacher in use, too.
+    with_teacher = with_teacher or getattr(loaded, "reader", None) is not None
     state = full_state_dict(loaded)
     if not with_teacher:
         state = {k: v for k, v in state.items() if not k.startswith("teacher.")}

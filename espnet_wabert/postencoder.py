@@ -99,6 +99,7 @@ class BertTeacher(nn.Module):
         super().__init__()
         self.embeddings = embeddings
         self.layers = layers
+        self.positions = embeddings.position_embeddings.num_embeddings  # tokens at most
         freeze([self])
 
     def last_norm(self) -> nn.LayerNorm:
@@ -111,10 +112,10 @@ class BertTeacher(nn.Module):
     @torch.no_grad()
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the layer-i states (B, N, H) of token ids (B, N); ids beyond a length are free."""
-        positions = self.embeddings.position_embeddings.num_embeddings
-        if tokens.shape[1] > positions:
+        if tokens.shape[1] > self.positions:
             raise UserError(
-                f"a transcript of {tokens.shape[1]} tokens: this BERT has positions for {positions}"
+                f"a transcript of {tokens.shape[1]} tokens: this BERT has positions for"
+                f" {self.positions}"
             )
         tokens = tokens.masked_fill(~valid_mask(lengths, tokens.shape[1]), 0)
         hidden = self.embeddings(input_ids=tokens)
@@ -134,6 +135,7 @@ class SubwordHead(FrozenInEval, nn.Module):
     def __init__(self, predictions: nn.Module, trained: bool):
         super().__init__()
         self.predictions = predictions
+        self.trained = trained  # by its source
         freeze([self])
         if not trained:
             predictions.transform.requires_grad_(True)

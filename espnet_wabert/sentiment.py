@@ -10,6 +10,7 @@ from espnet_wabert.encoder import CIFAligner
 from espnet_wabert.frontend import HuggingFaceFrontend
 from espnet_wabert.model import SpeechPath
 from espnet_wabert.postencoder import BertTeacher, TruncatedBert
+from espnet_wabert.reader import Reader
 from espnet_wabert.sentiment_head import LABELS, Pooling, SentimentHead
 from espnet_wabert.voice_path import VoicePath
 
@@ -42,7 +43,8 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
     Args:
         frontend: the speech encoder.
         encoder, postencoder: the aligner and BERT's upper layers; None for data2vec alone.
-        teacher: BERT's dropped layers, for text_weight; None without, and in a packed model.
+        teacher: BERT's dropped layers, for text_weight and reading_weight; None without.
+        reader: what makes text of the aligner's tokens, for reading_weight; None without.
         labels, pooling, dropout, class_weights, focal_gamma: see `SentimentHead`.
         voice_path: pooling of a path past the aligner; None (the paper's) is without one.
         voice_size: numbers an utterance that the voice path adds to BERT's pooled vector.
@@ -51,6 +53,10 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             of the aligner's tokens. What the head learns of language is then free of the
             aligner's errors, and there is twice as much to learn from. For training only; above 0
             it wants transcripts.
+        reading_weight: share, 0 to 1, of a second judgement in the result: of BERT's own states of
+            what the reader makes of the tokens. A wrong word there is still a word, which
+            BERT's upper layers know better what to do with than with a vector between two. Wants
+            text_weight, which teaches the head such states. Training is the same without it.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         encoder: CIFAligner | None,
         postencoder: TruncatedBert | None,
         teacher: BertTeacher | None,
+        reader: Reader | None,
         labels: tuple[str, ...] = LABELS,
         pooling: str = "attention",
         dropout: float = 0.2,
@@ -68,12 +75,15 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         voice_size: int = 128,
         voice_dropout: float = 0.5,
         text_weight: float = 0.0,
+        reading_weight: float = 0.0,
     ):
         super().__init__(frontend)
         self.encoder = encoder
         self.postencoder = postencoder
         self.teacher = teacher
+        self.reader = reader
         self.text_weight = text_weight
+        self.reading_weight = reading_weight
         width = frontend.output_size()
         self.pooling = Pooling(width if encoder is None else postencoder.output_size(), pooling)
         to_voice = voice_path is not None and not frontend.convolved_size
@@ -113,6 +123,21 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         pooled = self.pooling(heard, lengths)
         return self.classifier(pooled if voice is None else torch.cat([pooled, voice], dim=-1))
 
+    def add_reading(self, scores, heard, lengths, voice) -> torch.Tensor:
+        """Return the class scores (B, classes), of what `hear` returns, with those of its reading.
+
+        Their probabilities are averaged: the two err in different utterances. BERT's positions
+        limit what is read to the beginning of a recording of some minutes.
+        """
+        if self.reader is None:
+            return scores
+        text = self.reader(heard, lengths)[:, : self.teacher.positions]
+        lengths = lengths.clamp(max=text.shape[1])
+        read = self.judge(self.teacher(text, lengths), lengths, voice)
+        both = torch.stack([scores.softmax(-1), read.softmax(-1)], dim=-1)
+        shares = both.new_tensor([1.0 - self.reading_weight, self.reading_weight])
+        return (both @ shares).log()
+
     def classify(self, speech, speech_lengths, text=None, text_lengths=None) -> torch.Tensor:
         """Return the class scores (B, classes).
 
@@ -121,8 +146,8 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         """
         heard, lengths, voice = self.hear(speech, speech_lengths)
         if text is not None:
-            heard, lengths = self.teacher(text, text_lengths), text_lengths
-        return self.judge(heard, lengths, voice)
+            return self.judge(self.teacher(text, text_lengths), text_lengths, voice)
+        return self.add_reading(self.judge(heard, lengths, voice), heard, lengths, voice)
 
     def forward(self, speech, speech_lengths, sentiment, text=None, text_lengths=None, **kwargs):
         """Return the loss, the accuracy for the log, and the number of utterances.
@@ -135,7 +160,10 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             text_lengths: (B,).
         """
         heard, lengths, voice = self.hear(speech, speech_lengths)
-        loss, stats, count = self.classification_loss(self.judge(heard, lengths, voice), sentiment)
+        scores = self.judge(heard, lengths, voice)
+        if not self.training:  # checkpoints are chosen by what they will say
+            scores = self.add_reading(scores, heard, lengths, voice)
+        loss, stats, count = self.classification_loss(scores, sentiment)
         if self.text_weight:
             states = self.teacher(text[:, : int(text_lengths.max())], text_lengths)
             scores = self.judge(states, text_lengths, voice)
