@@ -1,7 +1,7 @@
 """What WaBERT reads in what it hears: the aligner's tokens as BERT's word pieces.
 
-The paper reads with L_subword's head to see what the aligner has learned (section 4.3); to judge
-what was read beside what was heard is not in the paper.
+The paper reads with L_subword's head to see what the aligner's tokens hold (section 4.2.1, Table
+4); to judge what was read beside what was heard is not in the paper.
 
 Shapes: B utterances, N tokens with [CLS] and [SEP], H BERT's width.
 """
@@ -40,4 +40,5 @@ class Reader(nn.Module):
         hidden, _ = self.postencoder(tokens, lengths)
         ids = self.head(hidden).argmax(-1)
         ids[:, 0] = self.first
-        return ids.scatter(1, lengths[:, None] - 1, self.last)
+        last = (lengths[:, None] - 1).clamp(min=0)  # an utterance may have no token
+        return ids.scatter(1, last, self.last)

@@ -134,9 +134,9 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         text = self.reader(heard, lengths)[:, : self.teacher.positions]
         lengths = lengths.clamp(max=text.shape[1])
         read = self.judge(self.teacher(text, lengths), lengths, voice)
-        both = torch.stack([scores.softmax(-1), read.softmax(-1)], dim=-1)
+        both = torch.stack([scores.log_softmax(-1), read.log_softmax(-1)], dim=-1)
         shares = both.new_tensor([1.0 - self.reading_weight, self.reading_weight])
-        return (both @ shares).log()
+        return (both + shares.log()).logsumexp(-1)
 
     def classify(self, speech, speech_lengths, text=None, text_lengths=None) -> torch.Tensor:
         """Return the class scores (B, classes).

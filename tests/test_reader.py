@@ -109,6 +109,18 @@ def test_of_a_long_recording_the_beginning_is_read():
     assert model.classify(*data).isfinite().all()
 
 
+@pytest.mark.parametrize("silent", [(0,), (0, 1)])
+def test_of_silence_nothing_is_read(silent):
+    torch.manual_seed(0)
+    model = build_model(reading()).eval()
+    data = speech(1.0, 0.6)
+    heard, lengths, voice = model.hear(*data)
+    lengths[list(silent)] = 0
+    heard = heard[:, : max(1, int(lengths.max()))]
+    scores = model.add_reading(model.judge(heard, lengths, voice), heard, lengths, voice)
+    assert scores.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("conf", "message"),
     [
