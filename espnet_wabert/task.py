@@ -1,6 +1,7 @@
 """The ESPnet task: WaBERT trained by ESPnet's own Trainer, options and all."""
 
 import argparse
+import math
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
@@ -36,7 +37,7 @@ class WaBERTTask(SLUTask):
 
     Options of its own beside ESPnet's: --pretrained_model, the model that fine-tuning starts from,
     and --preprocessor_conf, which ESPnet's SLU task lacks: augmentation, such as
-    `data_aug_effects: [[1.0, pitch_shift, {n_steps: 2}]]`, `data_aug_prob: 0.3`.
+    `data_aug_effects: [[1.0, pitch_shift, {n_steps: 1.6502}]]`, `data_aug_prob: 0.3`.
     """
 
     class_choices_list = [
@@ -117,7 +118,23 @@ def _augmentation(args: argparse.Namespace) -> dict:
     for field in conf:
         if field not in AUGMENTATION:
             raise UserError(f"preprocessor_conf.{field}: one of {', '.join(AUGMENTATION)}")
+    for _, effect, options in (e for e in conf.get("data_aug_effects", ()) if len(e) == 3):
+        if effect == "pitch_shift":
+            _check_pitch(options.get("n_steps", 0), options.get("bins_per_octave", 12))
     return conf
+
+
+def _check_pitch(steps: float, bins: int, rate: int = 16000) -> None:
+    """Refuse a pitch shift whose resampling takes gigabytes: torchaudio's filter has a row for
+    every sample until both rates meet again.
+    """
+    shifted = int(rate / 2.0 ** (-steps / bins))  # as torchaudio's pitch_shift rounds
+    if rate // math.gcd(shifted, rate) > 2000:
+        raise UserError(
+            f"preprocessor_conf.data_aug_effects: pitch_shift by {steps:g} steps resamples"
+            f" {shifted} to {rate} Hz, which takes gigabytes; shifts by simple ratios do not,"
+            " such as n_steps 1.6502 (by 1.1) and -1.8239 (by 0.9)"
+        )
 
 
 def _check_frozen(model: AbsESPnetModel, names: list[str]) -> None:

@@ -198,7 +198,7 @@ def test_freezing_what_is_not_there_is_refused(sources, data, tmp_path):
         train("sentiment", sources, data, tmp_path, *wrong)
 
 
-AUGMENT = ("--preprocessor_conf", "data_aug_effects=[[1.0, pitch_shift, {n_steps: 2}]]")
+AUGMENT = ("--preprocessor_conf", "data_aug_effects=[[1.0, pitch_shift, {n_steps: 1.6502}]]")
 
 
 def test_audio_is_augmented_in_training(sources, data, tmp_path):
@@ -209,13 +209,16 @@ def test_audio_is_augmented_in_training(sources, data, tmp_path):
     name = "classifier.1.weight"
     assert not torch.equal(plain["model"][name], shifted["model"][name])
     conf = yaml.safe_load((tmp_path / "shifted/config.yaml").read_text())["preprocessor_conf"]
-    assert conf["data_aug_effects"] == [[1.0, "pitch_shift", {"n_steps": 2}]]
+    assert conf["data_aug_effects"] == [[1.0, "pitch_shift", {"n_steps": 1.6502}]]
 
 
 def test_what_cannot_be_augmented_is_refused(sources, data, tmp_path):
     with pytest.raises(UserError, match="preprocessor_conf.data_aug: one of data_aug_effects, dat"):
         train("sentiment", sources, data, tmp_path, "--preprocessor_conf", "data_aug=1")
-    effects = dict(data_aug_effects=[[1.0, "pitch_shift", {"n_steps": 2}]], data_aug_prob=1.0)
+    semitone = "data_aug_effects=[[1.0, pitch_shift, {n_steps: 1}]]"
+    with pytest.raises(UserError, match="pitch_shift by 1 steps resamples 16951 to 16000 Hz, whic"):
+        train("sentiment", sources, data, tmp_path, "--preprocessor_conf", semitone)
+    effects = dict(data_aug_effects=[[1.0, "pitch_shift", {"n_steps": 1.6502}]], data_aug_prob=1.0)
     cached = dict(speech=np.zeros((9, 4), np.float32), sentiment="Neutral")
     labels = ("Neutral",)
     with pytest.raises(UserError, match="u1: cached features have no audio left"):
