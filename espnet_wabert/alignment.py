@@ -174,9 +174,9 @@ class Aligner:
         teacher = self.model.teacher
         if teacher is None:
             return None
-        whole = teacher.embeddings.position_embeddings.num_embeddings
         ids = [e.ids for e in transcripts]
-        return F.normalize(encode_transcripts(teacher, ids, self.device, whole), dim=-1)
+        states = encode_transcripts(teacher, ids, self.device, teacher.positions)
+        return F.normalize(states, dim=-1)
 
     def _by_similarity(self, vectors, lengths, targets, transcripts) -> list[Segments | None]:
         """Read each utterance; None where tokens outnumber frames.
