@@ -22,10 +22,10 @@ import kaldiio
 import numpy as np
 import torch
 
-from espnet_wabert.align_files import align_all
-from espnet_wabert.inference import WaBERTInference
-from espnet_wabert.recordings import many_recordings
-from espnet_wabert.scoring.aligned_files import KINDS, Writer
+from espnet_wabert.formats.aligned_files import KINDS, Writer
+from espnet_wabert.inference.align_corpus import align_all
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.inference.recordings import many_recordings
 
 ROOT = Path(__file__).resolve().parent.parent
 MINI = ROOT / "exp/mini/librispeech_wabert"
@@ -75,7 +75,9 @@ def describe(threads):
 @click.command()
 @click.option("--model", default=str(MINI / "exp/align/align.zip"), show_default=True)
 @click.option("--dump", type=click.Path(path_type=Path), default=MINI / "dump", show_default=True)
-@click.option("--name", default="test_clean", show_default=True, help="Set to take speech from.")
+@click.option(
+    "--name", default="test_clean", show_default=True, help="Set to on_result speech from."
+)
 @click.option("--utterances", default=1000, show_default=True)
 @click.option("--seconds", default=10.0, show_default=True, help="At least, an utterance.")
 @click.option("--batch_seconds", default=100.0, show_default=True)

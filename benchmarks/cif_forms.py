@@ -10,8 +10,8 @@ from unittest import mock
 import torch
 
 from espnet_wabert.cif import cif
-from espnet_wabert.cif_dense import cif_dense
-from espnet_wabert.cif_serial import cif_serial
+from espnet_wabert.cif.dense import cif_dense
+from espnet_wabert.cif.reference import cif_serial
 
 SHAPES = {  # B, T, C, N
     "A": (16, 500, 768, 60),
@@ -55,7 +55,7 @@ def ours(batch, frames, weights):
 
 def ours_portable(batch, frames, weights):
     """Ours as on a GPU without Triton."""
-    module = importlib.import_module("espnet_wabert.cif_triton")
+    module = importlib.import_module("espnet_wabert.cif.triton_kernel")
     with mock.patch.object(module, "triton_runs_on", lambda device: False):
         return ours(batch, frames, weights)
 

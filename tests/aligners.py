@@ -7,10 +7,10 @@ import torch
 import yaml
 from tiny import VOCABULARY, arguments
 
-from espnet_wabert.builder import build_model
-from espnet_wabert.checkpoint import pack
-from espnet_wabert.frozen import full_state_dict
-from espnet_wabert.inference import WaBERTInference
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.modules.frozen import full_state_dict
 
 WORDS = ["the", "good", "bad", "and", "of", "film", "not", "to"]
 WIDTH = 32  # of the tiny frontend's frames

@@ -6,7 +6,7 @@ import torch
 import yaml
 from tokenizers import BertWordPieceTokenizer
 
-from espnet_wabert.builder import build_model
+from espnet_wabert.models.builder import build_model
 
 VOCABULARY = (
     ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -37,7 +37,7 @@ def write_tiny_sources(folder: Path) -> tuple[Path, Path]:
     return speech, language
 
 
-def write_tiny_recogniser(folder: Path) -> Path:
+def write_tiny_recognizer(folder: Path) -> Path:
     """Write a tiny wav2vec 2.0 with a CTC head and its letters; return its folder."""
     torch.manual_seed(1)
     letters = ["<pad>", "<s>", "</s>", "<unk>", "|", "'"] + [chr(c) for c in range(65, 91)]

@@ -37,7 +37,7 @@ seeds=0               # of training, such as "0 1 2": scores are means over them
 config=../../conf/sentiment_bert_i3.yaml  # without --system: the model and its fine-tuning
 speech_model=         # another speech encoder than the yaml's: name or folder
 language_model=bert-base-uncased      # BERT, or a text encoder: name or folder
-recogniser=           # of the rows that leave it to this option: name or folder
+recognizer=           # of the rows that leave it to this option: name or folder
 ngrams=               # folder of n-grams for CTC decoding; default: CORPORA/ngrams
 alignments=../librispeech_wabert/exp  # the aligned models that rows start from
 align_args="--skip_done true"         # for ../librispeech_wabert/run.sh where one is missing
@@ -56,10 +56,10 @@ if "${mini}"; then
     expdir=../../exp/mini/slue_sa/exp
     dumpdir=../../exp/mini/slue_sa/dump
     datadir=../../exp/mini/slue_sa/data
-    config=../../conf/mini/sentiment_voice.yaml
+    config=../../conf/mini/sentiment_prosody.yaml
     systems=systems_mini.txt
     speech_model=${corpora}/models/whisper-tiny.en
-    recogniser=${corpora}/models/whisper-tiny.en
+    recognizer=${corpora}/models/whisper-tiny.en
     language_model=${corpora}/models/minilm-l6
     cache_features=true
     alignments=../../exp/mini/librispeech_wabert/exp
@@ -85,12 +85,12 @@ if [ -n "${system}" ]; then
     (for row in ${rows}; do choose_row "${row}"; done)  # a wrong name ends here, not after hours
     results=${results:-${expdir}/results.json}
 fi
-row_recogniser="" row_ngram="" row_drop="" row_args="" row_model="" seed="" hyps=""
+row_recognizer="" row_ngram="" row_drop="" row_args="" row_model="" seed="" hyps=""
 
 tag=$(basename "${config}" .yaml)
 signed_options="speech_model language_model cache_features speed_perturb_factors skip_bad slue
     slue_version slue_labels trim pretrained_model train_args inference_model download_model
-    row_recogniser row_ngram row_drop seed hyps"
+    row_recognizer row_ngram row_drop seed hyps"
 if [ -n "${system}" ]; then signed_options+=" row_args"; fi
 train_set=fine_tune
 valid_set=dev
@@ -210,15 +210,15 @@ train() {
     fi
 }
 
-# decode: stage 12. A pipeline's text is its recogniser's, whatever the seed and the text model.
+# decode: stage 12. A pipeline's text is its recognizer's, whatever the seed and the text model.
 decode() {
     if stage 12 "decoding"; then
         local texts=()
-        if [ "${row_recogniser}" = transcripts ]; then
+        if [ "${row_recognizer}" = transcripts ]; then
             texts=(--texts "${dumpdir}/raw")
-        elif [ -n "${row_recogniser}" ]; then
+        elif [ -n "${row_recognizer}" ]; then
             texts=(--texts "${heard}")
-            run transcribe --recogniser "${row_recogniser}" --ngram "${row_ngram}" \
+            run transcribe --recognizer "${row_recognizer}" --ngram "${row_ngram}" \
                 --dump "${dumpdir}/raw" --sets "${test_sets}" --out "${heard}" \
                 --batch_seconds "${batch_seconds}" --device ${device}
         fi
@@ -247,7 +247,7 @@ score() {
             for folder in ${hyps}; do into+=(--hyp "${folder}/${name}/sentiment"); done
             # The last set with labels is the one that counts: test, or dev without its labels.
             if [ -n "${results}" ]; then into+=(--results "${results}"); fi
-            if [ -n "${row_recogniser}" ] && [ "${row_recogniser}" != transcripts ]; then
+            if [ -n "${row_recognizer}" ] && [ "${row_recognizer}" != transcripts ]; then
                 into+=(--transcripts "${dumpdir}/raw/${name}/text" "${heard}/${name}/text")
             fi
             if [ -f "${slue}/parts.tsv" ]; then  # the embedded corpus: where the label is carried
@@ -269,7 +269,7 @@ for row in ${rows}; do
         row_name=${row} row_folder=${row_model} scores=${expdir}/${row}/scores
         if ! "${skip_train}"; then train_aligner; fi
     fi
-    heard=${expdir}/heard/$(basename "${row_recogniser:-none}")${row_ngram:+_$(basename "${row_ngram}" .arpa)}
+    heard=${expdir}/heard/$(basename "${row_recognizer:-none}")${row_ngram:+_$(basename "${row_ngram}" .arpa)}
     hyps=""
     for seed in ${seeds}; do
         exp=${expdir}/${row_folder} decoded=${expdir}/${row_folder}/decode

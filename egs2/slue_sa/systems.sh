@@ -11,7 +11,7 @@ choose_row() {
     local fields
     read -r -a fields <<< "${line}"
     [ "${#fields[@]}" -ge 8 ] || die "${systems}: row $1 has ${#fields[@]} columns, not 8"
-    row_model=$1 row_recogniser="" row_ngram=""
+    row_model=$1 row_recognizer="" row_ngram=""
     if [[ "${fields[1]}" == =* ]]; then
         choose_row "${fields[1]#=}"  # what it shares; then what is its own
     else
@@ -23,8 +23,8 @@ choose_row() {
         row_args=${fields[*]:8}
         [ -f "${config}" ] || die "${config}: no such configuration (${systems}, row $1)"
     fi
-    row_recogniser=${fields[4]#-}
-    if [ "${row_recogniser}" = given ]; then row_recogniser=${recogniser}; fi
+    row_recognizer=${fields[4]#-}
+    if [ "${row_recognizer}" = given ]; then row_recognizer=${recognizer}; fi
     row_ngram=${fields[5]#-}
     if [ -n "${row_ngram}" ]; then row_ngram=${ngrams}/${row_ngram}.arpa; fi
 }

@@ -18,10 +18,10 @@ def main(data, out):
 
     An utterance that fails is not in the CTM; `score_alignment` counts it as failed.
     """
-    from espnet_wabert.corpora.kaldi import read_folder
-    from espnet_wabert.reference_aligner import align_folder
-    from espnet_wabert.scoring.lines import write_atomically
-    from espnet_wabert.scoring.words import write_ctm
+    from espnet_wabert.alignment.pocketsphinx_aligner import align_folder
+    from espnet_wabert.formats.kaldi import read_folder
+    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.formats.words import write_ctm
 
     folder = read_folder(data, need=["text"])
     words, failures = align_folder(folder)

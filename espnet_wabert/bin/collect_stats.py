@@ -27,8 +27,8 @@ def read_counts(folder: Path) -> dict[str, str]:
 @one_line_errors
 def main(data, feats, vocabulary, out):
     """Write speech_shape and text_shape."""
-    from espnet_wabert.corpora.kaldi import read_folder
-    from espnet_wabert.word_pieces import WordPieces, read_vocabulary
+    from espnet_wabert.formats.kaldi import read_folder
+    from espnet_wabert.text.wordpiece import WordPieces, read_vocabulary
 
     folder, out = read_folder(data), Path(out)
     counts = read_counts(Path(feats or data))

@@ -13,7 +13,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 def main(out, without, data):
     """Write the utterances of all DATA folders to one."""
     from espnet_wabert.corpora.combine import OPTIONAL, combine
-    from espnet_wabert.corpora.kaldi import read_folder, write_folder
+    from espnet_wabert.formats.kaldi import read_folder, write_folder
 
     unknown = set(without.split()) - set(OPTIONAL)
     if unknown:

@@ -14,7 +14,7 @@ Folder = click.Path(path_type=Path)
 @click.option("--dump", required=True, type=Folder, help="dump/raw, with a data folder a set.")
 @click.option("--sets", required=True, help="The sets to decode, such as 'dev test'.")
 @click.option("--feats", help="Folder with features cached from the same frontend, a set each.")
-@click.option("--texts", type=Folder, help="Text, a set each: a recogniser's, or true transcripts.")
+@click.option("--texts", type=Folder, help="Text, a set each: a recognizer's, or true transcripts.")
 @click.option("--out", required=True, type=Folder, help="What comes out, in a folder a set.")
 @click.option("--batch_seconds", default=60.0, show_default=True, help="Audio a batch, padded.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
@@ -25,8 +25,8 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
     --texts is what a text model reads (default: the transcripts in --dump), and what stands in the
     place of the aligner's tokens in a WaBERT that was trained with transcripts.
     """
-    from espnet_wabert import decoding
-    from espnet_wabert.inference import WaBERTInference
+    from espnet_wabert.inference import decoding
+    from espnet_wabert.inference.api import WaBERTInference
 
     inference = WaBERTInference.from_pretrained(model, device)
     aligned = inference.args.model == "wabert"
@@ -37,7 +37,7 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
             text = (texts or dump) / name / "text"
             files = decoding.decode_text_sentiment(inference, text, out / name)
         else:
-            source = decoding.Source(dump / name, feats and Path(feats) / name)
+            source = decoding.SpeechSource(dump / name, feats and Path(feats) / name)
             how = [inference, source, out / name, batch_seconds]
             if aligned:
                 files = decoding.decode_alignment(*how)

@@ -21,8 +21,8 @@ Folder = click.Path(path_type=Path)
 def main(config, speech_model, dump, sets, out, batch_seconds, device):
     """Write what the frontend gives for every utterance of the sets."""
     from espnet_wabert.config import read_yaml
-    from espnet_wabert.features import extract_features
-    from espnet_wabert.frontend import HuggingFaceFrontend
+    from espnet_wabert.modules.frontend import HuggingFaceFrontend
+    from espnet_wabert.training.feature_cache import extract_features
 
     conf = dict(read_yaml(config).get("frontend_conf") or {})
     if speech_model:

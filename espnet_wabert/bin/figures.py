@@ -22,13 +22,13 @@ TITLES = {"infonce": "InfoNCE", "cosine": "cosine"}
 @one_line_errors
 def main(model, baseline, data, feats, utterance, most, out, device):
     """Write similarity.png, components.png and alignment.png."""
-    from espnet_wabert import drawing
-    from espnet_wabert.decoding import Source
-    from espnet_wabert.features import read_audio
-    from espnet_wabert.figures import principal_components, representative, see, similarity
-    from espnet_wabert.inference import WaBERTInference
+    from espnet_wabert.formats.audio import read_audio
+    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.inference.decoding import SpeechSource
+    from espnet_wabert.plots import drawing
+    from espnet_wabert.plots.figures import principal_components, representative, see, similarity
 
-    source = Source(data, feats)
+    source = SpeechSource(data, feats)
     folder = source.folder
     if folder.text is None:
         raise UserError(f"{data}/text: missing; figures need transcripts")

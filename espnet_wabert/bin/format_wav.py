@@ -30,7 +30,7 @@ def main(data, out, fs, nj, audio_format, skip_bad):
     from pathlib import Path
 
     from espnet_wabert.corpora.formatting import format_folder
-    from espnet_wabert.corpora.kaldi import read_folder
+    from espnet_wabert.formats.kaldi import read_folder
 
     if Path(data).resolve() == Path(out).resolve():
         raise UserError(f"--out {out}: must be another folder than --data")

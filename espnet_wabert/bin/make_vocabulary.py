@@ -13,7 +13,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 def main(config, language_model, out):
     """Write BERT's word pieces in the order of their ids."""
     from espnet_wabert.config import read_yaml
-    from espnet_wabert.word_pieces import write_vocabulary
+    from espnet_wabert.text.wordpiece import write_vocabulary
 
     model = language_model or (read_yaml(config).get("postencoder_conf") or {}).get(
         "model_name_or_path"

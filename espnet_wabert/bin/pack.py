@@ -15,7 +15,7 @@ from espnet_wabert.errors import one_line_errors
 @one_line_errors
 def main(model, out, with_teacher):
     """Write one zip that loads without a hub and without the original models."""
-    from espnet_wabert.checkpoint import pack
+    from espnet_wabert.models.checkpoint import pack
 
     path = pack(model, out, with_teacher)
     print(f"{out}: {path.stat().st_size / 1e6:.1f} MB")

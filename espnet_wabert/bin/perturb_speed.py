@@ -17,8 +17,8 @@ def main(data, factors, out):
     """
     from pathlib import Path
 
-    from espnet_wabert.corpora.kaldi import read_folder, write_folder
     from espnet_wabert.corpora.speed import parse_factors, perturb
+    from espnet_wabert.formats.kaldi import read_folder, write_folder
 
     if Path(data).resolve() == Path(out).resolve():
         raise UserError(f"--out {out}: must be another folder than --data")

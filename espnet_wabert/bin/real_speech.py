@@ -20,21 +20,21 @@ def main(model, out, results):
     The reference times are pocketsphinx's own. That it meets them itself, as one more reading,
     says that they are read as they were meant.
     """
+    from espnet_wabert.alignment.pocketsphinx_aligner import align_folder
     from espnet_wabert.bin.score_decoding import score_set
     from espnet_wabert.corpora.formatting import format_folder
-    from espnet_wabert.corpora.kaldi import read_folder
-    from espnet_wabert.decoding import Source, decode_alignment
-    from espnet_wabert.inference import WaBERTInference
+    from espnet_wabert.formats.kaldi import read_folder
+    from espnet_wabert.formats.words import write_ctm
+    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.inference.decoding import SpeechSource, decode_alignment
     from espnet_wabert.mini.real_speech import an4, librivox, write_recordings
-    from espnet_wabert.reference_aligner import align_folder
     from espnet_wabert.scoring.results import update_results
-    from espnet_wabert.scoring.words import write_ctm
 
     inference = WaBERTInference.from_pretrained(model)
     for name, recordings in (("an4", an4()), ("librivox", librivox())):
         write_recordings(recordings, out / "data" / name)
         format_folder(read_folder(out / "data" / name), out / "raw" / name, 16000)
-        decode_alignment(inference, Source(out / "raw" / name, None), out / name, 60.0)
+        decode_alignment(inference, SpeechSource(out / "raw" / name, None), out / name, 60.0)
         folder = read_folder(out / "raw" / name)
         if folder.words:
             write_ctm(out / name / "words.pocketsphinx.ctm", align_folder(folder).words)

@@ -37,10 +37,10 @@ _path = click.Path(path_type=Path)
 @one_line_errors
 def main(**options):
     """Score the word boundaries of --hyp against --ref: mean and median error, shares within."""
+    from espnet_wabert.formats.words import cut_segments, read_words
     from espnet_wabert.scoring.alignment import merge_alignment
     from espnet_wabert.scoring.boundaries import score_boundaries
     from espnet_wabert.scoring.results import mean_and_sd
-    from espnet_wabert.scoring.words import cut_segments, read_words
 
     opts = SimpleNamespace(**options)
     if opts.results and opts.name in (None, "infonce", "cosine"):
@@ -69,7 +69,7 @@ def main(**options):
 
 
 def _tolerances(text: str) -> list[float]:
-    from espnet_wabert.scoring.lines import parse_number
+    from espnet_wabert.formats.lines import parse_number
 
     numbers = [parse_number(part, "a tolerance", "--tolerances") for part in text.split(",")]
     if any(number <= 0 for number in numbers):
@@ -79,8 +79,8 @@ def _tolerances(text: str) -> list[float]:
 
 def _chosen(reference: Mapping, opts: SimpleNamespace) -> tuple[Mapping, set[str]]:
     """The reference of the utterances that shall count, and the ids left out by the options."""
-    from espnet_wabert.scoring.lines import name_some
-    from espnet_wabert.scoring.words import read_ids
+    from espnet_wabert.formats.lines import name_some
+    from espnet_wabert.formats.words import read_ids
 
     ids = set(reference)
     if opts.utterances:
@@ -127,7 +127,7 @@ def _print_failures(scores) -> None:
 
 def _write(opts: SimpleNamespace, row: dict, runs: list) -> None:
     """The row, and of each run every utterance that failed or was not asked for."""
-    from espnet_wabert.scoring.lines import write_atomically
+    from espnet_wabert.formats.lines import write_atomically
 
     details = [
         run.as_dict()

@@ -34,8 +34,8 @@ def main(config, dump, decodes, sets, out, results, key):
     Over several seeds every figure is a mean, with the deviation beside it.
     """
     from espnet_wabert.config import read_yaml
+    from espnet_wabert.formats.lines import write_atomically
     from espnet_wabert.scoring.alignment import READINGS, merge_alignment, over_seeds
-    from espnet_wabert.scoring.lines import write_atomically
     from espnet_wabert.scoring.results import update_results
 
     loss = (read_yaml(config).get("model_conf") or {}).get("align_loss", "infonce")
@@ -49,7 +49,7 @@ def main(config, dump, decodes, sets, out, results, key):
         last = list(rows.values())[-1]
         row = _with_spread(last, ("diagonal_accuracy",)) | last[READINGS]
         merge_alignment(results, key, loss, row)
-        # The figures of the recogniser are those of the model that is one, with L_subword.
+        # The figures of the recognizer are those of the model that is one, with L_subword.
         if loss == "infonce" and key == "alignment" and last["top1"] is not None:
             tokens = _with_spread(last, ("count_error", "top1", "top5", "wer"))
             update_results(results, {"tokens": tokens}, whole=True)
@@ -63,6 +63,7 @@ def _with_spread(scores: dict, figures: tuple[str, ...]) -> dict:
 
 def score_set(data: Path, decoded: Path) -> dict:
     """Return the scores of one set; `boundaries` holds those of each reading, if there are any."""
+    from espnet_wabert.formats.words import read_words
     from espnet_wabert.scoring.boundaries import score_boundaries
     from espnet_wabert.scoring.tokens import (
         read_decoding,
@@ -70,7 +71,6 @@ def score_set(data: Path, decoded: Path) -> dict:
         score_tokens,
         word_error_rate,
     )
-    from espnet_wabert.scoring.words import read_words
 
     decoding = read_decoding(decoded / "decoding.jsonl")
     scores = score_tokens(decoding).as_dict()

@@ -55,14 +55,14 @@ def main(**options):
 
 
 def _labels(path: Path) -> dict[str, str]:
-    from espnet_wabert.scoring.labels import read_predictions
+    from espnet_wabert.formats.labels import read_predictions
 
     return {utt_id: prediction.label for utt_id, prediction in read_predictions(path).items()}
 
 
 def _submit(opts: SimpleNamespace, labels: dict[str, str]) -> None:
+    from espnet_wabert.formats.words import read_ids
     from espnet_wabert.scoring.submission import write_submission
-    from espnet_wabert.scoring.words import read_ids
 
     write_submission(
         opts.submission, labels, read_ids(opts.utterances) if opts.utterances else None
@@ -71,11 +71,11 @@ def _submit(opts: SimpleNamespace, labels: dict[str, str]) -> None:
 
 
 def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
-    from espnet_wabert.scoring.confusion import draw_confusion
-    from espnet_wabert.scoring.labels import read_labels, read_parts, require_same_ids
-    from espnet_wabert.scoring.lines import write_atomically
+    from espnet_wabert.formats.labels import read_labels, read_parts, require_same_ids
+    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.plots.confusion import draw_confusion
     from espnet_wabert.scoring.results import update_results
-    from espnet_wabert.scoring.systems import compare, result_rows, score_sets
+    from espnet_wabert.scoring.set_scores import compare, result_rows, score_sets
 
     reference = read_labels(opts.ref)
     train = read_labels(opts.train_ref) if opts.train_ref else None
@@ -129,7 +129,7 @@ def add_word_errors(
 
 def _print(key: str, rows: dict, confusion, absent: tuple[str, ...], espnet_macro: bool) -> None:
     """The system under the majority class, its classes, and what is odd about the set."""
-    from espnet_wabert.scoring.labels import CLASSES
+    from espnet_wabert.formats.labels import CLASSES
     from espnet_wabert.scoring.report import class_table, sentiment_table
     from espnet_wabert.scoring.table import print_tables
 

@@ -1,7 +1,7 @@
 """Train WaBERT: ESPnet's training command with WaBERT's parts."""
 
 from espnet_wabert.errors import one_line_errors
-from espnet_wabert.task import WaBERTTask
+from espnet_wabert.training.task import WaBERTTask
 
 
 def get_parser():

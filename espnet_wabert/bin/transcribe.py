@@ -1,4 +1,4 @@
-"""Transcribe data folders with a recogniser, for the pipelines (stage 12)."""
+"""Transcribe data folders with a recognizer, for the pipelines (stage 12)."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ Folder = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--recogniser", required=True, help="wav2vec 2.0 with CTC, or Whisper: name, folder.")
+@click.option("--recognizer", required=True, help="wav2vec 2.0 with CTC, or Whisper: name, folder.")
 @click.option("--ngram", help="An ARPA or KenLM file, for CTC decoding with a language model.")
 @click.option("--dump", required=True, type=Folder, help="dump/raw, with a data folder a set.")
 @click.option("--sets", required=True, help="The sets, such as 'dev test'.")
@@ -19,21 +19,21 @@ Folder = click.Path(path_type=Path)
 @click.option("--batch_seconds", default=60.0, show_default=True, help="Audio a batch, padded.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
-def main(recogniser, ngram, dump, sets, out, batch_seconds, device):
-    """Write what the recogniser hears; show the word error rate where there are transcripts."""
-    from espnet_wabert.decoding import Source, transcribe
-    from espnet_wabert.recognizer import load_recognizer
+def main(recognizer, ngram, dump, sets, out, batch_seconds, device):
+    """Write what the recognizer hears; show the word error rate where there are transcripts."""
+    from espnet_wabert.inference.decoding import SpeechSource, transcribe
+    from espnet_wabert.inference.recognizer import load_recognizer
     from espnet_wabert.scoring.tokens import read_text, word_error_rate
 
     model = None
     for name in sets.split():
-        text, stamp = out / name / "text", out / name / "recogniser.json"
-        source = Source(dump / name, None)
-        made = {"recogniser": recogniser, "ngram": ngram, "utterances": len(source.folder.wav)}
+        text, stamp = out / name / "text", out / name / "recognizer.json"
+        source = SpeechSource(dump / name, None)
+        made = {"recognizer": recognizer, "ngram": ngram, "utterances": len(source.folder.wav)}
         if stamp.is_file() and json.loads(stamp.read_text()) == made:
             print(f"{text}: there already")
         else:
-            model = model or load_recognizer(recogniser, ngram, device)
+            model = model or load_recognizer(recognizer, ngram, device)
             transcribe(model, source, text, batch_seconds)
             stamp.write_text(json.dumps(made))
         if source.folder.text is not None:

@@ -18,8 +18,8 @@ from espnet_wabert.errors import one_line_errors
 @one_line_errors
 def main(data, audio, show, nj):
     """Print what each DATA folder holds, or its first problems (then the status is 1)."""
-    from espnet_wabert.corpora.kaldi import scan_folder
     from espnet_wabert.corpora.validation import describe, find_problems
+    from espnet_wabert.formats.kaldi import scan_folder
 
     failed = False
     for path in data:

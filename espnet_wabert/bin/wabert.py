@@ -35,10 +35,10 @@ def align(model, audio, text, out, formats, reading, doubtful, batch_seconds, de
     and number of channels), or a wav.scp, or the feats.scp of cached features. One recording
     without --out is shown as a table.
     """
-    from espnet_wabert import recordings
-    from espnet_wabert.align_files import align_all, chosen_reading
-    from espnet_wabert.inference import WaBERTInference
-    from espnet_wabert.scoring.aligned_files import KINDS, Writer, table
+    from espnet_wabert.formats.aligned_files import KINDS, Writer, table
+    from espnet_wabert.inference import recordings
+    from espnet_wabert.inference.align_corpus import align_all, chosen_reading
+    from espnet_wabert.inference.api import WaBERTInference
 
     kinds = formats.lower().split(",")
     if not set(kinds) <= set(KINDS):
@@ -52,8 +52,8 @@ def align(model, audio, text, out, formats, reading, doubtful, batch_seconds, de
     inference = WaBERTInference.from_pretrained(model, device)
     chosen_reading(inference, reading)  # a wrong wish is told before anything is read or written
     writer = Writer(out, kinds, Path(model).name) if out else None
-    take = writer.add if writer else lambda utterance, found: click.echo(table(found))
-    done = align_all(inference, given.recordings, take, reading, batch_seconds, doubtful, many)
+    on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
+    done = align_all(inference, given.recordings, on_result, reading, batch_seconds, doubtful, many)
     if writer:
         writer.close()
     for note in [*given.notes, *done.notes]:

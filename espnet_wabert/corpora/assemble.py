@@ -4,12 +4,12 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_wabert.corpora.audio import AudioFault, AudioInfo, inspect
-from espnet_wabert.corpora.kaldi import DataFolder, Segment, write_folder
 from espnet_wabert.corpora.parallel import parallel_map
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.word import Word
+from espnet_wabert.formats.audio import AudioFault, AudioInfo, inspect
+from espnet_wabert.formats.kaldi import DataFolder, Segment, write_folder
+from espnet_wabert.formats.word import Word
 
 FS = 16000  # Hz: what the models hear
 PAST_END = 0.1  # seconds a time may lie past the end of the audio (rounding in the sources)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from espnet_wabert.corpora.kaldi import DataFolder
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.kaldi import DataFolder
 
 # Maps that every folder or none must have: an utterance without them would be lost for its use.
 _FILE_OF = {"text": "text", "sentiment": "sentiment", "segments": "segments"}

@@ -10,7 +10,10 @@ from typing import NamedTuple
 
 import soundfile
 
-from espnet_wabert.corpora.audio import (
+from espnet_wabert.corpora.parallel import parallel_map
+from espnet_wabert.corpora.rejects import Rejects
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.audio import (
     DAMAGED,
     READABLE,
     AudioFault,
@@ -19,10 +22,7 @@ from espnet_wabert.corpora.audio import (
     resample,
     write_audio,
 )
-from espnet_wabert.corpora.kaldi import DataFolder, Segment, subset, write_folder
-from espnet_wabert.corpora.parallel import parallel_map
-from espnet_wabert.corpora.rejects import Rejects
-from espnet_wabert.errors import UserError
+from espnet_wabert.formats.kaldi import DataFolder, Segment, subset, write_folder
 
 AUDIO_FORMATS = ("flac", "wav")
 # Decoding and writing an utterance takes some ten milliseconds.

@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from espnet_wabert.corpora.kaldi import DataFolder, read_folder, subset, write_files, write_folder
 from espnet_wabert.errors import UserError
-from espnet_wabert.word_pieces import WordPieces, read_vocabulary, write_vocabulary
+from espnet_wabert.formats.kaldi import DataFolder, read_folder, subset, write_files, write_folder
+from espnet_wabert.text.wordpiece import WordPieces, read_vocabulary, write_vocabulary
 
 # The convolutions of data2vec (and wav2vec 2.0, HuBERT, WavLM) in samples at 16 kHz: 50 Hz.
 WINDOW = 400

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from espnet_wabert.corpora.assemble import Assembled, Utterance, finish
 from espnet_wabert.corpora.rejects import Rejects
-from espnet_wabert.corpora.text import normalise
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.word import Word
-from espnet_wabert.scoring.word_files import read_librispeech
+from espnet_wabert.formats.word import Word
+from espnet_wabert.formats.word_files import read_librispeech
+from espnet_wabert.text.normalization import normalize
 
 # Utterances of the official parts.
 OFFICIAL_COUNTS = {
@@ -126,7 +126,7 @@ def _read_transcripts(chapter: Chapter, rejects: Rejects) -> list[Utterance]:
                 f"{path}:{number}: id {utt!r} does not begin with {chapter.name}-, its folder"
             )
         audio = os.path.join(chapter.folder, f"{utt}.flac")
-        utterances.append(Utterance(utt, speaker, audio, f"{path}:{number}", normalise(text)))
+        utterances.append(Utterance(utt, speaker, audio, f"{path}:{number}", normalize(text)))
     named = {f"{utterance.utt}.flac" for utterance in utterances}
     for name in sorted(chapter.files - named):
         if name.endswith(".flac"):
@@ -142,7 +142,7 @@ def _read_alignment(chapter: Chapter) -> dict[str, tuple[Word, ...]]:
         return {}
     times = read_librispeech(Path(chapter.folder, name))
     return {
-        utt: tuple(Word(sys.intern(normalise(word)), start, end) for word, start, end in words)
+        utt: tuple(Word(sys.intern(normalize(word)), start, end) for word, start, end in words)
         for utt, words in times.items()
     }
 

@@ -4,8 +4,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_wabert.corpora.kaldi import write_files
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.kaldi import write_files
 
 LIST_NAME = "bad.txt"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from espnet_wabert.corpora.assemble import Assembled, Utterance, finish
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.corpora.slue_tables import Row, Table, read_table, unique_rows
-from espnet_wabert.corpora.text import normalise
 from espnet_wabert.errors import UserError
+from espnet_wabert.text.normalization import normalize
 
 SPLITS = ("fine-tune", "dev", "test")
 VERSIONS = ("v0.2", "v0.1")
@@ -171,7 +171,7 @@ def _utterance(row: Row, folder: Path, trim: bool, textless: str) -> Utterance:
         speaker=row.speaker_id,
         audio=str(folder / f"{row.id}.flac"),
         where=row.where,
-        text=None if textless else normalise(row.normalized_text or ""),
+        text=None if textless else normalize(row.normalized_text or ""),
         sentiment=_label(row) or None,
         span=span,
     )

@@ -7,9 +7,9 @@ their audio in the same pass as everything else.
 from collections.abc import Iterable
 
 from espnet_wabert.corpora.combine import combine
-from espnet_wabert.corpora.kaldi import DataFolder, Segment
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.word import Word
+from espnet_wabert.formats.kaldi import DataFolder, Segment
+from espnet_wabert.formats.word import Word
 
 FACTOR_RANGE = (0.5, 2.0)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from espnet_wabert.corpora.assemble import Assembled, Utterance, finish
 from espnet_wabert.corpora.rejects import Rejects
-from espnet_wabert.corpora.text import normalise
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.word import Word
-from espnet_wabert.scoring.word_files import read_wrd, timit_utterance
+from espnet_wabert.formats.word import Word
+from espnet_wabert.formats.word_files import read_wrd, timit_utterance
+from espnet_wabert.text.normalization import normalize
 
 SPLITS = ("train", "test", "core")
 
@@ -117,4 +117,4 @@ def _words(labels: str) -> tuple[Word, ...]:
     """The words of a .WRD file in the order of their starts; a few overlap."""
     (words,) = read_wrd(Path(labels)).values()
     words.sort(key=lambda word: word.start)
-    return tuple(word._replace(word=normalise(word.word)) for word in words)
+    return tuple(word._replace(word=normalize(word.word)) for word in words)

@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from espnet_wabert.corpora.audio import AudioFault, inspect
-from espnet_wabert.corpora.kaldi import DataFolder
 from espnet_wabert.corpora.parallel import parallel_map
+from espnet_wabert.formats.audio import AudioFault, inspect
+from espnet_wabert.formats.kaldi import DataFolder
 
 
 def describe(folder: DataFolder) -> str:

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from espnet_wabert.corpora.kaldi import DataFolder, write_folder
-from espnet_wabert.corpora.text import normalise
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.kaldi import DataFolder, write_folder
+from espnet_wabert.formats.word import Word
 from espnet_wabert.mini.sources import source_folder
-from espnet_wabert.scoring.word import Word
+from espnet_wabert.text.normalization import normalize
 
 RATE = 16000  # Hz
 AN4_ARCHIVE = ("mini_an4", "esp2_asr", "downloads.tar.gz")  # below the wheel's `egs3`
@@ -119,9 +119,9 @@ def write_recordings(recordings: Iterator[Recording], out: Path) -> int:
         name = f"{recording.speaker}-{recording.utterance}"
         wav[name] = str(out / "wav" / f"{name}.wav")
         soundfile.write(wav[name], recording.audio, RATE, subtype="PCM_16")
-        speakers[name], text[name] = recording.speaker, normalise(recording.text)
+        speakers[name], text[name] = recording.speaker, normalize(recording.text)
         if recording.words is not None:
-            spoken = [Word(normalise(word), start, end) for word, start, end in recording.words]
+            spoken = [Word(normalize(word), start, end) for word, start, end in recording.words]
             times[name] = tuple(spoken)
     write_folder(DataFolder(wav, speakers, text, words=times or None), out)
     return len(wav)

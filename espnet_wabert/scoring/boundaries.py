@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from espnet_wabert.scoring.word import Word, normalise_word
+from espnet_wabert.formats.word import Word, normalize_word
 
 TOLERANCES_MS = (20, 50, 100, 500, 1000)
 
@@ -57,7 +57,7 @@ def score_boundaries(
 ) -> BoundaryScores:
     """Score predicted word times (seconds) against reference ones, joined by utterance id.
 
-    Words are compared after `normalise_word`; entries with nothing left of them (punctuation) are
+    Words are compared after `normalize_word`; entries with nothing left of them (punctuation) are
     dropped on both sides. An utterance whose words then differ in number or in any place fails as a
     whole, as one without a hypothesis does.
     """
@@ -95,13 +95,13 @@ def score_boundaries(
 
 
 def _spoken(words: Sequence[Word]) -> list[Word]:
-    return [word for word in words if normalise_word(word.word)]
+    return [word for word in words if normalize_word(word.word)]
 
 
 def _difference(expected: Sequence[Word], predicted: Sequence[Word]) -> str | None:
     """Why two utterances' words are not the same, or None."""
     for place, (one, other) in enumerate(zip(expected, predicted, strict=False), start=1):
-        if normalise_word(one.word) != normalise_word(other.word):
+        if normalize_word(one.word) != normalize_word(other.word):
             return (
                 f"word {place} is '{one.word}' in the reference, '{other.word}' in the hypothesis"
             )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.lines import name_some
+from espnet_wabert.formats.lines import name_some
 from espnet_wabert.scoring.table import Table
 from espnet_wabert.scoring.tokens import Decoded, word_error_rate
 
@@ -64,7 +64,7 @@ def chosen(decoding: Mapping[str, Decoded], names: Sequence[str]) -> list[Decode
     return [decoding[name] for name in names]
 
 
-def recogniser_line(decoding: Mapping[str, Decoded], texts: Mapping[str, str]) -> str:
-    """Say what the word error rate is when the model is read as a recogniser."""
+def recognizer_line(decoding: Mapping[str, Decoded], texts: Mapping[str, str]) -> str:
+    """Say what the word error rate is when the model is read as a recognizer."""
     rate = word_error_rate(texts, {name: found.hypothesis for name, found in decoding.items()})
-    return f"word error rate as a recogniser: {rate:.1%} over {len(decoding)} utterances"
+    return f"word error rate as a recognizer: {rate:.1%} over {len(decoding)} utterances"

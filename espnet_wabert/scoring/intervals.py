@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.labels import CLASSES, require_same_ids
+from espnet_wabert.formats.labels import CLASSES, require_same_ids
 from espnet_wabert.scoring.sentiment import METRICS, confusion_scores
 
 RESAMPLES = 10_000

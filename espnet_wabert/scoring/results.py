@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.lines import parse_json, read_bytes, write_atomically
+from espnet_wabert.formats.lines import parse_json, read_bytes, write_atomically
 
 DIGITS = 6  # significant ones kept of every number
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.labels import CLASSES, require_same_ids
+from espnet_wabert.formats.labels import CLASSES, require_same_ids
 
 METRICS = ("weighted_recall", "weighted_f1", "macro_f1", "neutral_positive_f1")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.labels import require_same_ids
-from espnet_wabert.scoring.lines import write_atomically
+from espnet_wabert.formats.labels import require_same_ids
+from espnet_wabert.formats.lines import write_atomically
 
 COLUMNS = ("id", "pred_text", "pred_ner", "pred_sentiment")
 
@@ -22,7 +22,7 @@ def write_submission(
     utterances: Iterable[str] | None = None,
     transcripts: Mapping[str, str] | None = None,
 ) -> None:
-    """Write predicted labels (and recognised words) by id for SLUE's blind test.
+    """Write predicted labels (and recognized words) by id for SLUE's blind test.
 
     `utterances` are the test set's ids: without a prediction for each the file would be refused,
     so a missing or surplus one is a `UserError` here.

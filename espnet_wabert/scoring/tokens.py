@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.lines import name_some, numbered_lines, parse_json
-from espnet_wabert.scoring.word import normalise_word
+from espnet_wabert.formats.lines import name_some, numbered_lines, parse_json
+from espnet_wabert.formats.word import normalize_word
 
 FIELDS = ("utt_id", "tokens", "nearest", "top", "predicted_length", "length", "hypothesis")
 
@@ -21,7 +21,7 @@ class Decoded(NamedTuple):
     top: tuple[tuple[str, ...], ...]  # per token: candidate subwords, the best one first
     predicted_length: float  # tokens counted without the transcript
     length: int  # tokens of the transcript
-    hypothesis: str  # the utterance when the model is read as a recogniser
+    hypothesis: str  # the utterance when the model is read as a recognizer
 
 
 class TokenScores(NamedTuple):
@@ -84,11 +84,11 @@ def score_tokens(decoding: Mapping[str, Decoded]) -> TokenScores:
 def word_error_rate(reference: Mapping[str, str], hypothesis: Mapping[str, str]) -> float:
     """Word error rate (errors over words of the reference) of transcripts joined by id.
 
-    Case, apostrophes and punctuation do not count, by the rule of `normalise_word`.
+    Case, apostrophes and punctuation do not count, by the rule of `normalize_word`.
     """
     import jiwer
 
-    from espnet_wabert.scoring.labels import require_same_ids
+    from espnet_wabert.formats.labels import require_same_ids
 
     require_same_ids(reference, hypothesis)
     references = [_plain(reference[utt_id]) for utt_id in reference]
@@ -117,7 +117,7 @@ def read_text(path: str | Path) -> dict[str, str]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(filter(None, map(normalise_word, text.split())))
+    return " ".join(filter(None, map(normalize_word, text.split())))
 
 
 def _mean(values: Sequence[float]) -> float:

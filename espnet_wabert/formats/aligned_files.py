@@ -1,0 +1,99 @@
+"""What the aligner found of an utterance, as TextGrid, CTM and JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.textgrid import write_textgrid
+from espnet_wabert.formats.word import Word
+from espnet_wabert.formats.words import write_ctm
+
+KINDS = ("textgrid", "ctm", "json")
+
+
+class UtteranceAlignment(NamedTuple):
+    """One utterance's words and subwords with their times in seconds."""
+
+    words: list[Word]
+    subwords: list[Word]
+    word_confidences: list[float] | None
+    subword_confidences: list[float] | None
+    confidence: float | None  # of the utterance
+    reading: str
+    predicted_length: int  # tokens found without the transcript
+    duration: float  # seconds
+
+
+class Writer:
+    """Writes OUT/<utterance>.TextGrid and .json as they come, OUT/words.ctm and subwords.ctm last.
+
+    Args:
+        out: the folder.
+        kinds: of `KINDS`.
+        model: name of the model, for the JSON.
+    """
+
+    def __init__(self, out: Path, kinds: Sequence[str], model: str):
+        self.out, self.kinds, self.model = out, kinds, model
+        self.found: dict[str, UtteranceAlignment] = {}
+        out.mkdir(parents=True, exist_ok=True)
+
+    def add(self, utterance: str, found: UtteranceAlignment) -> None:
+        """Write one utterance's files; keep it for the CTMs."""
+        if "textgrid" in self.kinds:
+            tiers = {"words": found.words, "subwords": found.subwords}
+            write_textgrid(self.out / f"{utterance}.TextGrid", tiers, found.duration)
+        if "json" in self.kinds:
+            content = {utterance: as_dict(found, self.model)}
+            text = json.dumps(content, ensure_ascii=False, indent=1)
+            write_atomically(self.out / f"{utterance}.json", text + "\n")
+        self.found[utterance] = found
+
+    def close(self) -> None:
+        """Write the CTMs of all utterances."""
+        if "ctm" not in self.kinds:
+            return
+        for tier in ("words", "subwords"):
+            scores = {u: getattr(f, f"{tier[:-1]}_confidences") for u, f in self.found.items()}
+            known = None not in scores.values()
+            times = {u: getattr(f, tier) for u, f in self.found.items()}
+            write_ctm(self.out / f"{tier}.ctm", times, scores if known else None)
+
+
+def as_dict(found: UtteranceAlignment, model: str) -> dict:
+    """Return what the JSON says of an utterance; `read_words` reads its words."""
+    return {
+        "model": model,
+        "reading": found.reading,
+        "duration": round(found.duration, 4),
+        "confidence": _rounded(found.confidence),
+        "predicted_length": found.predicted_length,
+        "length": len(found.subwords) + 2,  # with [CLS] and [SEP], as predicted_length counts
+        "words": _entries(found.words, found.word_confidences),
+        "subwords": _entries(found.subwords, found.subword_confidences),
+    }
+
+
+def _entries(words: list[Word], confidences: list[float] | None) -> list[dict]:
+    return [
+        {"word": w.word, "start": round(w.start, 4), "end": round(w.end, 4), "confidence": score}
+        for w, score in zip(words, map(_rounded, confidences or [None] * len(words)))
+    ]
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 4)
+
+
+def table(found: UtteranceAlignment) -> str:
+    """Return a readable table of the words."""
+    lines = ["   start      end  confidence  word"]
+    scores = found.word_confidences or [None] * len(found.words)
+    for (word, start, end), score in zip(found.words, scores):
+        shown = "-" if score is None else f"{score:.2f}"
+        lines.append(f"{start:8.3f} {end:8.3f}  {shown:>10}  {word}")
+    mean = "-" if found.confidence is None else f"{found.confidence:.2f}"
+    lines.append(f"mean confidence {mean}, read by {found.reading}")
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""Audio files: what their header says, whether they are whole, and their samples as 16 kHz mono."""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from espnet_wabert.errors import UserError
+
+# Formats that ESPnet's `sound` reader takes as they are (all through soundfile).
+READABLE = ("FLAC", "WAV", "WAVEX", "NIST")
+
+DAMAGED = "truncated or damaged audio"
+
+
+class AudioInfo(NamedTuple):
+    """A whole audio file: `samples` per channel, `rate` in Hz, `format` in soundfile's words."""
+
+    samples: int
+    rate: int
+    channels: int
+    format: str
+
+
+class AudioFault(NamedTuple):
+    """A file that cannot be used: the `kind` of fault, and one line of `detail`."""
+
+    kind: str
+    detail: str
+
+
+def inspect(path: str) -> AudioInfo | AudioFault:
+    """Read a header and the last sample, which shows a file that was cut; about 0.2 ms."""
+    if not os.path.isfile(path):
+        return AudioFault("missing audio file", "no such file")
+    if os.path.getsize(path) == 0:
+        return AudioFault("zero-length file", "0 bytes")
+    try:
+        file = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        return AudioFault("not an audio file", error.error_string)
+    with file:
+        if file.frames == 0:
+            return AudioFault("audio without samples", "0 samples")
+        cut = _declared_too_long(path, file)
+        if cut:
+            return AudioFault(DAMAGED, cut)
+        try:
+            file.seek(file.frames - 1)
+            if len(file.read(1)) == 1:
+                return AudioInfo(file.frames, file.samplerate, file.channels, file.format)
+        except (soundfile.LibsndfileError, OSError):
+            pass
+        return AudioFault(DAMAGED, f"sample {file.frames}, the last, is not there")
+
+
+def _declared_too_long(path: str, file: soundfile.SoundFile) -> str:
+    """How a file without compression is shorter than its header says; empty if it is not."""
+    if file.format in ("WAV", "WAVEX"):
+        found = re.search(r"data : (\d+) \(should be (\d+)\)", file.extra_info)
+        # Programs that write to a pipe declare the largest number there is.
+        if found and int(found[2]) < int(found[1]) < 0x7FFF0000:
+            return f"{found[2]} of {found[1]} bytes are there"
+    if file.format == "NIST":
+        with open(path, "rb") as raw:
+            found = re.search(rb"sample_count -i (\d+)", raw.read(1024))
+        if found and file.frames < int(found[1]):
+            return f"{file.frames} of {int(found[1])} samples are there"
+    return ""
+
+
+def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
+    """Samples `start` to `stop` as float32 (samples,) in +-1, the mean of the channels; rate."""
+    samples, rate = soundfile.read(path, start=start, stop=stop, dtype="float32", always_2d=True)
+    return samples.mean(axis=1), rate
+
+
+def resample(samples: np.ndarray, rate: int, fs: int, factor: float = 1.0) -> np.ndarray:
+    """(samples,) at `rate` played `factor` times as fast, pitch and all, at `fs` Hz."""
+    if rate * factor == fs:
+        return samples
+    return soxr.resample(samples, rate * factor, fs)
+
+
+def write_audio(path: Path, samples: np.ndarray, fs: int) -> None:
+    """Write (samples,) as 16-bit audio in the format of the file's suffix, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.tmp")
+    soundfile.write(partial, samples, fs, subtype="PCM_16", format=path.suffix[1:].upper())
+    os.replace(partial, path)
+
+
+def read_audio(path: str, utterance: str) -> np.ndarray:
+    """Read one utterance's 16 kHz mono audio as float32 (S,)."""
+    try:
+        samples, rate = soundfile.read(path, dtype="float32")
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"utterance {utterance}: {path} cannot be read: {error}") from error
+    if rate != 16000 or samples.ndim != 1:
+        raise UserError(
+            f"utterance {utterance}: {path} has {rate} Hz and {samples[:1].size} channels;"
+            " format_wav (stage 3) makes 16000 Hz and 1"
+        )
+    return samples

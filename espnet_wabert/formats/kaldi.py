@@ -1,0 +1,272 @@
+"""Kaldi data folders: one in memory, read with every check, written so that it passes them.
+
+A folder holds wav.scp, utt2spk and spk2utt, and here also, where they are known: text, sentiment,
+segments, words.ctm (reference word times), utt2dur, utt2num_samples and utt2speed (a speed factor
+that is still to be applied; `format_wav` applies segments and factors). Paths are plain: no pipes.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.kaldi_checks import inconsistencies
+from espnet_wabert.formats.word import Word
+from espnet_wabert.formats.word_files import read_ctm
+
+
+class Segment(NamedTuple):
+    """The part of a recording that is the utterance; `start` and `end` in seconds."""
+
+    recording: str
+    start: float
+    end: float
+
+
+class DataFolder(NamedTuple):
+    """One data folder; each map goes from utterance id, and has all of them if it is there.
+
+    `wav` goes from recording id, which is the utterance id when there are no `segments`. `words`
+    may lack utterances. `seconds` and `samples` count the audio as it will be read, that is after
+    segments and speed factors.
+    """
+
+    wav: dict[str, str]
+    utt2spk: dict[str, str]
+    text: dict[str, str] | None = None
+    sentiment: dict[str, str] | None = None
+    segments: dict[str, Segment] | None = None
+    words: dict[str, tuple[Word, ...]] | None = None
+    speed: dict[str, float] | None = None
+    seconds: dict[str, float] | None = None
+    samples: dict[str, int] | None = None
+
+    def hours(self) -> float | None:
+        """Hours of audio, if the folder knows its durations."""
+        return None if self.seconds is None else sum(self.seconds.values()) / 3600
+
+    def spk2utt(self) -> dict[str, list[str]]:
+        """Every speaker's utterances, both sorted."""
+        speakers: dict[str, list[str]] = {}
+        for utt in sorted(self.utt2spk):
+            speakers.setdefault(self.utt2spk[utt], []).append(utt)
+        return dict(sorted(speakers.items()))
+
+
+class Scan(NamedTuple):
+    """What reading a folder gave: the folder if its files could be read, and what is wrong."""
+
+    folder: DataFolder | None
+    problems: list[str]
+
+
+def scan_folder(path: str | Path) -> Scan:
+    """Read the data folder `path` and find everything that is wrong, each as `file:line: rule`."""
+    path = Path(path)
+    if not path.is_dir():
+        return Scan(None, [f"{path}: no such data folder"])
+    problems: list[str] = []
+    maps = {}
+    for name, column in _COLUMNS.items():
+        file = path / name
+        if file.is_file():
+            maps[column.field] = _read_map(file, column.parse, problems)
+        elif name in ("wav.scp", "utt2spk"):
+            problems.append(f"{file}: missing; a data folder has wav.scp, utt2spk and spk2utt")
+    if (path / "words.ctm").is_file():
+        try:
+            words = read_ctm(path / "words.ctm")
+            maps["words"] = {utt: tuple(entries) for utt, entries in words.items()}
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        return Scan(None, problems)
+    folder = DataFolder(**maps)
+    problems.extend(f"{path}/{problem}" for problem in inconsistencies(folder))
+    problems.extend(_check_spk2utt(path / "spk2utt", folder))
+    return Scan(folder, problems)
+
+
+def read_folder(path: str | Path, need: Iterable[str] = ()) -> DataFolder:
+    """Read a valid data folder that has the files `need` (such as "text"); else a UserError."""
+    for name in need:
+        if Path(path).is_dir() and not (Path(path) / name).is_file():
+            raise UserError(f"{path}/{name}: missing, and needed here")
+    folder, problems = scan_folder(path)
+    if problems:
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise UserError(problems[0] + more)
+    return folder
+
+
+def write_folder(folder: DataFolder, path: str | Path) -> None:
+    """Write `folder`, sorted, to `path`, over what is there.
+
+    All new files are complete before the first old one goes, and wav.scp comes last, so that an
+    interrupted write leaves no folder that looks whole. Files of `DataFolder` that the new
+    folder lacks are removed; others are left alone.
+    """
+    path = Path(path)
+    for problem in inconsistencies(folder):
+        raise UserError(f"{path}/{problem}")
+    lines = {
+        name: [f"{key} {column.show(value)}\n" for key, value in sorted(table.items())]
+        for name, column in _COLUMNS.items()
+        if (table := getattr(folder, column.field)) is not None
+    }
+    lines["spk2utt"] = [f"{spk} {' '.join(utts)}\n" for spk, utts in folder.spk2utt().items()]
+    if folder.words is not None:
+        lines["words.ctm"] = list(_ctm_lines(folder.words))
+    lines["wav.scp"] = lines.pop("wav.scp")  # the last one to be written
+    write_files(path, {name: "".join(content) for name, content in lines.items()})
+    for name in (*_COLUMNS, "words.ctm"):
+        if name not in lines:
+            (path / name).unlink(missing_ok=True)
+
+
+def write_files(path: Path, contents: dict[str, str]) -> None:
+    """Write text files into the folder `path`, each whole or not at all, the last one last."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        try:
+            (path / f".{name}.tmp").write_bytes(content.encode("utf-8"))
+        except UnicodeEncodeError as error:
+            bad = content[error.start : error.end]
+            raise UserError(f"{path}/{name}: {bad!r} cannot be written as UTF-8") from None
+    (path / next(reversed(contents))).unlink(missing_ok=True)
+    for name in contents:
+        os.replace(path / f".{name}.tmp", path / name)
+
+
+def subset(folder: DataFolder, utterances: Iterable[str]) -> DataFolder:
+    """The folder of these utterances only."""
+    kept = set(utterances)
+
+    def cut(table):
+        return None if table is None else {utt: v for utt, v in table.items() if utt in kept}
+
+    tables = {field: cut(getattr(folder, field)) for field in DataFolder._fields if field != "wav"}
+    segments = tables["segments"]
+    recordings = kept if segments is None else {s.recording for s in segments.values()}
+    wav = {key: value for key, value in folder.wav.items() if key in recordings}
+    return DataFolder(wav=wav, **tables)
+
+
+def show_number(value: float) -> str:
+    """`value` in decimals down to 0.1 microseconds: a sample at 16 kHz is exact."""
+    return f"{value:.7f}".rstrip("0").rstrip(".")
+
+
+class _Column(NamedTuple):
+    """How the second column of a file is parsed (ValueError: the broken rule) and shown."""
+
+    field: str
+    parse: Callable
+    show: Callable
+
+
+def _path(text: str) -> str:
+    if text.endswith("|"):
+        raise ValueError("a pipe; only plain paths are read")
+    return text
+
+
+def _one_word(text: str) -> str:
+    if len(text.split()) != 1:
+        raise ValueError(f"expected one word after the id, found {text!r}")
+    return text
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{text} is not a positive number")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def _segment(text: str) -> Segment:
+    fields = text.split()
+    if len(fields) != 3:
+        raise ValueError("expected 'utterance recording start end'")
+    return Segment(fields[0], float(fields[1]), float(fields[2]))
+
+
+def _show_segment(segment: Segment) -> str:
+    return f"{segment.recording} {show_number(segment.start)} {show_number(segment.end)}"
+
+
+_COLUMNS = {
+    "wav.scp": _Column("wav", _path, str),
+    "utt2spk": _Column("utt2spk", _one_word, str),
+    "text": _Column("text", str, str),
+    "sentiment": _Column("sentiment", _one_word, str),
+    "segments": _Column("segments", _segment, _show_segment),
+    "utt2speed": _Column("speed", _positive, show_number),
+    "utt2dur": _Column("seconds", _positive, show_number),
+    "utt2num_samples": _Column("samples", _count, str),
+}
+
+
+def _lines(file: Path, problems: list[str]) -> list[str]:
+    """The lines of a UTF-8 file; none, and a problem, if it is not UTF-8 or empty."""
+    data = file.read_bytes()
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        problems.append(f"{file}:{number}: not UTF-8 text")
+        return []
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        problems.append(f"{file}: empty")
+    return lines
+
+
+def _read_map(file: Path, parse: Callable, problems: list[str]) -> dict:
+    """A two-column file as a map; unsorted, repeated, blank or unparsable lines are problems."""
+    table: dict = {}
+    previous = ""
+    for number, line in enumerate(_lines(file, problems), 1):
+        key, *value = line.split(None, 1) or [""]
+        if not value:
+            rule = f"nothing after the id {key!r}" if key else "blank line"
+            problems.append(f"{file}:{number}: {rule}")
+        elif key in table:
+            problems.append(f"{file}:{number}: {key!r} is there twice")
+        elif key < previous:
+            problems.append(f"{file}:{number}: {key!r} after {previous!r}; sort with LC_ALL=C")
+        else:
+            try:
+                table[key] = parse(value[0].rstrip())
+            except ValueError as error:
+                problems.append(f"{file}:{number}: {key!r}: {error}")
+            previous = key
+    return table
+
+
+def _ctm_lines(words: dict[str, tuple[Word, ...]]) -> Iterable[str]:
+    for utt in sorted(words):
+        for word, start, end in words[utt]:
+            yield f"{utt} 1 {show_number(start)} {show_number(end - start)} {word}\n"
+
+
+def _check_spk2utt(file: Path, folder: DataFolder) -> Iterable[str]:
+    """Problems of spk2utt, which must say what utt2spk says."""
+    if not file.is_file():
+        yield f"{file}: missing; a data folder has wav.scp, utt2spk and spk2utt"
+        return
+    problems: list[str] = []
+    found = {spk: utts.split() for spk, utts in _read_map(file, str, problems).items()}
+    yield from problems
+    expected = folder.spk2utt()
+    for spk in sorted(found.keys() | expected.keys()):
+        if not problems and found.get(spk) != expected.get(spk):
+            yield f"{file}: speaker {spk!r} does not have the utterances that utt2spk gives it"

@@ -1,0 +1,91 @@
+"""Sentiment labels by utterance: reference files, hypothesis files, parts, and joining them."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import name_some, numbered_lines, parse_number
+
+CLASSES = ("Negative", "Neutral", "Positive")
+
+
+class Prediction(NamedTuple):
+    """A system's answer for one utterance."""
+
+    label: str
+    scores: tuple[float, ...] | None = None  # one a class, in the order of the classes
+
+
+def read_labels(path: str | Path, classes: Collection[str] = CLASSES) -> dict[str, str]:
+    """A Kaldi file `utterance label`. SLUE's `<mixed>` and `Disagreement` must be gone by then."""
+    labels: dict[str, str] = {}
+    for number, line in numbered_lines(path):
+        where, fields = f"{path}:{number}", line.split()
+        if len(fields) != 2:
+            raise UserError(f"{where}: {len(fields)} fields, not 'utterance label'")
+        _check(fields[0], fields[1], labels, classes, where)
+        labels[fields[0]] = fields[1]
+    return _not_empty(labels, path)
+
+
+def read_predictions(path: str | Path, classes: Collection[str] = CLASSES) -> dict[str, Prediction]:
+    """A hypothesis file `utterance label [score score score]`, scores in the classes' order."""
+    predictions: dict[str, Prediction] = {}
+    for number, line in numbered_lines(path):
+        where, (utt_id, *fields) = f"{path}:{number}", line.split()
+        if len(fields) not in (1, 1 + len(classes)):
+            raise UserError(
+                f"{where}: {len(fields) + 1} fields, not 'utterance label' with nothing or "
+                f"{len(classes)} scores after it ({', '.join(classes)})"
+            )
+        _check(utt_id, fields[0], predictions, classes, where)
+        numbered = zip(classes, fields[1:], strict=False)
+        scores = tuple(parse_number(text, f"score of {name}", where) for name, text in numbered)
+        predictions[utt_id] = Prediction(fields[0], scores or None)
+    return _not_empty(predictions, path)
+
+
+def read_parts(path: str | Path) -> dict[str, str]:
+    """A file `utterance part` that says to which part of the set an utterance belongs."""
+    parts: dict[str, str] = {}
+    for number, line in numbered_lines(path):
+        where, fields = f"{path}:{number}", line.split()
+        if len(fields) != 2:
+            raise UserError(f"{where}: {len(fields)} fields, not 'utterance part'")
+        _refuse_second(fields[0], parts, where)
+        parts[fields[0]] = fields[1]
+    return _not_empty(parts, path)
+
+
+def require_same_ids(
+    reference: Collection[str], other: Collection[str], what: str = "the hypothesis"
+) -> None:
+    """Raise a `UserError` that names the ids which `other` lacks or has beyond the reference."""
+    missing, extra = set(reference) - set(other), set(other) - set(reference)
+    complaints = []
+    if missing:
+        complaints.append(f"lacks {len(missing)} utterances of the reference: {name_some(missing)}")
+    if extra:
+        complaints.append(f"has {len(extra)} that are not in the reference: {name_some(extra)}")
+    if complaints:
+        raise UserError(f"{what} {' and '.join(complaints)}")
+
+
+def _check(
+    utt_id: str, label: str, seen: Mapping[str, object], classes: Collection[str], where: str
+) -> None:
+    _refuse_second(utt_id, seen, where)
+    if label not in classes:
+        raise UserError(f"{where}: label '{label}' of {utt_id} is not one of {', '.join(classes)}")
+
+
+def _refuse_second(utt_id: str, seen: Mapping[str, object], where: str) -> None:
+    if utt_id in seen:
+        raise UserError(f"{where}: utterance {utt_id} is there a second time")
+
+
+def _not_empty[Table: Mapping](table: Table, path: str | Path) -> Table:
+    if not table:
+        raise UserError(f"{path}:1: is empty; it must hold one utterance a line")
+    return table

@@ -1,0 +1,164 @@
+"""Word times out of line-based files: CTM, TIMIT, LibriSpeech, Buckeye and JSON."""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import numbered_lines, parse_json, parse_number, read_bytes
+from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
+
+TIMIT_RATE = 16000  # samples a second in the corpus' .WRD files
+_LIBRISPEECH_LINE = re.compile(r'(\S+)\s+"([^"]*)"\s+"([^"]*)"')
+
+
+def read_ctm(path: Path) -> WordTimes:
+    """Kaldi's and NIST's CTM: `utterance channel start duration word [confidence]`, in seconds.
+
+    Lines that begin with `;;` are comments. An utterance of silences only is kept, wordless.
+    """
+    times: WordTimes = {}
+    for number, line in numbered_lines(path):
+        if line.startswith(";;"):
+            continue
+        where, fields = f"{path}:{number}", line.split()
+        if len(fields) < 5:
+            raise UserError(
+                f"{where}: {len(fields)} fields, "
+                "not 'utterance channel start duration word [confidence]'"
+            )
+        utt_id, _, start, duration, label = fields[:5]
+        words = times.setdefault(utt_id, [])
+        begin = parse_number(start, "start", where)
+        length = parse_number(duration, "duration", where)
+        if not is_silence(label):
+            words.append(checked_word(label, begin, begin + length, where))
+    return times
+
+
+def read_wrd(path: Path) -> WordTimes:
+    """One TIMIT .WRD file: `start_sample end_sample word` at 16 kHz.
+
+    The utterance is named after speaker and sentence (`FAKS0_SA1`), since the sentences' names
+    repeat from speaker to speaker.
+    """
+    path = Path(path)
+    words = []
+    for number, line in numbered_lines(path):
+        where, fields = f"{path}:{number}", line.split()
+        if len(fields) != 3:
+            raise UserError(f"{where}: {len(fields)} fields, not 'start_sample end_sample word'")
+        start = parse_number(fields[0], "start_sample", where) / TIMIT_RATE
+        end = parse_number(fields[1], "end_sample", where) / TIMIT_RATE
+        words.append(checked_word(fields[2], start, end, where))
+    return {timit_utterance(path): words}
+
+
+def timit_utterance(path: Path) -> str:
+    """`.../DR1/FAKS0/SA1.WRD` is utterance `FAKS0_SA1`, whatever the case of the file names."""
+    path = Path(path).absolute()
+    return f"{path.parent.name}_{path.stem}".upper()
+
+
+def read_librispeech(path: Path) -> WordTimes:
+    """A LibriSpeech `.alignment.txt`: `utterance ",WORDS," "end times"`.
+
+    Only END times are written: a word starts where the entry before it ends. An empty word is
+    silence.
+    """
+    times: WordTimes = {}
+    for number, line in numbered_lines(path):
+        where, match = f"{path}:{number}", _LIBRISPEECH_LINE.fullmatch(line)
+        if not match:
+            raise UserError(f'{where}: is not \'utterance ",WORDS," "end times"\'')
+        utt_id, labels, ends = match[1], match[2].split(","), match[3].split(",")
+        if len(labels) != len(ends):
+            raise UserError(f"{where}: {len(labels)} words but {len(ends)} end times in {utt_id}")
+        _refuse_second(utt_id, times, where)
+        numbers = [parse_number(end, "end time", where) for end in ends]
+        times[utt_id] = [
+            checked_word(label, start, end, where)
+            for label, start, end in zip(labels, [0.0, *numbers], numbers, strict=False)
+            if not is_silence(label)
+        ]
+    return times
+
+
+def read_buckeye(path: Path) -> WordTimes:
+    """One Buckeye `.words` file: a header up to `#`, then `end_time colour label; ...`.
+
+    Entries in `<>` and `{}` (silence, noise, laughter, cut-off words) are no words. The corpus
+    itself has a few times that run backwards: such a word is kept at its end time and reported.
+    """
+    path, words, previous = Path(path), [], 0.0
+    for where, entry in _buckeye_entries(path):
+        fields = entry.split(";")[0].split(maxsplit=2)
+        if len(fields) < 2:
+            raise UserError(f"{where}: is not 'end_time colour label; ...'")
+        end = parse_number(fields[0], "end time", where)
+        if end < previous:
+            logging.warning("%s: time runs back from %g to %g s", where, previous, end)
+        if len(fields) == 3 and fields[2][0] not in "<{":
+            words.append(Word(fields[2], max(0.0, min(previous, end)), max(0.0, end)))
+        previous = end
+    return {path.stem: words}
+
+
+def _buckeye_entries(path: Path) -> Iterator[tuple[str, str]]:
+    """The entries below the header, each with its file:line."""
+    lines = numbered_lines(path)
+    if not any(line.startswith("#") for _, line in lines):
+        raise UserError(f"{path}:1: has no line '#' that ends the header of a Buckeye file")
+    return ((f"{path}:{number}", line) for number, line in lines)
+
+
+def read_json(path: Path) -> WordTimes:
+    """This toolkit's JSON, `{utterance: {"words": [{"word", "start", "end"}]}}`, or pocketsphinx'.
+
+    pocketsphinx writes one utterance a file, named by the file: `{"w": [{"t", "b", "d"}]}`.
+    """
+    path = Path(path)
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text") from None
+    content = parse_json(text, str(path))
+    if isinstance(content, dict) and isinstance(content.get("w"), list):
+        entries = [_spoken_part(entry, path) for entry in content["w"]]
+        return {path.stem: _json_words(entries, path)}
+    if not isinstance(content, dict):
+        raise UserError(f"{path}:1: is not an object {{utterance: {{'words': [...]}}}}")
+    times = {}
+    for utt_id, tiers in content.items():
+        if not isinstance(tiers, dict) or not isinstance(tiers.get("words"), list):
+            raise UserError(f"{path}: utterance {utt_id} has no list 'words'")
+        times[utt_id] = _json_words(tiers["words"], path, utt_id)
+    return times
+
+
+def _spoken_part(entry: dict, path: Path) -> dict:
+    """pocketsphinx' begin and duration as start and end."""
+    try:
+        return {"word": entry["t"], "start": entry["b"], "end": entry["b"] + entry["d"]}
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: {entry!r} is not a word with 't', 'b' and 'd'") from None
+
+
+def _json_words(entries: Iterable[dict], path: Path, utt_id: str = "") -> list[Word]:
+    words = []
+    for index, entry in enumerate(entries, start=1):
+        where = f"{path}: {utt_id} word {index}" if utt_id else f"{path}: word {index}"
+        try:
+            label, start, end = str(entry["word"]), entry["start"], entry["end"]
+        except (KeyError, TypeError):
+            raise UserError(f"{where} lacks one of 'word', 'start', 'end'") from None
+        start, end = parse_number(start, "start", where), parse_number(end, "end", where)
+        if not is_silence(label):
+            words.append(checked_word(label, start, end, where))
+    return words
+
+
+def _refuse_second(utt_id: str, times: WordTimes, where: str) -> None:
+    if utt_id in times:
+        raise UserError(f"{where}: utterance {utt_id} is there a second time")

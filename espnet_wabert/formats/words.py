@@ -1,0 +1,246 @@
+"""Word times by file or by folder: every format this toolkit reads and writes."""
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats import word_files
+from espnet_wabert.formats.lines import name_some, numbered_lines, parse_number, write_atomically
+from espnet_wabert.formats.textgrid import read_textgrid, write_textgrid
+from espnet_wabert.formats.word import Word, WordTimes, normalize_word
+
+__all__ = [
+    "FORMATS",
+    "Word",
+    "WordTimes",
+    "cut_segments",
+    "detect_format",
+    "normalize_word",
+    "read_ids",
+    "read_words",
+    "write_ctm",
+    "write_json",
+    "write_textgrid",
+    "write_textgrids",
+]
+
+
+class WordFormat(NamedTuple):
+    """How to know and to read one kind of file."""
+
+    suffix: str  # lower case; TIMIT and LibriSpeech come in upper and lower case
+    read: Callable[[Path], WordTimes]
+    first_line: str  # a pattern of the first line, for files without a telling name
+
+
+FORMATS = {
+    "ctm": WordFormat(".ctm", word_files.read_ctm, r"(;;.*|\S+\s+\S+(\s+[\d.]+){2}\s+\S+.*)"),
+    "wrd": WordFormat(".wrd", word_files.read_wrd, r"\d+\s+\d+\s+\S+"),
+    "librispeech": WordFormat(
+        ".alignment.txt", word_files.read_librispeech, r'\S+\s+"[^"]*"\s+"[^"]*"'
+    ),
+    "textgrid": WordFormat(".textgrid", read_textgrid, r".*ooTextFile.*"),
+    "buckeye": WordFormat(".words", word_files.read_buckeye, r"signal\s+\S+"),
+    "json": WordFormat(".json", word_files.read_json, r"\{.*"),
+}
+_PARTS_OF_WORDS = (".phone.json", ".state.json")  # pocketsphinx writes these beside its words
+
+
+def read_words(path: str | Path, file_format: str | None = None) -> WordTimes:
+    """The word times of a file, or of all files of one format below a folder.
+
+    `file_format` is one of `FORMATS`; without it the names decide, then the first line.
+    """
+    path = Path(path)
+    if file_format is not None and file_format not in FORMATS:
+        raise UserError(f"format '{file_format}' is not one of {_names()}")
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    kind = FORMATS[file_format or detect_format(path)]
+    if not path.is_dir():
+        return kind.read(path)
+    files = _files_of(path, kind)
+    if not files:
+        raise UserError(f"{path}: holds no file whose name ends in {kind.suffix}")
+    times: WordTimes = {}
+    origin: dict[str, Path] = {}
+    for file in files:
+        for utt_id, words in kind.read(file).items():
+            if utt_id in times:
+                raise UserError(f"{file}: utterance {utt_id} is also in {origin[utt_id]}")
+            times[utt_id], origin[utt_id] = words, file
+    return times
+
+
+def detect_format(path: str | Path) -> str:
+    """The name of the format of a file or a folder, by names and then by the first line."""
+    path = Path(path)
+    if path.is_dir():
+        counts = {name: len(_files_of(path, kind)) for name, kind in FORMATS.items()}
+        found = {name: count for name, count in counts.items() if count}
+        if len(found) == 1:
+            return next(iter(found))
+        several = ", ".join(f"{count} of {name}" for name, count in found.items())
+        holds = f"holds files of several formats ({several})" if found else "holds no word times"
+        raise UserError(f"{path}: {holds}; name the format: {_names()}")
+    for name, kind in FORMATS.items():
+        if path.name.lower().endswith(kind.suffix):
+            return name
+    if path.exists() and path.stat().st_size == 0:
+        raise UserError(f"{path}:1: is empty; name the format if that is meant")
+    _, line = next(numbered_lines(path), (1, ""))
+    for name, kind in FORMATS.items():
+        if re.fullmatch(kind.first_line, line):
+            return name
+    raise UserError(f"{path}:1: is in no known format of word times; name one: {_names()}")
+
+
+def _names() -> str:
+    return ", ".join(FORMATS)
+
+
+def _files_of(folder: Path, kind: WordFormat) -> list[Path]:
+    """The files of a format below a folder, in a fixed order."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.name.lower().endswith(kind.suffix)
+        and not file.name.startswith(".")
+        and not file.name.endswith(_PARTS_OF_WORDS)
+        and file.is_file()
+    )
+
+
+def read_ids(path: str | Path) -> list[str]:
+    """The first column of a Kaldi file (a list, wav.scp, text, ...), each id once."""
+    ids: dict[str, None] = {}
+    for number, line in numbered_lines(path):
+        utt_id = line.split()[0]
+        if utt_id in ids:
+            raise UserError(f"{path}:{number}: utterance {utt_id} is there a second time")
+        ids[utt_id] = None
+    if not ids:
+        raise UserError(f"{path}:1: is empty; it must name utterances")
+    return list(ids)
+
+
+def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:
+    """Cut whole recordings (Buckeye's) into utterances by a Kaldi `segments` file.
+
+    Lines are `utterance recording start end` in seconds. A word belongs to the utterance that
+    holds its middle; its times are counted from the start of that utterance.
+    """
+    times: WordTimes = {}
+    for number, line in numbered_lines(segments):
+        where, fields = f"{segments}:{number}", line.split()
+        if len(fields) != 4:
+            raise UserError(f"{where}: {len(fields)} fields, not 'utterance recording start end'")
+        utt_id, recording = fields[:2]
+        if utt_id in times:
+            raise UserError(f"{where}: utterance {utt_id} is there a second time")
+        if recording not in recordings:
+            raise UserError(f"{where}: recording {recording} has no word times")
+        start, end = (parse_number(field, "time", where) for field in fields[2:])
+        times[utt_id] = [
+            Word(word, left - start, right - start)
+            for word, left, right in recordings[recording]
+            if start <= (left + right) / 2 < end
+        ]
+    if not times:
+        raise UserError(f"{segments}:1: is empty; it must hold segments")
+    return times
+
+
+def write_ctm(
+    path: str | Path,
+    times: Mapping[str, Sequence[Word]],
+    confidences: Mapping[str, Sequence[float]] | None = None,
+) -> None:
+    """Write a CTM in seconds with four decimals, one confidence (0 to 1) a word when given.
+
+    An utterance without words becomes one `<eps>` of no length, so that it is not lost.
+    """
+    lines = []
+    for utt_id in sorted(times):
+        words = times[utt_id]
+        scores = _scores_of(utt_id, len(words), confidences)
+        if not words:
+            lines.append(f"{utt_id} 1 0.0000 0.0000 <eps>")
+        for (word, start, end), score in zip(words, scores, strict=True):
+            if not word or any(character.isspace() for character in word):
+                raise UserError(f"{path}: utterance {utt_id}: '{word}' cannot be a word of a CTM")
+            length = round(end, 4) - round(start, 4)  # so that start + duration is the end
+            tail = "" if score is None else f" {score:.4f}"
+            lines.append(f"{utt_id} 1 {start:.4f} {length:.4f} {word}{tail}")
+    write_atomically(path, "".join(f"{line}\n" for line in lines))
+
+
+def write_json(
+    path: str | Path,
+    tiers: Mapping[str, Mapping[str, Sequence[Word]]],
+    confidences: Mapping[str, Sequence[float]] | None = None,
+) -> None:
+    """Write `{utterance: {tier: [{"word", "start", "end"}]}}`; one tier is called `words`.
+
+    `confidences` are those of the tier `words`.
+    """
+    _check_tiers(path, tiers)
+    content = {}
+    for utt_id in sorted(tiers["words"]):
+        content[utt_id] = {}
+        for tier, times in tiers.items():
+            entries = times[utt_id]
+            scores = _scores_of(utt_id, len(entries), confidences if tier == "words" else None)
+            content[utt_id][tier] = [
+                {"word": word, "start": round(start, 6), "end": round(end, 6)}
+                | ({} if score is None else {"confidence": round(score, 4)})
+                for (word, start, end), score in zip(entries, scores, strict=True)
+            ]
+    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_textgrids(
+    folder: str | Path,
+    tiers: Mapping[str, Mapping[str, Sequence[Word]]],
+    durations: Mapping[str, float] | None = None,
+    confidences: Mapping[str, Sequence[float]] | None = None,
+) -> None:
+    """Write `folder/<utterance>.TextGrid` for every utterance of the tiers (one called `words`).
+
+    `durations` (seconds) are those of the audio; `confidences` make a tier of their own.
+    """
+    _check_tiers(folder, tiers)
+    for utt_id, words in tiers["words"].items():
+        if "/" in utt_id:
+            raise UserError(f"{folder}: utterance {utt_id} cannot name a file: it holds a '/'")
+        grid = {name: times[utt_id] for name, times in tiers.items()}
+        if confidences is not None:
+            scores = _scores_of(utt_id, len(words), confidences)
+            pairs = zip(words, scores, strict=True)
+            grid["confidence"] = [word._replace(word=f"{score:.2f}") for word, score in pairs]
+        duration = None if durations is None else durations.get(utt_id)
+        write_textgrid(Path(folder) / f"{utt_id}.TextGrid", grid, duration)
+
+
+def _check_tiers(path: str | Path, tiers: Mapping[str, Collection[str]]) -> None:
+    if "words" not in tiers:
+        raise UserError(f"{path}: one of the tiers must be 'words', not only {', '.join(tiers)}")
+    for name, times in tiers.items():
+        apart = set(tiers["words"]) ^ set(times)
+        if apart:
+            raise UserError(f"{path}: tiers words and {name} differ in {name_some(apart)}")
+
+
+def _scores_of(
+    utt_id: str, words: int, confidences: Mapping[str, Sequence[float]] | None
+) -> Sequence[float | None]:
+    """One confidence a word, or as many Nones."""
+    if confidences is None:
+        return [None] * words
+    scores = confidences.get(utt_id, ())
+    if len(scores) != words:
+        raise UserError(f"utterance {utt_id}: {len(scores)} confidences for {words} words")
+    return scores

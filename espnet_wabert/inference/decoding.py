@@ -1,0 +1,155 @@
+"""Decode a data folder: alignments, candidates and readings, or sentiment, into files."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import kaldiio
+import numpy as np
+from tqdm import tqdm
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.audio import read_audio
+from espnet_wabert.formats.kaldi import DataFolder, read_folder
+from espnet_wabert.formats.words import write_ctm
+from espnet_wabert.inference.api import Classification, WaBERTInference
+from espnet_wabert.modules.batching import length_batches
+from espnet_wabert.scoring.tokens import read_text
+
+SHORTEST = 400  # samples: the window of a frame
+Recognizer = Callable[[Sequence[np.ndarray]], list[str]]  # of recognizer.py
+TEXT_BINS = 4000  # letters a padded batch of transcripts
+
+
+class SpeechSource:
+    """The speech of a data folder: its audio, or the features cached for it.
+
+    Args:
+        data: data folder.
+        feats: folder of cached features; None or "" for the audio.
+    """
+
+    def __init__(self, data: str | Path, feats: str | Path | None):
+        self.folder: DataFolder = read_folder(data)
+        self.matrices = None
+        if feats:
+            scp = Path(feats) / "feats.scp"
+            if not scp.is_file():
+                raise UserError(f"{scp}: no such features; stage 10 caches them")
+            self.matrices = kaldiio.load_scp(str(scp))
+            missing = sorted(u for u in self.folder.wav if u not in self.matrices)
+            if missing:
+                raise UserError(f"{scp}: {len(missing)} utterances are missing ({missing[0]}, ...)")
+
+    def __getitem__(self, utterance: str) -> np.ndarray:
+        if self.matrices is not None:
+            return self.matrices[utterance]
+        return read_audio(self.folder.wav[utterance], utterance)
+
+    def batches(self, seconds: float) -> Iterator[tuple[list[str], list[np.ndarray]]]:
+        """Yield utterances with their speech, `seconds` of it a padded batch, with a bar."""
+        samples = self.folder.samples
+        if samples is None:
+            raise UserError("the data folder lacks utt2num_samples; run format_wav (stage 3)")
+        short = [u for u, n in samples.items() if n < SHORTEST]
+        if short:
+            raise UserError(
+                f"utterance {short[0]}: {samples[short[0]]} samples, less than a frame; leave it"
+                f" out (filter_lengths, stage 4) ({len(short)} such utterances)"
+            )
+        with tqdm(total=len(samples), desc="decoding", unit="utt") as bar:
+            for batch in length_batches(samples, int(seconds * 16000)):
+                yield batch, [self[u] for u in batch]
+                bar.update(len(batch))
+
+
+def decode_alignment(
+    model: WaBERTInference, source: SpeechSource, out: Path, seconds: float
+) -> list[str]:
+    """Align and read every utterance; write words.<reading>.ctm, decoding.jsonl and hypothesis.
+
+    Returns:
+        The names of the files.
+    """
+    texts = source.folder.text
+    if texts is None:
+        raise UserError("the data folder lacks text; alignment needs transcripts")
+    words: dict[str, dict] = {}
+    confidences: dict[str, dict] = {}
+    entries = {}
+    for batch, speech in source.batches(seconds):
+        aligned = model.align(speech, [texts[u] for u in batch])
+        for u, a, r in zip(batch, aligned, model.read(speech)):
+            for reading, found in a.timed.items():
+                words.setdefault(reading, {})[u] = found.words
+                if found.word_confidences is not None:
+                    confidences.setdefault(reading, {})[u] = found.word_confidences
+            entries[u] = dict(
+                utt_id=u, tokens=a.tokens, nearest=a.nearest or [], top=a.top or [],
+                predicted_length=a.predicted_length, length=len(a.tokens), hypothesis=r.text,
+            )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    dense = len(entries) - len(words.get("similarity", entries))
+    if dense:
+        print(f"{dense} utterances have more tokens than frames: not read by similarity")
+    for reading, found in words.items():
+        write_ctm(out / f"words.{reading}.ctm", found, confidences.get(reading))
+    _write(out / "decoding.jsonl", [json.dumps(entries[u]) for u in sorted(entries)])
+    _write(out / "hypothesis", [f"{u} {entries[u]['hypothesis']}" for u in sorted(entries)])
+    return [*(f"words.{reading}.ctm" for reading in words), "decoding.jsonl", "hypothesis"]
+
+
+def decode_sentiment(
+    model: WaBERTInference,
+    source: SpeechSource,
+    out: Path,
+    seconds: float,
+    text: Path | None = None,
+) -> list[str]:
+    """Classify every utterance; write `sentiment`: id, label, a probability for each class.
+
+    With a Kaldi `text`, its lines stand in the place of the aligner's tokens.
+    """
+    texts = None if text is None else read_text(text)
+    missing = [] if texts is None else sorted(source.folder.wav.keys() - texts.keys())
+    if missing:
+        raise UserError(f"{text}: {len(missing)} utterances are missing ({missing[0]}, ...)")
+    found: dict[str, Classification] = {}
+    for batch, speech in source.batches(seconds):
+        said = None if texts is None else [texts[u] for u in batch]
+        found |= zip(batch, model.classify(speech, batch, said))
+    return _write_sentiment(found, out)
+
+
+def decode_text_sentiment(model: WaBERTInference, text: Path, out: Path) -> list[str]:
+    """Classify every line of a Kaldi `text`, a transcript's or a recognizer's, likewise."""
+    texts = read_text(text)
+    if not texts:
+        raise UserError(f"{text}:1: is empty; it must hold one utterance a line")
+    found: dict[str, Classification] = {}
+    for batch in length_batches({u: len(line) + 1 for u, line in texts.items()}, TEXT_BINS):
+        found |= zip(batch, model.classify([texts[u] for u in batch], batch))
+    return _write_sentiment(found, out)
+
+
+def transcribe(recognizer: Recognizer, source: SpeechSource, text: Path, seconds: float) -> None:
+    """Write what a recognizer hears in every utterance as a Kaldi `text`."""
+    heard: dict[str, str] = {}
+    for batch, speech in source.batches(seconds):
+        heard |= zip(batch, recognizer(speech))
+    text.parent.mkdir(parents=True, exist_ok=True)
+    _write(text, [f"{u} {heard[u]}".rstrip() for u in sorted(heard)])
+
+
+def _write_sentiment(found: dict[str, Classification], out: Path) -> list[str]:
+    out.mkdir(parents=True, exist_ok=True)
+    lines = [
+        " ".join([u, found[u].label, *(f"{score:.6f}" for score in found[u].scores)])
+        for u in sorted(found)
+    ]
+    _write(out / "sentiment", lines)
+    return ["sentiment"]
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

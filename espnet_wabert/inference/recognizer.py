@@ -1,0 +1,207 @@
+"""Speech recognizers, the first stage of the pipelines (Table 3): CTC models and Whisper.
+
+Shapes: B utterances, S samples, T frames, V output symbols.
+"""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
+from transformers import WhisperForConditionalGeneration as WhisperModel
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.batching import pad, to_tensors
+from espnet_wabert.modules.frontend import wants_normalize
+from espnet_wabert.modules.pretrained import load_config, quiet_loading
+from espnet_wabert.modules.speech_encoders import build_speech_encoder
+
+CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
+WINDOW = 30 * 16000  # samples that Whisper hears at once
+TOKENS_A_SECOND, TOKENS_MORE = 8, 8  # what Whisper may write; fast speech has 5 or 6 a second
+PROMPT = 4  # tokens that Whisper is told before it writes, at most
+REPETITIVE = 2.4  # times that a text is longer than compressed: Whisper's own bound for a loop
+LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search; its own defaults
+EXTRA = "pip install 'espnet_wabert[pipeline]'"
+
+
+def plain_text(text: str) -> str:
+    """Bring a recognizer's text into the form of SLUE's transcripts: lower case, no punctuation.
+
+    Apostrophes stay, as in the transcripts that the text classifier was trained on.
+    """
+    text = text.lower().replace("\u2019", "'")
+    kept = "".join(c if c.isalnum() or c == "'" else " " for c in text)
+    return " ".join(word.strip("'") for word in kept.split() if word.strip("'"))
+
+
+class CTCRecognizer:
+    """A wav2vec 2.0 (HuBERT, ...) with a CTC head.
+
+    Without an n-gram the best symbol of each frame is taken, with one a beam is searched. (The
+    decoder is not pyctcdecode, whose last release refuses the numpy 2 that ESPnet runs on, but a
+    package with the same interface that carries KenLM.)
+
+    Args:
+        source: name on the hub or folder.
+        ngram: an ARPA or KenLM file of words; None for none.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, source: str, ngram: str | None = None, device: str = "cpu"):
+        with quiet_loading():
+            model = AutoModelForCTC.from_pretrained(source, dtype=torch.float32)
+            tokenizer = AutoTokenizer.from_pretrained(source)
+        self.device = device
+        # The masks of speech_encoders.py: an utterance's text does not depend on its batch.
+        backbone = getattr(model, model.base_model_prefix)
+        encoder = build_speech_encoder(model.config, backbone, wants_normalize(source, True))
+        self.encoder = encoder.to(device).eval()
+        self.head: nn.Linear = model.lm_head.to(device).eval()
+        self.labels = read_labels(tokenizer, model.config.vocab_size)
+        self.blank = model.config.pad_token_id
+        self.decoder = load_beam_search(self.labels, self.blank, ngram) if ngram else None
+
+    @torch.inference_mode()
+    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of waveforms (S,) at 16 kHz."""
+        frames = self.encoder(*pad(to_tensors(speech, self.device)))
+        scores = self.head(frames.features).float().log_softmax(-1).cpu()  # (B, T, V)
+        read = self._greedy if self.decoder is None else self._search
+        return [plain_text(read(s[:n])) for s, n in zip(scores, frames.lengths.tolist())]
+
+    def _greedy(self, scores: torch.Tensor) -> str:
+        best = scores.argmax(-1).unique_consecutive().tolist()
+        return "".join(self.labels[i] for i in best if i != self.blank)
+
+    def _search(self, scores: torch.Tensor) -> str:
+        return self.decoder.decode(scores.numpy())
+
+
+class WhisperRecognizer:
+    """Whisper, which writes its text token by token; longer audio goes by windows of 30 s.
+
+    It can fall into a loop, mostly on voices that it does not understand. So it writes no more
+    tokens than the audio can hold, and a text that compresses as only loops do (Radford et al.
+    2022, section 4.5) is written again with no three tokens twice.
+    """
+
+    def __init__(self, source: str, device: str = "cpu"):
+        with quiet_loading():
+            self.model = WhisperModel.from_pretrained(source, dtype=torch.float32)
+            self.tokenizer = AutoTokenizer.from_pretrained(source)
+            self.features = AutoFeatureExtractor.from_pretrained(source)
+        self.model = self.model.to(device).eval()
+        self.device = device
+        multilingual = getattr(self.model.generation_config, "is_multilingual", False)
+        self.options = {"language": "en", "task": "transcribe"} if multilingual else {}
+
+    @torch.inference_mode()
+    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of waveforms (S,) at 16 kHz."""
+        pieces = [(b, x[i : i + WINDOW]) for b, x in enumerate(speech)
+                  for i in range(0, len(x), WINDOW)]  # fmt: skip
+        written = self._write([x for _, x in pieces])
+        loops = [i for i, text in enumerate(written) if repeats_itself(text)]
+        if loops:
+            again = self._write([pieces[i][1] for i in loops], no_repeat_ngram_size=3)
+            for i, text in zip(loops, again):
+                written[i] = text
+        texts: list[list[str]] = [[] for _ in speech]
+        for (b, _), text in zip(pieces, written):
+            texts[b].append(text)
+        return [plain_text(" ".join(parts)) for parts in texts]
+
+    def _write(self, pieces: list[np.ndarray], **options) -> list[str]:
+        """Return the texts of windows, as long as each can be at most."""
+        mel = self.features(
+            pieces, sampling_rate=16000, return_tensors="pt", return_attention_mask=True
+        ).to(self.device)
+        room = self.model.config.max_target_positions - PROMPT
+        most = [min(room, TOKENS_MORE + TOKENS_A_SECOND * len(x) // 16000) for x in pieces]
+        with quiet_loading():
+            ids = self.model.generate(
+                mel.input_features, attention_mask=mel.attention_mask,
+                max_new_tokens=max(most), **self.options, **options,
+            )  # fmt: skip
+        # Each by its own bound, so that a text does not depend on its batch.
+        kept = [row[:n] for row, n in zip(ids.tolist(), most)]
+        return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+
+
+def repeats_itself(text: str) -> bool:
+    """Tell a text that a recognizer wrote in a loop."""
+    data = text.encode()
+    return len(data) > REPETITIVE * len(zlib.compress(data))
+
+
+def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):
+    """Return the recognizer of a Hugging Face model, told by its type."""
+    config, _ = load_config("--recognizer", source, None, pretrained=True)
+    if ngram and not Path(ngram).is_file():
+        raise UserError(f"{ngram}: no such n-gram; stage 9 downloads it")
+    try:
+        if config.model_type == "whisper":
+            if ngram:
+                raise UserError(f"{source}: Whisper is its own language model: no n-gram with it")
+            return WhisperRecognizer(source, device)
+        if config.model_type in CTC_TYPES:
+            return CTCRecognizer(source, ngram, device)
+    except OSError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{source}: no recognizer: {reason}") from error
+    raise UserError(
+        f"{source} is a {config.model_type!r} model; recognizers: whisper, {', '.join(CTC_TYPES)}"
+    )
+
+
+def read_labels(tokenizer, size: int) -> list[str]:
+    """Return what each of a CTC model's symbols writes; special symbols write nothing."""
+    special, space = set(tokenizer.all_special_tokens), tokenizer.word_delimiter_token
+    labels = [""] * size
+    for symbol, index in tokenizer.get_vocab().items():
+        if index < size:
+            labels[index] = " " if symbol == space else "" if symbol in special else symbol
+    if " " not in labels:
+        raise UserError("the recognizer's tokenizer has no word delimiter: it writes no words")
+    return labels
+
+
+def read_unigrams(path: str | Path) -> list[str]:
+    """Return the words of an ARPA file (.arpa or .arpa.gz)."""
+    words, inside = [], False
+    opened = gzip.open if str(path).endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("\\"):
+                if inside:
+                    break
+                inside = line.startswith("\\1-grams")
+            elif inside and line.strip():
+                words.append(line.split()[1])
+    words = [word for word in words if word not in ("<s>", "</s>", "<unk>", "<UNK>")]
+    if not words:
+        raise UserError(f"{path}: no words under \\1-grams: not an ARPA file")
+    return words
+
+
+def load_beam_search(labels: list[str], blank: int, ngram: str):
+    """Return a beam search decoder with an n-gram, in the n-gram's case of letters."""
+    try:
+        from ctc_beam_decoder import build_ctcdecoder
+    except ImportError as error:
+        raise UserError(f"decoding with an n-gram needs the pipeline extra: {EXTRA}") from error
+    words = read_unigrams(ngram)
+    lower = sum(word.islower() for word in words) > len(words) / 2
+    alphabet = [label.lower() if lower else label.upper() for label in labels]
+    # Two symbols that write nothing would be taken for each other: only the blank is empty.
+    alphabet = [
+        label if label or index == blank else f"<{index}>" for index, label in enumerate(alphabet)
+    ]
+    return build_ctcdecoder(
+        alphabet, kenlm_model_path=str(ngram), unigrams=words, alpha=LM_WEIGHT, beta=WORD_BONUS
+    )

@@ -1,0 +1,160 @@
+"""Recordings with their transcripts, from one file or from lists, and what is wrong with them."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import kaldiio
+import numpy as np
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.audio import AudioFault, inspect, read_mono, resample
+from espnet_wabert.formats.lines import name_some, numbered_lines
+
+RATE = 16000  # Hz, what the speech encoders take
+SHORTEST = 400  # samples at that rate: the window of a frame
+_ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
+
+
+class Recording(NamedTuple):
+    """An utterance to align."""
+
+    utterance: str  # id
+    path: str  # of audio, or of cached features (file.ark:offset)
+    text: str
+    length: float  # seconds, or frames of cached features: for batches of like length
+    rate: int | None  # Hz; None for features
+    channels: int
+
+
+class Recordings(NamedTuple):
+    """What is to be aligned, and what is not and why."""
+
+    recordings: list[Recording]
+    skipped: dict[str, str]  # utterance id -> reason, of those in both lists
+    notes: list[str]  # one line each
+
+
+def one_recording(audio: str, text: str) -> Recordings:
+    """Return one audio file with its transcript, given itself or as a text file."""
+    found = _inspected(Path(audio).stem, audio, _transcript(text))
+    if isinstance(found, str):
+        raise UserError(f"utterance {Path(audio).stem}: {audio}: {found}")
+    return Recordings([found], {}, _channel_notes([found]))
+
+
+def many_recordings(scp: str, text: str) -> Recordings:
+    """Return the utterances that stand in both wav.scp (or feats.scp) and text.
+
+    Those in one list only are named in a note. An utterance with an unreadable file or without a
+    transcript is skipped with its reason.
+    """
+    paths, texts = _read_list(scp, "a path"), _read_list(text, "a transcript")
+    both = [u for u in paths if u in texts]
+    if not both:
+        raise UserError(f"{scp} and {text} have no utterance in common")
+    notes = []
+    for name, other, alone in (
+        (scp, text, [u for u in paths if u not in texts]),
+        (text, scp, [u for u in texts if u not in paths]),
+    ):
+        if alone:
+            notes.append(
+                f"{len(alone)} utterances of {name} are not in {other}: {name_some(alone)}"
+            )
+    recordings, skipped = [], {}
+    counts = _frame_counts(scp) if _ARK.fullmatch(paths[both[0]]) else None
+    for u in both:
+        found = _inspected(u, paths[u], texts[u], counts)
+        if isinstance(found, str):
+            skipped[u] = found if not texts[u] else f"{paths[u]}: {found}"
+        else:
+            recordings.append(found)
+    return Recordings(recordings, skipped, notes + _channel_notes(recordings))
+
+
+def is_list(path: str) -> bool:
+    """Tell whether a file is a wav.scp: by its name, or text lines where audio is wanted."""
+    if Path(path).suffix == ".scp":
+        return True
+    if not isinstance(inspect(path), AudioFault):
+        return False
+    try:
+        return len(next(numbered_lines(path), (0, ""))[1].split(None, 1)) == 2
+    except UserError:  # neither sound nor text
+        return False
+
+
+def load(recording: Recording) -> np.ndarray:
+    """Read samples as float32 (S,) at 16 kHz, the mean of the channels; or features (T, D)."""
+    if recording.rate is None:
+        return np.array(kaldiio.load_mat(recording.path))  # a copy: torch wants to own it
+    try:
+        samples, rate = read_mono(recording.path)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"utterance {recording.utterance}: {recording.path} cannot be read: {error}"
+        ) from error
+    return resample(samples, rate, RATE)
+
+
+def _transcript(text: str) -> str:
+    """Return what `--text` says for one recording: a file's content, or the text itself."""
+    try:
+        is_file = Path(text).is_file()
+    except OSError:  # too long for a name: no file
+        is_file = False
+    if is_file:
+        return " ".join(line for _, line in numbered_lines(text))
+    if text.endswith(".txt") and not text.split()[1:]:
+        raise UserError(f"{text}: no such file")
+    return text
+
+
+def _inspected(
+    utterance: str, path: str, text: str, counts: dict[str, str] | None = None
+) -> Recording | str:
+    """Return the recording, or in words why it cannot be aligned."""
+    if "/" in utterance:
+        return "its id holds a '/' and cannot name a file"
+    if not text.split():
+        return "its transcript is empty"
+    if counts is not None:
+        if utterance not in counts:
+            return "not in utt2num_frames"
+        return Recording(utterance, path, text, float(counts[utterance]), None, 1)
+    if path.endswith("|"):
+        return "a pipe; only plain paths are read"
+    info = inspect(path)
+    if isinstance(info, AudioFault):
+        return f"{info.kind}: {info.detail}"
+    if info.samples * RATE < SHORTEST * info.rate:
+        return f"{info.samples} samples at {info.rate} Hz, less than a frame"
+    return Recording(utterance, path, text, info.samples / info.rate, info.rate, info.channels)
+
+
+def _channel_notes(recordings: list[Recording]) -> list[str]:
+    several = [r.utterance for r in recordings if r.channels > 1]
+    if not several:
+        return []
+    return [
+        f"{len(several)} recordings of several channels, whose mean is used: {name_some(several)}"
+    ]
+
+
+def _read_list(path: str, what: str) -> dict[str, str]:
+    """Read `id value` lines; a value may be missing (an empty transcript is told by its id)."""
+    table: dict[str, str] = {}
+    for number, line in numbered_lines(path):
+        key, *value = line.split(None, 1)
+        if key in table:
+            raise UserError(f"{path}:{number}: utterance {key} is there a second time")
+        table[key] = value[0] if value else ""
+    if not table:
+        raise UserError(f"{path}:1: is empty; it must hold lines 'utterance-id {what}'")
+    return table
+
+
+def _frame_counts(scp: str) -> dict[str, str]:
+    """Read how many frames each utterance of a feats.scp has, from the file beside it."""
+    return _read_list(str(Path(scp).parent / "utt2num_frames"), "frames")

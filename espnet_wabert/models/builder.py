@@ -1,0 +1,155 @@
+"""From a configuration to a model: the same for training, decoding and a packed model."""
+
+import copy
+import inspect
+from argparse import Namespace
+from pathlib import Path
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.models.sentiment import WaBERTSentiment
+from espnet_wabert.models.text_sentiment import TextSentiment
+from espnet_wabert.models.wabert import WaBERT
+from espnet_wabert.modules.cif_aligner import CIFAligner
+from espnet_wabert.modules.frontend import HuggingFaceFrontend
+from espnet_wabert.modules.frozen import SlimCheckpoints
+from espnet_wabert.modules.grapheme_head import GraphemeHead
+from espnet_wabert.modules.postencoder import SubwordHead, TruncatedBert
+from espnet_wabert.modules.text_encoder import TextEncoder
+from espnet_wabert.modules.token_decoder import TokenDecoder
+
+PARTS = {
+    "frontend": {"huggingface": HuggingFaceFrontend, "text": TextEncoder},
+    "encoder": {"cif": CIFAligner},
+    "postencoder": {"bert": TruncatedBert},
+    "model": {
+        "wabert": WaBERT,
+        "wabert_sentiment": WaBERTSentiment,
+        "text_sentiment": TextSentiment,
+    },
+}
+ALONE = ("wabert_sentiment", "text_sentiment")  # models that do without encoder and postencoder
+
+SOURCE = "model_name_or_path"  # of a pretrained model, in frontend_conf and postencoder_conf
+
+
+def options(cls: type) -> list[str]:
+    """Return the names that a class takes in its `*_conf`: the arguments with a default."""
+    signature = inspect.signature(cls.__init__).parameters.values()
+    return [p.name for p in signature if p.default is not inspect.Parameter.empty]
+
+
+def check_config(args: Namespace) -> None:
+    """Refuse a configuration with everything that is wrong in it, in one message."""
+    errors = []
+    frontend_conf = getattr(args, "frontend_conf", None) or {}
+    for part, classes in PARTS.items():
+        name = getattr(args, part, None)
+        optional = part in ("encoder", "postencoder") and args.model in ALONE
+        if name not in classes and not (name is None and optional):
+            errors.append(f"{part}: {name!r}: one of {', '.join(classes)}")
+            continue
+        known = options(classes[name]) if name is not None else []
+        for field in getattr(args, f"{part}_conf", None) or {}:
+            if field == "extract_feats_in_collect_stats" or name is None:
+                continue  # ESPnet's own field; and what configures nothing does no harm
+            if field not in known:
+                errors.append(f"{part}_conf.{field}: unknown; one of {', '.join(known)}")
+    if (args.encoder is None) != (args.postencoder is None):
+        errors.append("encoder and postencoder: both, or neither (the speech encoder alone)")
+    text = args.model == "text_sentiment"
+    if text != (args.frontend == "text") or (text and args.encoder is not None):
+        errors.append("model text_sentiment and frontend text go together, without an encoder")
+    if (args.model_conf or {}).get("grapheme_weight") and not frontend_conf.get("convolutions"):
+        errors.append("model_conf.grapheme_weight: wants frontend_conf.convolutions: true")
+    if (args.model_conf or {}).get("text_weight") and args.encoder is None:
+        errors.append("model_conf.text_weight: wants an encoder and a postencoder")
+    errors += _reading_errors(args.model_conf or {})
+    if errors:
+        raise UserError("configuration: " + "; ".join(errors))
+
+
+def _reading_errors(model_conf: dict) -> list[str]:
+    weight = model_conf.get("self_transcript_weight", 0.0)
+    if not isinstance(weight, int | float) or not 0 <= weight <= 1:
+        return [f"model_conf.self_transcript_weight: {weight!r}: a share from 0 to 1"]
+    if weight and not model_conf.get("text_weight"):
+        return [
+            "model_conf.self_transcript_weight: wants text_weight, which teaches the head to read"
+        ]
+    return []
+
+
+def build_model(
+    args: Namespace, pretrained: bool = True
+) -> WaBERT | WaBERTSentiment | TextSentiment:
+    """Build the model that `args` describes (frontend, encoder, postencoder, model, *_conf).
+
+    Args:
+        args: the options. The Hugging Face configs are written into `*_conf.config`, so that
+            config.yaml rebuilds the model without its sources.
+        pretrained: take frozen weights from their sources; False for a packed model, which
+            carries them, and which has a teacher only if `args.with_teacher` says so.
+    """
+    check_config(args)
+    for conf in (args.frontend_conf, args.postencoder_conf):
+        if conf and conf.get(SOURCE) and Path(conf[SOURCE]).is_dir():
+            conf[SOURCE] = str(Path(conf[SOURCE]).resolve())  # config.yaml is read from elsewhere
+    frontend = _frontend(args, pretrained)
+    conf = dict(args.model_conf or {})
+    conf.pop("extract_feats_in_collect_stats", None)
+    encoder = postencoder = teacher = head = None
+    if args.encoder is not None:
+        postencoder_conf = {**(args.postencoder_conf or {}), "pretrained": pretrained}
+        postencoder = TruncatedBert(**postencoder_conf)
+        args.postencoder_conf = {**(args.postencoder_conf or {}), "config": postencoder.config}
+        teacher, head = postencoder.take_cut_off()
+        encoder_conf = {**(args.encoder_conf or {}), "output_size": postencoder.output_size()}
+        encoder = CIFAligner(frontend.output_size(), **encoder_conf)
+        encoder.start_norm(teacher.last_norm())
+    teacher = teacher if pretrained or getattr(args, "with_teacher", False) else None
+    if args.model == "text_sentiment":
+        model = TextSentiment(frontend, **conf)
+    elif args.model == "wabert_sentiment":
+        token_decoder = (
+            _token_decoder(args, postencoder, head) if conf.get("self_transcript_weight") else None
+        )
+        teacher = teacher if conf.get("text_weight") else None
+        model = WaBERTSentiment(frontend, encoder, postencoder, teacher, token_decoder, **conf)
+    else:
+        head = head if conf.get("subword_weight", 1.0) else None
+        letters = None
+        if conf.get("grapheme_weight"):
+            letters = GraphemeHead(frontend.conv_size, args.token_list)
+        model = WaBERT(frontend, encoder, postencoder, teacher, head, letters, **conf)
+    if pretrained:
+        model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args))
+    return model
+
+
+def _token_decoder(args: Namespace, postencoder: TruncatedBert, head: SubwordHead) -> TokenDecoder:
+    """Build the token_decoder, with upper layers of its own: the task may train the model's."""
+    vocabulary = list(args.token_list or ())
+    if not {"[CLS]", "[SEP]"} <= set(vocabulary):
+        raise UserError("model_conf.self_transcript_weight: wants BERT's vocabulary, --token_list")
+    ends = (vocabulary.index(piece) for piece in ("[CLS]", "[SEP]"))
+    return TokenDecoder(copy.deepcopy(postencoder), head, *ends)
+
+
+def _frontend(args: Namespace, pretrained: bool) -> HuggingFaceFrontend | TextEncoder:
+    """Build the frontend; write into `args.frontend_conf` what rebuilds it without its source."""
+    conf = dict(args.frontend_conf or {})
+    frontend = PARTS["frontend"][args.frontend](**{**conf, "pretrained": pretrained})
+    kept = "tokenizer" if args.frontend == "text" else "normalize"
+    args.frontend_conf = {**conf, "config": frontend.config, kept: getattr(frontend, kept)}
+    return frontend
+
+
+def restorable_parts(args: Namespace) -> list[str]:
+    """Return the model's parts whose weights come from a pretrained source."""
+    parts = ["frontend"] if (args.frontend_conf or {}).get(SOURCE, "hub") else []
+    if args.postencoder is not None and (args.postencoder_conf or {}).get(SOURCE, "hub"):
+        parts += ["postencoder", "teacher", "subword_head", "token_decoder.postencoder"]
+        parts += [
+            "token_decoder.head.predictions.decoder"
+        ]  # the rest is small, and may be the aligner's
+    return parts

@@ -1,0 +1,201 @@
+"""Checkpoints: find one, load it with nothing missing, start from one, pack one."""
+
+import hashlib
+import logging
+import os
+import pickle
+import warnings
+from argparse import Namespace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import yaml
+from torch import nn
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.models.builder import SOURCE, build_model
+from espnet_wabert.modules.frozen import full_state_dict
+
+# The names under which a packed model holds its files; ESPnet's for SLU models.
+MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
+
+
+class Files(NamedTuple):
+    """A trained model on disk."""
+
+    config: Path  # config.yaml
+    weights: Path  # .pth
+
+
+def find_files(model: str | Path, config: str | Path | None = None) -> Files:
+    """Return the files of a model: a .pth, a folder with one, a packed .zip, or a hub's tag.
+
+    A zip is unpacked through espnet_model_zoo's downloader into the user's cache.
+    """
+    path = Path(model)
+    if path.suffix == ".zip" or not (path.exists() or path.suffix == ".pth"):
+        return _unpack(str(model))
+    if path.is_dir():
+        found = sorted(path.glob("*.ave.pth")) or sorted(path.glob("*.best.pth"))
+        if len(found) != 1:
+            raise UserError(f"{path}: {len(found)} models in the folder; name the .pth file")
+        path = found[0]
+    files = Files(Path(config) if config else path.parent / "config.yaml", path)
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; a model is a .pth with its config.yaml")
+    return files
+
+
+def _unpack(model: str) -> Files:
+    from espnet_model_zoo.downloader import ModelDownloader
+
+    path, cache = Path(model), None
+    if path.suffix == ".zip":
+        if not path.is_file():
+            raise UserError(f"{path}: no such packed model")
+        # The downloader knows a local zip by its path alone; one made anew must not be taken
+        # for the old one.
+        status = path.stat()
+        stamp = f"{path.resolve()} {status.st_mtime_ns} {status.st_size}"
+        home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        cache = home / "espnet_wabert" / hashlib.sha256(stamp.encode()).hexdigest()[:16]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = ModelDownloader(cache).download_and_unpack(model)
+        except Exception as error:  # whatever a hub, an archive or the network may raise
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"{model}: no such file, nor to be had from a hub: {reason}") from error
+    if MODEL_KEY not in found:
+        raise UserError(f"{model}: packed without {MODEL_KEY}; it is no WaBERT model")
+    return Files(Path(found[CONFIG_KEY]), Path(found[MODEL_KEY]))
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a .pth file."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: not a readable checkpoint") from error
+    return state.get("model", state)
+
+
+def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]:
+    """Load a model for inference; fail when a weight is missing or has another shape.
+
+    A slim checkpoint gets its frozen weights from their sources; a packed one holds all.
+    """
+    with files.config.open(encoding="utf-8") as file:
+        args = Namespace(**yaml.safe_load(file))
+    state = read_state(files.weights)
+    complete = getattr(args, "packed", False)
+    model = build_model(args, pretrained=not complete)
+    check_state(model, state, files.weights, allow_frozen=not complete)
+    model.load_state_dict(state)
+    return model.to(device).eval(), args
+
+
+def check_state(
+    model: nn.Module, state: dict[str, torch.Tensor], source: Path, allow_frozen: bool
+) -> None:
+    """Refuse weights that are missing, surplus or of another shape, naming them."""
+    slim = getattr(model, "slim_checkpoints", None)
+    expected = {key: value.shape for key, value in full_state_dict(model).items()}
+    trainable = {name for name, p in model.named_parameters() if p.requires_grad}
+    optional = set(slim.sources) - trainable if slim and allow_frozen else set()
+    problems = {
+        "missing": [k for k in expected if k not in state and k not in optional],
+        "surplus": [k for k in state if k not in expected],
+        "of another shape": [k for k in state if k in expected and state[k].shape != expected[k]],
+    }
+    told = [f"{len(v)} {what} ({v[0]}, ...)" for what, v in problems.items() if v]
+    if told:
+        raise UserError(f"{source}: weights do not fit the configuration: {'; '.join(told)}")
+
+
+def init_from(model: nn.Module, source: str | Path) -> None:
+    """Start a model's frontend and encoder, and what it reads with, from an aligned model's.
+
+    Args:
+        source: a .pth or packed .zip.
+    """
+    files = find_files(source)
+    state = read_state(files.weights)
+    own = full_state_dict(model)
+    wanted = {k: v for k, v in state.items() if k.startswith(("frontend.", "encoder."))}
+    if not any(key.startswith("encoder.") for key in wanted):
+        raise UserError(f"{files.weights}: no aligner in it")
+    if not any(key.startswith("encoder.") for key in own):
+        wanted = {k: v for k, v in wanted.items() if k.startswith("frontend.")}
+    if getattr(model, "token_decoder", None) is not None:
+        head = {k.replace("subword_head.", "token_decoder.head."): v for k, v in state.items()
+                if k.startswith("subword_head.")}  # fmt: skip
+        if not head and not model.token_decoder.head.trained:
+            raise UserError(
+                f"{files.weights}: has no subword head; model_conf.self_transcript_weight needs one"
+            )
+        wanted |= head
+    bad = [k for k, v in wanted.items() if k not in own or own[k].shape != v.shape]
+    bad += [k for k in own if k.startswith("encoder.") and k not in wanted]
+    if bad:
+        raise UserError(
+            f"{files.weights}: {len(bad)} weights do not fit this configuration ({bad[0]}, ...):"
+            " frontend_conf and encoder_conf must be those it was trained with"
+        )
+    logging.info("starting from %d weights of %s", len(wanted), files.weights)
+    model.load_state_dict({**own, **wanted})
+
+
+def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> Path:
+    """Pack a trained model for espnet_model_zoo: full weights, and a config that needs no source.
+
+    Args:
+        model: the .pth, with its config.yaml beside it.
+        output: the .zip to write.
+        with_teacher: keep BERT's dropped layers in it, for aligning by similarity.
+    """
+    from espnet2.main_funcs.pack_funcs import pack as espnet_pack
+
+    files = find_files(model)
+    loaded, args = load_model(files)
+    # What reads wants the teacher in use, too.
+    with_teacher = with_teacher or getattr(loaded, "token_decoder", None) is not None
+    state = full_state_dict(loaded)
+    if not with_teacher:
+        state = {k: v for k, v in state.items() if not k.startswith("teacher.")}
+    output = Path(output).resolve()
+    folder = output.parent / "packed"
+    folder.mkdir(parents=True, exist_ok=True)
+    args.packed, args.with_teacher = True, with_teacher
+    for part in ("frontend_conf", "postencoder_conf"):
+        if getattr(args, part, None):
+            getattr(args, part)[SOURCE] = None
+    _drop_paths(args)
+    torch.save(state, folder / "model.pth")
+    with (folder / "config.yaml").open("w", encoding="utf-8") as file:
+        yaml.safe_dump(vars(args), file, sort_keys=False)
+    here = Path.cwd()
+    try:  # ESPnet writes paths as it sees them from here; absolute ones do not unpack elsewhere
+        os.chdir(output.parent)
+        espnet_pack(
+            files={MODEL_KEY: "packed/model.pth"},
+            yaml_files={CONFIG_KEY: "packed/config.yaml"},
+            outpath=output.name,
+        )
+    finally:
+        os.chdir(here)
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+    return output
+
+
+def _drop_paths(args: Namespace) -> None:
+    """Take out of a config what speaks of the machine it was trained on."""
+    for name in list(vars(args)):
+        if name.endswith(("_path_and_name_and_type", "_shape_file")) or name in (
+            "output_dir", "config", "pretrained_model", "init_param", "dist_master_addr",
+        ):  # fmt: skip
+            delattr(args, name)

@@ -1,0 +1,162 @@
+"""WaBERT: data2vec > CIF aligner > BERT layers i+1..L, as in figure 1 of the paper.
+
+    waveform (B, S)                                 transcript (B, N)
+        | frontend: data2vec                            | teacher: BERT layers 1..i, frozen
+    frames (B, T, D)                                    |
+        | encoder: CIF aligner                          |
+    aligned tokens (B, N, H)  <-- L_InfoNCE -->     targets (B, N, H)
+        | postencoder: BERT layers i+1..L, frozen
+    hidden states (B, N, H)
+        | subword head                  --> L_subword (here), or
+        | sentiment head                --> cross entropy (fine-tuning, sentiment.py)
+
+Beside it, for word boundaries and not in the paper: a head of letters on data2vec's convolutions
+(letters.py), which moves nothing else.
+
+Shapes: B utterances, S samples, T frames, D frontend width, N tokens, H BERT's width.
+"""
+
+from typing import NamedTuple
+
+import torch
+from espnet2.torch_utils.device_funcs import force_gatherable
+from espnet2.train.abs_espnet_model import AbsESPnetModel
+
+from espnet_wabert.cif import CIFOutput
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.cif_aligner import CIFAligner
+from espnet_wabert.modules.frontend import HuggingFaceFrontend
+from espnet_wabert.modules.grapheme_head import GraphemeHead
+from espnet_wabert.modules.losses import quantity_loss, similarity_loss, subword_loss
+from espnet_wabert.modules.postencoder import BertTeacher, SubwordHead, TruncatedBert
+
+
+class Grafted(NamedTuple):
+    """What the path from speech to BERT's top gives."""
+
+    aligned: torch.Tensor  # (B, N, H), in the place of BERT's layer-i states
+    hidden: torch.Tensor  # (B, N, H), BERT's output over them
+    lengths: torch.Tensor  # (B,), in tokens
+    fired: CIFOutput  # where each token begins and ends
+
+
+class SpeechPath(AbsESPnetModel):
+    """What all models share: from a waveform, or from the frontend's cached frames, upwards."""
+
+    def __init__(self, frontend: HuggingFaceFrontend):
+        super().__init__()
+        self.frontend = frontend
+
+    def features(self, speech: torch.Tensor, lengths: torch.Tensor):
+        """Return all that the frontend gives, (B, T, W), and lengths of waveforms (B, S).
+
+        W is D, the top layer's width, unless frontend_conf asks for more. Features that were
+        cached from this same frontend, (B, T, W), go through as they are.
+        """
+        if speech.dim() == 3:
+            width = self.frontend.feature_size()
+            if speech.shape[-1] != width:
+                raise UserError(
+                    f"cached features are {speech.shape[-1]} wide, the frontend gives"
+                    f" {width}: extract them again with this frontend"
+                )
+            return speech[:, : int(lengths.max())], lengths
+        return self.frontend(speech[:, : int(lengths.max())], lengths)
+
+    def frames(self, speech: torch.Tensor, lengths: torch.Tensor):
+        """Return the top layer's frames (B, T, D) and their lengths."""
+        features, lengths = self.features(speech, lengths)
+        return self.frontend.top(features), lengths
+
+    def collect_feats(self, speech, speech_lengths, **kwargs) -> dict[str, torch.Tensor]:
+        """Return the frontend's features, for ESPnet's statistics stage."""
+        feats, lengths = self.features(speech, speech_lengths)
+        return {"feats": feats, "feats_lengths": lengths}
+
+
+class WaBERT(SpeechPath):
+    """Speech aligned with BERT (paper, sections 3.1 and 3.2).
+
+    Args:
+        frontend, encoder, postencoder: the three parts of the path.
+        teacher: BERT's dropped layers; None in a packed model, which then cannot be trained.
+        subword_head: BERT's masked-LM head; None without L_subword.
+        grapheme_head: letters on the frontend's convolutions; None without.
+        align_loss: "infonce" (equations 3, 4) or "cosine" (equations 1, 2), the baseline.
+        temperature, negatives: of InfoNCE.
+        align_weight, quantity_weight, subword_weight: of the terms of L_total. Equation 6 has 1
+            for each; 0 leaves a loss out (Table 1 is made with subword_weight 0).
+        subword_tokens: tokens a batch, drawn at random, that L_subword is taken over, because the
+            vocabulary makes it the dearest of the losses; None for all.
+        grapheme_weight: of the letter head's own loss; 0 (the paper's model) is without the head.
+            Above 0 it wants frontend_conf.convolutions.
+    """
+
+    def __init__(
+        self,
+        frontend: HuggingFaceFrontend,
+        encoder: CIFAligner,
+        postencoder: TruncatedBert,
+        teacher: BertTeacher | None,
+        subword_head: SubwordHead | None,
+        grapheme_head: GraphemeHead | None,
+        align_loss: str = "infonce",
+        temperature: float = 0.07,
+        negatives: str = "utterance",
+        align_weight: float = 1.0,
+        quantity_weight: float = 1.0,
+        subword_weight: float = 1.0,
+        subword_tokens: int | None = None,
+        grapheme_weight: float = 0.0,
+    ):
+        super().__init__(frontend)
+        self.encoder = encoder
+        self.postencoder = postencoder
+        self.teacher = teacher
+        self.subword_head = subword_head
+        self.grapheme_head = grapheme_head
+        self.align_name = align_loss
+        self.align_loss = similarity_loss(align_loss, temperature, negatives)
+        self.align_weight = align_weight
+        self.quantity_weight = quantity_weight
+        self.subword_weight = subword_weight
+        self.subword_tokens = subword_tokens
+        self.grapheme_weight = grapheme_weight
+
+    def graft(self, speech, speech_lengths, target_lengths=None) -> Grafted:
+        """Go from speech to BERT's top; `target_lengths` (B,) tokens if there is a transcript."""
+        frames, lengths = self.frames(speech, speech_lengths)
+        aligned, lengths, fired = self.encoder(frames, lengths, target_lengths=target_lengths)
+        hidden, _ = self.postencoder(aligned, lengths)
+        return Grafted(aligned, hidden, lengths, fired)
+
+    def forward(self, speech, speech_lengths, text, text_lengths, **kwargs):
+        """Return L_total (equation 6), its terms for the log, and the number of utterances.
+
+        Args:
+            speech: (B, S) samples, or cached frames (B, T, D).
+            speech_lengths: (B,).
+            text: BERT's ids of the transcript with [CLS] and [SEP] (B, N).
+            text_lengths: (B,).
+        """
+        text = text[:, : int(text_lengths.max())]
+        targets = self.teacher(text, text_lengths)
+        features, lengths = self.features(speech, speech_lengths)
+        grafted = self.graft(features, lengths, text_lengths)
+        align = self.align_loss(grafted.aligned, targets, text_lengths, text)
+        quantity = quantity_loss(grafted.fired.quantity, text_lengths)
+        loss = self.align_weight * align + self.quantity_weight * quantity
+        stats = {self.align_name: align.detach(), "quantity": quantity.detach()}
+        if self.subword_weight:
+            subword = subword_loss(
+                self.subword_head, grafted.hidden, text, text_lengths, self.subword_tokens
+            )
+            loss = loss + self.subword_weight * subword
+            stats["subword"] = subword.detach()
+        if self.grapheme_head is not None:
+            conv_features = self.frontend.conv_features(features)
+            letters = self.grapheme_head.loss(conv_features, lengths, text, text_lengths)
+            loss = loss + self.grapheme_weight * letters
+            stats["graphemes"] = letters.detach()
+        stats["loss"] = loss.detach()
+        return force_gatherable((loss, stats, len(text)), loss.device)

@@ -1,0 +1,35 @@
+"""Utterances side by side, padded with zeros.
+
+Shapes: B utterances of S samples or T frames of D numbers.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+
+def to_tensors(speech: Sequence[np.ndarray], device: str) -> list[torch.Tensor]:
+    """Return waveforms (S,), of 16-bit integers or in +-1, or cached features (T, D) in float."""
+    tensors = [torch.as_tensor(np.asarray(x)) for x in speech]
+    tensors = [x.float() / 32768 if not x.is_floating_point() else x.float() for x in tensors]
+    return [x.to(device) for x in tensors]
+
+
+def pad(tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return tensors of unlike lengths as one (B, longest, ...) and their lengths (B,)."""
+    lengths = torch.tensor([len(x) for x in tensors], device=tensors[0].device)
+    return pad_sequence(tensors, batch_first=True), lengths
+
+
+def length_batches(lengths: dict[str, int], bins: int) -> Iterator[list[str]]:
+    """Group utterances of like length, so that a padded batch holds at most `bins` steps."""
+    batch: list[str] = []
+    for utterance in sorted(lengths, key=lengths.get, reverse=True):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > bins:
+            yield batch
+            batch = []
+        batch.append(utterance)
+    if batch:
+        yield batch

@@ -1,0 +1,157 @@
+"""The encoder: the CIF aligner that turns frames into BERT's tokens.
+
+Shapes: B utterances, T frames, D the frontend's width, N tokens, H BERT's width.
+"""
+
+import math
+
+import torch
+from espnet2.asr.encoder.abs_encoder import AbsEncoder
+from torch import nn
+
+from espnet_wabert.cif import CIFOutput, cif
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.masking import valid_mask
+
+
+class ConvBlock(nn.Module):
+    """A residual block over time: depthwise convolution, then a feed-forward layer."""
+
+    def __init__(self, size: int, kernel_size: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(size)
+        self.depthwise = nn.Conv1d(size, size, kernel_size, padding=kernel_size // 2, groups=size)
+        self.feed_forward = nn.Sequential(
+            nn.GELU(), nn.Linear(size, 2 * size), nn.GELU(), nn.Dropout(dropout),
+            nn.Linear(2 * size, size), nn.Dropout(dropout),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Transform frames (B, T, D); mask (B, T, 1) is true within each length."""
+        y = self.norm(x).masked_fill(~mask, 0.0)  # padding must look like the end of the audio
+        y = self.depthwise(y.transpose(1, 2)).transpose(1, 2)
+        return x + self.feed_forward(y)
+
+
+class WeightPredictor(nn.Module):
+    """Convolution, then a sigmoid: how much of a token each frame holds (paper, section 3.1).
+
+    Args:
+        initial_rate: tokens a frame before training. Far too many tokens at the start make the
+            quantity loss drown the others, so the bias starts there.
+    """
+
+    def __init__(self, size: int, hidden_size: int, kernel_size: int, initial_rate: float):
+        super().__init__()
+        self.convolution = nn.Conv1d(size, hidden_size, kernel_size, padding=kernel_size // 2)
+        self.projection = nn.Linear(hidden_size, 1)
+        nn.init.constant_(self.projection.bias, math.log(initial_rate / (1.0 - initial_rate)))
+
+    def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return weights (B, T) in 0..1, zero outside mask (B, T, 1), of frames (B, T, D)."""
+        frames = frames.masked_fill(~mask, 0.0)
+        hidden = torch.relu(self.convolution(frames.transpose(1, 2))).transpose(1, 2)
+        weights = torch.sigmoid(self.projection(hidden).float())  # float32 under autocast too
+        return weights.masked_fill(~mask, 0.0).squeeze(-1)
+
+
+class CIFAligner(AbsEncoder):
+    """Frames (B, T, D) to tokens (B, N, H): weights, integrate-and-fire, projection.
+
+    Args:
+        input_size: D.
+        output_size: H; the builder gives BERT's.
+        adapter_layers: residual convolution blocks before the weights. The paper trains the
+            speech encoder instead and needs none; a frozen encoder needs some.
+        adapter_size: width of these blocks, to which frames are projected first; None for D.
+        adapter_kernel: their kernel in frames (odd).
+        hidden_size: channels of the weight predictor.
+        kernel_size: its kernel in frames (odd).
+        dropout: within the adapter and before the projection.
+        initial_rate: tokens a frame before training (speech: 3 to 5 pieces a second, 50 frames).
+        tail_threshold: without a transcript, what is left at the end fires one more token from
+            this share of a token on.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int = 768,
+        adapter_layers: int = 0,
+        adapter_size: int | None = None,
+        adapter_kernel: int = 7,
+        hidden_size: int = 256,
+        kernel_size: int = 5,
+        dropout: float = 0.1,
+        initial_rate: float = 0.08,
+        tail_threshold: float = 0.5,
+    ):
+        super().__init__()
+        for name, value in (("adapter_kernel", adapter_kernel), ("kernel_size", kernel_size)):
+            if value % 2 != 1:
+                raise UserError(f"encoder_conf.{name}: {value}: must be odd")
+        for name, value in (("initial_rate", initial_rate), ("tail_threshold", tail_threshold)):
+            if not 0.0 < value < 1.0:
+                raise UserError(f"encoder_conf.{name}: {value}: must lie between 0 and 1")
+        self.width = output_size
+        self.tail_threshold = tail_threshold
+        size = adapter_size or input_size
+        self.input = nn.Linear(input_size, size) if adapter_size else nn.Identity()
+        self.adapter = nn.ModuleList(
+            ConvBlock(size, adapter_kernel, dropout) for _ in range(adapter_layers)
+        )
+        self.weight_predictor = WeightPredictor(size, hidden_size, kernel_size, initial_rate)
+        self.dropout = nn.Dropout(dropout)
+        self.projection = nn.Linear(size, output_size)
+        # Every layer of BERT ends in a layer norm, whose scale the layers above were trained on;
+        # a cosine cannot teach a scale. So the aligner ends in one too, started from BERT's own.
+        self.norm = nn.LayerNorm(output_size)
+
+    def output_size(self) -> int:
+        return self.width
+
+    def start_norm(self, norm: nn.LayerNorm) -> None:
+        """Start the last layer norm from that of the BERT layer it takes the place of."""
+        self.norm.load_state_dict(norm.state_dict())
+
+    def adapt(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the adapted frames (B, T, D)."""
+        mask = valid_mask(lengths, frames.shape[1])[..., None]
+        frames = self.input(frames)
+        for block in self.adapter:
+            frames = block(frames, mask)
+        return frames
+
+    def fire(
+        self, adapted: torch.Tensor, lengths: torch.Tensor, target_lengths: torch.Tensor = None
+    ) -> CIFOutput:
+        """Integrate adapted frames (B, T, D) into tokens; `target_lengths` as in `forward`."""
+        weights = self.weight_predictor(adapted, valid_mask(lengths, adapted.shape[1])[..., None])
+        return cif(adapted, weights, lengths, target_lengths, tail_threshold=self.tail_threshold)
+
+    def project(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Bring vectors (..., D), frames or tokens, into BERT's space (..., H)."""
+        return self.norm(self.projection(self.dropout(vectors)))
+
+    def forward(
+        self,
+        xs_pad: torch.Tensor,
+        ilens: torch.Tensor,
+        prev_states: torch.Tensor = None,
+        target_lengths: torch.Tensor = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, CIFOutput]:
+        """Align frames with tokens.
+
+        Args:
+            xs_pad: frames (B, T, D).
+            ilens: (B,) in frames.
+            prev_states: not used; ESPnet's contract.
+            target_lengths: tokens of each transcript (B,), [CLS] and [SEP] counted: the weights
+                are scaled to give exactly these. Without it the predicted count decides.
+
+        Returns:
+            Tokens (B, N, H), their lengths (B,), and what integrate-and-fire found: where each
+            token begins and ends in frames, and the predicted quantity.
+        """
+        fired = self.fire(self.adapt(xs_pad, ilens), ilens, target_lengths)
+        return self.project(fired.tokens), fired.token_lengths, fired

@@ -1,0 +1,189 @@
+"""All monotonic alignments of a sequence of states with frames: their sum, and each state's share.
+
+A topology of states, left to right: every frame is in one state, every state holds at least one
+frame, optional states (pauses) may be passed over, and so may the first and the last. The sum over
+all such paths is the forward sum of hidden Markov models (Rabiner 1989); as a loss of an aligner,
+it is that of Badlani et al. (arXiv 2108.10447).
+
+Shapes: T frames, V symbols, S states.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+
+LOG_ZERO = -1e30
+# Frames times states whose posteriors are held at once, in float64, twice: 160 MB each.
+MAX_CELLS = 20_000_000
+
+
+class HMMTopology(NamedTuple):
+    """The states of an utterance, left to right."""
+
+    symbols: np.ndarray  # (S,) column of the scores
+    optional: np.ndarray  # (S,) bool: may be passed over
+    tokens: np.ndarray  # (S,) the token that each state belongs to; -1: none
+
+    def shortest(self) -> int:
+        """Return the fewest frames that a path needs."""
+        return int((~self.optional[1:-1]).sum()) or 1
+
+
+def forward_sum(scores: np.ndarray, topology: HMMTopology) -> tuple[float, np.ndarray]:
+    """Return the log of the sum over paths, and each state's share of each frame (T, S).
+
+    Args:
+        scores: log-probabilities (T, V), float64; T at least `topology.shortest()`.
+    """
+    return _forward_backward(scores, topology.symbols, topology.optional)
+
+
+def expected_durations(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
+    """Return the expected frames of each state (S,), for topologies and recordings of any length.
+
+    The posteriors of a long recording do not fit into memory. It is therefore cut between words,
+    where the best path goes from one word to the next, and each part is summed by itself.
+    """
+    if scores.shape[0] * len(topology.symbols) <= MAX_CELLS:
+        return forward_sum(scores, topology)[1].sum(axis=0)
+    begins = _best_path(scores, topology.symbols, topology.optional)  # first frame of each state
+    states = len(begins)
+    size = int(np.sqrt(MAX_CELLS * states / len(scores)))  # of a part
+    found = np.zeros(states)
+    first = 0
+    while first < states:
+        last = first + size
+        while first + 1 < last < states and not topology.optional[last]:
+            last -= 1  # a part begins with a pause, which may be passed over
+        last = min(last, states)
+        end = begins[last] if last < states else len(scores)
+        part = slice(first, last)
+        found[part] = _forward_backward(
+            scores[begins[first] : end],
+            topology.symbols[part],
+            topology.optional[part],
+            last == states,
+        )[1].sum(axis=0)
+        first = last
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _forward_backward(scores, symbols, optional, may_skip_last=True):
+    """Return the log of the sum, and the posteriors (T, S)."""
+    frames, states = len(scores), len(symbols)
+    alpha = np.full((frames, states), LOG_ZERO)
+    alpha[0, 0] = scores[0, symbols[0]]
+    if states > 1:
+        alpha[0, 1] = scores[0, symbols[1]]
+    for t in range(1, frames):
+        for s in range(min(states, 2 * t + 2)):
+            stay = alpha[t - 1, s]
+            step = alpha[t - 1, s - 1] if s > 0 else LOG_ZERO
+            skip = alpha[t - 1, s - 2] if s > 1 and optional[s - 1] else LOG_ZERO
+            alpha[t, s] = _log_sum(stay, step, skip) + scores[t, symbols[s]]
+    total = alpha[-1, -1]
+    beta = np.full(states, LOG_ZERO)
+    beta[-1] = 0.0
+    if states > 1 and may_skip_last:
+        total = _log_sum(total, alpha[-1, -2], LOG_ZERO)
+        beta[-2] = 0.0
+    posteriors = np.zeros((frames, states))
+    for t in range(frames - 1, -1, -1):
+        for s in range(states):
+            value = alpha[t, s] + beta[s] - total
+            posteriors[t, s] = np.exp(value) if value > -700.0 else 0.0
+        if t == 0:
+            break
+        for s in range(states):  # in place: what lies to the right is not yet overwritten
+            stay = beta[s] + scores[t, symbols[s]]
+            step = skip = LOG_ZERO
+            if s + 1 < states:
+                step = beta[s + 1] + scores[t, symbols[s + 1]]
+            if s + 2 < states and optional[s + 1]:
+                skip = beta[s + 2] + scores[t, symbols[s + 2]]
+            beta[s] = _log_sum(stay, step, skip)
+    return total, posteriors
+
+
+@njit(cache=True, nogil=True)
+def _log_sum(a, b, c):
+    """Return log(exp(a) + exp(b) + exp(c))."""
+    top = max(a, b, c)
+    if top <= LOG_ZERO / 2:
+        return LOG_ZERO
+    rest = 0.0
+    for value in (a, b, c):
+        if value - top > -37.0:  # less is lost in float64
+            rest += np.exp(value - top)
+    return top + np.log(rest)
+
+
+@njit(cache=True, nogil=True)
+def _best_path(scores, symbols, optional):
+    """Return the first frame of each state (S,) on the best path; that of the next if passed."""
+    frames, states = len(scores), len(symbols)
+    moves = np.zeros((frames, states), dtype=np.int8)
+    best = np.full(states, LOG_ZERO)
+    best[0] = scores[0, symbols[0]]
+    if states > 1:
+        best[1] = scores[0, symbols[1]]
+    for t in range(1, frames):
+        for s in range(states - 1, -1, -1):  # in place: what lies to the left is of frame t - 1
+            value, move = best[s], 0
+            if s > 0 and best[s - 1] > value:
+                value, move = best[s - 1], 1
+            if s > 1 and optional[s - 1] and best[s - 2] > value:
+                value, move = best[s - 2], 2
+            best[s] = value + scores[t, symbols[s]]
+            moves[t, s] = move
+    begins = np.full(states, frames, dtype=np.int64)
+    s = states - 1 if states == 1 or best[states - 1] >= best[states - 2] else states - 2
+    for t in range(frames - 1, 0, -1):
+        begins[s] = t
+        s -= moves[t, s]
+    begins[s] = 0
+    for s in range(states - 2, -1, -1):
+        begins[s] = min(begins[s], begins[s + 1])
+    begins[0] = 0
+    return begins
+
+
+class ForwardSum(torch.autograd.Function):
+    """The forward sum of a batch as a loss: minus its log, a frame.
+
+    The gradient of the log of the sum by a score is the share of the states with its symbol; so
+    the loss and its gradient come from one pass. Utterances with more states than frames have no
+    path and count for nothing.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, scores: torch.Tensor, lengths: torch.Tensor, topologies: Sequence[HMMTopology]
+    ):
+        """Return the loss of scores (B, T, V) whose utterances are `lengths` (B,) frames."""
+        table = scores.detach().double().cpu().numpy()
+        grads = np.zeros(table.shape)
+
+        def one(row: int, length: int) -> tuple[float, int]:
+            topology = topologies[row]
+            if length < topology.shortest():
+                return 0.0, 0
+            total, posteriors = forward_sum(table[row, :length], topology)
+            np.subtract.at(grads[row, :length].T, topology.symbols, posteriors.T)
+            return total, length
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the sums release the GIL
+            done = list(pool.map(one, range(len(topologies)), lengths.tolist()))
+        frames = max(sum(length for _, length in done), 1)
+        ctx.save_for_backward(torch.from_numpy(grads / frames).to(scores))
+        return scores.new_tensor(-sum(total for total, _ in done) / frames)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (grads,) = ctx.saved_tensors
+        return grad * grads, None, None

@@ -1,0 +1,154 @@
+"""The frontend: a Hugging Face speech encoder as ESPnet knows frontends."""
+
+import torch
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from torch import nn
+from transformers import AutoFeatureExtractor, AutoModel, PretrainedConfig
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.frozen import FrozenInEval, freeze
+from espnet_wabert.modules.pretrained import load_config, quiet_loading
+from espnet_wabert.modules.speech_encoders import SUPPORTED, build_speech_encoder
+
+
+class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
+    """data2vec-audio, wav2vec 2.0, HuBERT, WavLM or Whisper's encoder (paper, section 3.1).
+
+    Args:
+        model_name_or_path: name on the hub or folder of the encoder; None builds a new one from
+            `config`.
+        config: the encoder's Hugging Face config as a dictionary. Filled in by training, so that
+            a checkpoint can be rebuilt without the source.
+        freeze: "all"; "convolutions" (the feature extractor); a number k (everything up to and
+            with layer k); or "none". Frozen parts are in eval mode.
+        normalize: scale waveforms to zero mean and unit variance; None asks the source's own
+            feature extractor (True where it has none).
+        all_layers: give every layer's frames side by side, bottom first, (B, T, K D), for a
+            sentiment model to mix; False gives the top layer's.
+        convolutions: put the output of the encoder's convolutions, L wide, before the layers': the
+            letter head of `WaBERT` wants it (grapheme_weight).
+        fs: sampling rate in Hz of what it is fed. All the supported encoders want 16000.
+        pretrained: take the weights from `model_name_or_path`; a packed model sets it to False.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str | None = "facebook/data2vec-audio-base-960h",
+        config: dict | None = None,
+        freeze: str | int = "all",
+        normalize: bool | None = None,
+        all_layers: bool = False,
+        convolutions: bool = False,
+        fs: int | str = 16000,
+        pretrained: bool = True,
+    ):
+        super().__init__()
+        if int(str(fs).lower().replace("k", "000")) != 16000:
+            raise UserError(f"frontend_conf.fs: {fs}: the speech encoders take 16000 Hz audio")
+        hf_config, hf_model = load_pretrained(model_name_or_path, config, pretrained)
+        self.config = hf_config.to_diff_dict()
+        self.normalize = (
+            wants_normalize(model_name_or_path, pretrained) if normalize is None else normalize
+        )
+        self.encoder = build_speech_encoder(hf_config, hf_model, self.normalize)
+        self.layers = len(self.encoder.stages()) - 2 if all_layers else 1
+        self.conv_size = self.encoder.conv_width if convolutions else 0  # L
+        self._freeze(freeze)
+
+    def _freeze(self, what: str | int) -> None:
+        stages = self.encoder.stages()
+        layers = len(stages) - 2
+        rules = {"all": [self], "none": [], "convolutions": stages[:1]}
+        if str(what) in rules:
+            freeze(rules[str(what)])
+        elif str(what).isdigit() and int(what) <= layers:
+            freeze(stages[: 2 + int(what)])
+        else:
+            raise UserError(
+                f"frontend_conf.freeze: {what!r}: all, convolutions, none"
+                f" or a number of layers from 0 to {layers}"
+            )
+        extractor = getattr(self.encoder.model, "feature_extractor", None)
+        if extractor is not None and str(what) != "none":
+            extractor._freeze_parameters()  # else it asks for the waveform's gradient
+
+    def output_size(self) -> int:
+        """Return the width D of a frame."""
+        return self.encoder.width
+
+    def feature_size(self) -> int:
+        """Return the width of all that `forward` gives: L + K D."""
+        return self.conv_size + self.layers * self.output_size()
+
+    def conv_features(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the convolutions' frames (B, T, L) of what `forward` gave; L is 0 without."""
+        return features[..., : self.conv_size]
+
+    def all_layers(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the layers' frames (B, T, K D) of what `forward` gave."""
+        return features[..., self.conv_size :]
+
+    def top(self, layers: torch.Tensor) -> torch.Tensor:
+        """Return the top layer's frames (B, T, D) of what `forward` gave."""
+        return layers[..., -self.encoder.width :]
+
+    def forward(
+        self, input: torch.Tensor, input_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode waveforms.
+
+        Args:
+            input: (B, S) samples, floating point in +-1, or integers of 16 bits as arks hold.
+            input_lengths: (B,) in samples.
+
+        Returns:
+            Frames (B, T, D), or (B, T, L + K D) with convolutions and all layers, zero beyond each
+            length, and their lengths (B,) in frames.
+        """
+        if not input.is_floating_point():
+            input = input.float() / 32768.0
+        frames = self.encoder.frame_lengths(input_lengths)
+        if not bool((frames > 0).all()):
+            short = int((frames <= 0).nonzero()[0])
+            raise UserError(
+                f"utterance {short} of the batch has {int(input_lengths[short])} samples,"
+                " less than one frame"
+            )
+        found = self.encoder(input, input_lengths, all_layers=self.layers > 1)
+        if not self.conv_size:
+            return found.features, found.lengths
+        return torch.cat([found.conv_features, found.features], dim=-1), found.lengths
+
+
+def load_pretrained(
+    model: str | None, config: dict | None, pretrained: bool
+) -> tuple[PretrainedConfig, nn.Module]:
+    """Return the Hugging Face config and model, from the source or from the config alone."""
+    hf_config, source = load_config("frontend_conf", model, config, pretrained)
+    if hf_config.model_type not in SUPPORTED:
+        raise UserError(
+            f"frontend_conf.model_name_or_path: {source or 'config'} is a"
+            f" {hf_config.model_type!r} model; supported speech encoders: {', '.join(SUPPORTED)}"
+        )
+    if source is None:
+        return hf_config, AutoModel.from_config(hf_config)
+    with quiet_loading():
+        hf_model, loading = AutoModel.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True
+        )
+    lost = [key for key in loading["missing_keys"] if "masked_spec_embed" not in key]
+    if lost:
+        raise UserError(
+            f"frontend_conf.model_name_or_path: {source} lacks {len(lost)} weights ({lost[0]}, ...)"
+        )
+    return hf_config, hf_model
+
+
+def wants_normalize(model: str | None, pretrained: bool) -> bool:
+    """Tell whether the source's feature extractor normalizes waveforms; True where it has none."""
+    if model is None or not pretrained:
+        return True
+    try:
+        return bool(getattr(AutoFeatureExtractor.from_pretrained(model), "do_normalize", True))
+    except (OSError, ValueError):
+        return True

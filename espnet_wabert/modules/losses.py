@@ -1,0 +1,121 @@
+"""The losses of the paper, equations 1 to 5. Shapes: B utterances, N tokens, H width, V pieces.
+
+Every loss takes the tokens of a whole batch with their lengths and returns one number: the mean
+over the batch's tokens (similarity, subword) or utterances (quantity). The paper's equation 2
+sums over an utterance's tokens where equation 3 averages; the mean is taken in both here, so that
+the two can be swapped without another learning rate.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional as F
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.masking import valid_mask
+
+NEGATIVES = ("utterance", "batch")
+
+
+def cosine_loss(
+    aligned: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+) -> torch.Tensor:
+    """Return the baseline L_cos: 1 - cos(a, l), equations 1 and 2.
+
+    Args:
+        aligned: acoustic vectors after the aligner (B, N, H).
+        targets: BERT's layer-i states (B, N, H).
+        lengths: (B,) in tokens.
+    """
+    mask = valid_mask(lengths, aligned.shape[1])
+    return (1.0 - F.cosine_similarity(aligned[mask].float(), targets[mask].float(), dim=-1)).mean()
+
+
+class InfoNCE:
+    """The symmetric L_InfoNCE, equations 3 and 4.
+
+    Args:
+        temperature: tau of equation 3; the paper gives no value.
+        negatives: "utterance", the other tokens of the same utterance, as in equation 3; or
+            "batch", those of the whole batch, where a token of another utterance with the same id
+            is not a negative: it is nearly the same vector, and no error.
+    """
+
+    def __init__(self, temperature: float = 0.07, negatives: str = "utterance"):
+        if not temperature > 0:
+            raise UserError(f"model_conf.temperature: {temperature}: must be above 0")
+        if negatives not in NEGATIVES:
+            raise UserError(f"model_conf.negatives: {negatives!r}: one of {', '.join(NEGATIVES)}")
+        self.temperature = temperature
+        self.negatives = negatives
+
+    def __call__(
+        self,
+        aligned: torch.Tensor,
+        targets: torch.Tensor,
+        lengths: torch.Tensor,
+        tokens: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the loss of vectors (B, N, H) whose token ids are `tokens` (B, N)."""
+        mask = valid_mask(lengths, aligned.shape[1])
+        a = F.normalize(aligned.float(), dim=-1)
+        b = F.normalize(targets.float(), dim=-1)
+        if self.negatives == "utterance":
+            scores = a @ b.transpose(1, 2) / self.temperature  # (B, N, N)
+            own = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+            own = own.masked_fill(~mask, -100)  # cross_entropy passes over -100
+            hidden = ~(mask[:, None, :] & mask[:, :, None])
+        else:
+            rows = torch.arange(len(lengths), device=mask.device)
+            utterance = rows[:, None].expand_as(mask)[mask]
+            ids = tokens[:, : mask.shape[1]][mask]
+            scores = (a[mask] @ b[mask].T / self.temperature)[None]  # (1, M, M), M of the batch
+            own = torch.arange(len(ids), device=mask.device)[None]
+            same = ids[:, None] == ids[None, :]
+            hidden = (same & (utterance[:, None] != utterance[None, :]))[None]
+        # A large finite number: a padded row of nothing but -inf would give NaN gradients.
+        scores = scores.masked_fill(hidden, -1e4)
+        return 0.5 * (F.cross_entropy(scores.transpose(1, 2), own) + F.cross_entropy(scores, own))
+
+
+def quantity_loss(predicted: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Return L_quantity, equation 5, as an absolute difference an utterance.
+
+    As printed, N_predicted - N has no lower bound; CIF's own loss (arXiv 1905.11235) is absolute.
+    """
+    return (predicted - lengths).abs().mean()
+
+
+def subword_loss(
+    head: Callable[[torch.Tensor], torch.Tensor],
+    hidden: torch.Tensor,
+    tokens: torch.Tensor,
+    lengths: torch.Tensor,
+    sample: int | None = None,
+) -> torch.Tensor:
+    """Return L_subword: the cross entropy of each token's own id (paper, section 3.2).
+
+    Args:
+        head: gives the scores (M, V) of M states.
+        hidden: states on top of the grafted BERT (B, N, H).
+        tokens: ids (B, N).
+        lengths: (B,) in tokens.
+        sample: take it over so many tokens of the batch, drawn at random; None for all.
+    """
+    mask = valid_mask(lengths, hidden.shape[1])
+    hidden, ids = hidden[mask], tokens[:, : mask.shape[1]][mask]
+    if sample is not None and sample < len(ids):
+        drawn = torch.randperm(len(ids), device=ids.device)[:sample]
+        hidden, ids = hidden[drawn], ids[drawn]
+    return F.cross_entropy(head(hidden).float(), ids)
+
+
+def similarity_loss(name: str, temperature: float, negatives: str) -> Callable[..., torch.Tensor]:
+    """Return the aligned token similarity loss called `name`: infonce or cosine."""
+    losses = {
+        "infonce": InfoNCE(temperature, negatives),
+        "cosine": lambda aligned, targets, lengths, tokens: cosine_loss(aligned, targets, lengths),
+    }
+    if name not in losses:
+        raise UserError(f"model_conf.align_loss: {name!r}: one of {', '.join(losses)}")
+    return losses[name]

@@ -1,0 +1,163 @@
+"""The postencoder: BERT without its first i layers; and the teacher: those first i layers.
+
+Shapes: B utterances, N tokens with [CLS] and [SEP], H BERT's width, V its vocabulary.
+
+The special tokens' part (the paper is silent). [CLS] and [SEP] are tokens like the others: the
+aligner fires N = 2 + word pieces tokens, the first stands for [CLS] and the last for [SEP], with
+BERT's layer-i states of both as their targets. Every utterance begins and ends with some silence,
+which gives them their frames; BERT's upper layers get the sequence they were trained on, without
+learned stand-ins; and training, decoding and fine-tuning do the same.
+"""
+
+import torch
+from espnet2.asr.postencoder.abs_postencoder import AbsPostEncoder
+from torch import nn
+from transformers import BertForMaskedLM, PretrainedConfig
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.frozen import FrozenInEval, freeze
+from espnet_wabert.modules.masking import attention_mask, valid_mask
+from espnet_wabert.modules.pretrained import load_config, quiet_loading
+
+
+class TruncatedBert(FrozenInEval, AbsPostEncoder):
+    """BERT's layers i+1..L, frozen, continuing exactly from layer-i states (paper, section 3.2).
+
+    Args:
+        input_size: width of what it is fed; None, or BERT's own width.
+        model_name_or_path: name on the hub or folder of a BERT; None builds a new one from
+            `config`.
+        config: the Hugging Face config as a dictionary. Filled in by training, so that a
+            checkpoint can be rebuilt without the source.
+        drop_layers: i, from 0 (the embeddings alone are dropped) to L (nothing is left).
+        train_layers: how many of the upper layers train; 0 is the paper's: BERT is fixed.
+        pretrained: take the weights from `model_name_or_path`; a packed model sets it to False.
+    """
+
+    def __init__(
+        self,
+        input_size: int | None = None,
+        model_name_or_path: str | None = "bert-base-uncased",
+        config: dict | None = None,
+        drop_layers: int = 3,
+        train_layers: int = 0,
+        pretrained: bool = True,
+    ):
+        super().__init__()
+        hf_config, bert, trained_head = load_bert(model_name_or_path, config, pretrained)
+        total, width = hf_config.num_hidden_layers, hf_config.hidden_size
+        if not isinstance(drop_layers, int) or not 0 <= drop_layers <= total:
+            raise UserError(
+                f"postencoder_conf.drop_layers: {drop_layers!r}: a number from 0 (the embeddings)"
+                f" to {total} (all layers of {model_name_or_path or 'the config'})"
+            )
+        if input_size not in (None, width):
+            raise UserError(f"postencoder: input of width {input_size} for a BERT of {width}")
+        layers = bert.bert.encoder.layer
+        self.config, self.width = hf_config.to_diff_dict(), width
+        self.layers = layers[drop_layers:]
+        freeze([self])
+        if not isinstance(train_layers, int) or not 0 <= train_layers <= len(self.layers):
+            raise UserError(
+                f"postencoder_conf.train_layers: {train_layers!r}: a number from 0 to"
+                f" {len(self.layers)}, the layers that are left"
+            )
+        self.layers[len(self.layers) - train_layers :].requires_grad_(True)
+        teacher = BertTeacher(bert.bert.embeddings, layers[:drop_layers])
+        # A tuple, so that what was cut off is not a part of this module.
+        self.cut_off = (teacher, SubwordHead(bert.cls.predictions, trained_head))
+
+    def take_cut_off(self) -> "tuple[BertTeacher, SubwordHead]":
+        """Hand over the dropped layers and the masked-LM head, once."""
+        taken, self.cut_off = self.cut_off, None
+        return taken
+
+    def output_size(self) -> int:
+        return self.width
+
+    def forward(
+        self, input: torch.Tensor, input_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Continue BERT from its layer-i states (B, N, H); return its output and the lengths."""
+        mask = attention_mask(input_lengths, input)
+        for layer in self.layers:
+            input = layer(input, mask)
+        return input, input_lengths
+
+
+class BertTeacher(nn.Module):
+    """BERT's embeddings and layers 1..i, frozen: the linguistic targets L_i (paper, 3.1)."""
+
+    def __init__(self, embeddings: nn.Module, layers: nn.ModuleList):
+        super().__init__()
+        self.embeddings = embeddings
+        self.layers = layers
+        self.positions = embeddings.position_embeddings.num_embeddings  # tokens at most
+        freeze([self])
+
+    def last_norm(self) -> nn.LayerNorm:
+        """Return the layer norm that layer i, or the embeddings, end in."""
+        return self.layers[-1].output.LayerNorm if len(self.layers) else self.embeddings.LayerNorm
+
+    def train(self, mode: bool = True):
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the layer-i states (B, N, H) of token ids (B, N); ids beyond a length are free."""
+        if tokens.shape[1] > self.positions:
+            raise UserError(
+                f"a transcript of {tokens.shape[1]} tokens: this BERT has positions for"
+                f" {self.positions}"
+            )
+        tokens = tokens.masked_fill(~valid_mask(lengths, tokens.shape[1]), 0)
+        hidden = self.embeddings(input_ids=tokens)
+        mask = attention_mask(lengths, hidden)
+        for layer in self.layers:
+            hidden = layer(hidden, mask)
+        return hidden
+
+
+class SubwordHead(FrozenInEval, nn.Module):
+    """BERT's masked-LM head, which predicts the vocabulary id of each token (paper, 3.2).
+
+    A language model without one (sentence encoders) gets a new transform, which is trained,
+    before the frozen word embeddings that it is tied to.
+    """
+
+    def __init__(self, predictions: nn.Module, trained: bool):
+        super().__init__()
+        self.predictions = predictions
+        self.trained = trained  # by its source
+        freeze([self])
+        if not trained:
+            predictions.transform.requires_grad_(True)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the scores (..., V) of states (..., H)."""
+        return self.predictions(hidden)
+
+
+def load_bert(
+    model: str | None, config: dict | None, pretrained: bool
+) -> tuple[PretrainedConfig, BertForMaskedLM, bool]:
+    """Return the config, the whole BERT, and whether its masked-LM head came trained."""
+    hf_config, source = load_config("postencoder_conf", model, config, pretrained)
+    if hf_config.model_type != "bert":
+        raise UserError(
+            f"postencoder_conf.model_name_or_path: {source or 'config'} is a"
+            f" {hf_config.model_type!r} model; the postencoder continues BERT models"
+        )
+    if source is None:
+        return hf_config, BertForMaskedLM(hf_config), False
+    with quiet_loading():
+        bert, loading = BertForMaskedLM.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True
+        )
+    lost = [key for key in loading["missing_keys"] if not key.startswith("cls.")]
+    if lost:
+        raise UserError(
+            f"postencoder_conf.model_name_or_path: {source} lacks {len(lost)} weights"
+            f" ({lost[0]}, ...)"
+        )
+    return hf_config, bert, not any("transform" in key for key in loading["missing_keys"])

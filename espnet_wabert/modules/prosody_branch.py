@@ -1,0 +1,63 @@
+"""How an utterance sounds, past the aligner: what words alone do not tell (not in the paper).
+
+Shapes: B utterances, T frames, D their width, V pooled numbers.
+"""
+
+import torch
+from torch import nn
+
+from espnet_wabert.modules.sentiment_head import Pooling
+
+
+class RunningNorm(nn.Module):
+    """Zero mean and unit variance over all utterances that training has seen so far.
+
+    Not over the batch: utterances of like length share one, and slow speech is long, so that a
+    batch's own averages would take away what tells voices apart.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("square", torch.ones(size))
+
+    @torch.no_grad()
+    def _update(self, x: torch.Tensor) -> None:
+        self.count += len(x)
+        share = len(x) / self.count
+        self.mean += share * (x.mean(dim=0) - self.mean)
+        self.square += share * ((x * x).mean(dim=0) - self.square)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize numbers (B, V)."""
+        x = x.float()
+        if self.training:
+            self._update(x)
+        variance = (self.square - self.mean**2).clamp(min=1e-5)
+        return (x - self.mean) / variance.sqrt()
+
+
+class ProsodyBranch(nn.Module):
+    """From the frames past the aligner into the head: pooled, projected to `size` numbers.
+
+    The aligner keeps what makes words; how they are said reaches the head here, with what only
+    the aligner knows: how many frames a token takes, the rate of speech. These numbers are
+    normalized: their means differ far more than what tells voices apart.
+    """
+
+    def __init__(self, width: int, kind: str, size: int, dropout: float):
+        super().__init__()
+        self.pooling = Pooling(width, kind)
+        pooled = self.pooling.size + 1
+        self.project = nn.Sequential(
+            RunningNorm(pooled), nn.Dropout(dropout),
+            nn.Linear(pooled, size), nn.LayerNorm(size), nn.GELU(),
+        )  # fmt: skip
+
+    def forward(
+        self, frames: torch.Tensor, lengths: torch.Tensor, tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """Return (B, size) of frames (B, T, D), their lengths (B,) and numbers of tokens (B,)."""
+        rate = torch.log(lengths / tokens.clamp(min=1))[:, None].to(frames.dtype)
+        return self.project(torch.cat([self.pooling(frames, lengths), rate], dim=-1))

@@ -1,0 +1,114 @@
+"""What every sentiment model ends in: pooling, the classifier, and its loss.
+
+Shapes: B utterances, N vectors each (tokens or frames), H their width, C classes.
+"""
+
+import torch
+from espnet2.torch_utils.device_funcs import force_gatherable
+from torch import nn
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.frozen import FrozenInEval
+from espnet_wabert.modules.masking import valid_mask
+
+LABELS = ("Negative", "Neutral", "Positive")  # SLUE-VoxCeleb's
+POOLINGS = ("mean", "attention", "statistics")
+
+
+class Pooling(nn.Module):
+    """One vector an utterance, within each length.
+
+    Args:
+        size: H.
+        kind: "mean"; "attention", a mean weighted by a learned score (the SLUE toolkit's); or
+            "statistics", mean and standard deviation side by side, in which the range of a voice
+            shows.
+    """
+
+    def __init__(self, size: int, kind: str):
+        super().__init__()
+        if kind not in POOLINGS:
+            raise UserError(f"model_conf.pooling: {kind!r}: one of {', '.join(POOLINGS)}")
+        self.score = nn.Linear(size, 1) if kind == "attention" else None
+        self.deviation = kind == "statistics"
+        self.size = 2 * size if self.deviation else size
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Pool vectors (B, N, H) into (B, H), or (B, 2H) with their deviation."""
+        mask = valid_mask(lengths, x.shape[1])
+        scores = x.new_zeros(mask.shape) if self.score is None else self.score(x).squeeze(-1)
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+        weights = torch.softmax(scores, dim=1)[..., None]
+        mean = (weights * x).sum(dim=1)
+        if not self.deviation:
+            return mean
+        variance = (weights * (x - mean[:, None]) ** 2).sum(dim=1)
+        return torch.cat([mean, (variance + 1e-6).sqrt()], dim=-1)  # the root of 0 has no gradient
+
+
+class SentimentHead(FrozenInEval):
+    """A model with labels, a classifier over `size` numbers an utterance, and a loss.
+
+    To be inherited beside a module. The options, documented here for all models:
+
+        labels: the classes, in the order of the scores.
+        pooling: see `Pooling`.
+        dropout: of the classifier.
+        class_weights: None, all classes alike (the SLUE toolkit's choice); "balanced", each by
+            the inverse of its count in the training labels; or a list of weights.
+        focal_gamma: of the focal loss (Lin et al. 2017), which takes (1 - p)^gamma of each
+            utterance's loss, p the probability of its class; 0 is the cross entropy.
+    """
+
+    def add_head(self, size: int, labels, dropout: float, class_weights, focal_gamma: float):
+        """Make the classifier; `class_weights` are numbers by now, or None."""
+        self.labels = list(labels)
+        self.classifier = nn.Sequential(  # the SLUE toolkit's head
+            nn.Dropout(dropout), nn.Linear(size, size), nn.GELU(),
+            nn.Dropout(dropout), nn.Linear(size, len(self.labels)),
+        )  # fmt: skip
+        self.focal_gamma = focal_gamma
+        weights = None
+        if class_weights is not None:
+            if isinstance(class_weights, str) or len(class_weights) != len(self.labels):
+                raise UserError(
+                    f"model_conf.class_weights: {class_weights!r}: balanced (in training),"
+                    f" or one number for each of {', '.join(self.labels)}"
+                )
+            weights = torch.tensor([float(w) for w in class_weights])
+        # Constants of training, not weights of the model: they stay out of checkpoints.
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def classification_loss(self, scores: torch.Tensor, labels: torch.Tensor):
+        """Return the loss, what the log shows, and the number of utterances, as ESPnet wants.
+
+        Args:
+            scores: (B, C).
+            labels: class indices (B, 1).
+        """
+        labels = labels[:, 0]
+        log_p = torch.log_softmax(scores.float(), dim=-1)
+        own = log_p.gather(1, labels[:, None])[:, 0]
+        weights = torch.ones_like(own) if self.class_weights is None else self.class_weights[labels]
+        losses = -own if not self.focal_gamma else -own * (1 - own.exp()) ** self.focal_gamma
+        loss = (weights * losses).sum() / weights.sum().clamp(min=1e-8)
+        # ESPnet averages it over batches: with balanced weights it is the mean recall of the
+        # classes, by which a model that always says Neutral is not the best one.
+        accuracy = (weights * (scores.argmax(-1) == labels)).mean()
+        stats = {"loss": loss.detach(), "acc": accuracy}
+        return force_gatherable((loss, stats, len(labels)), loss.device)
+
+
+def balanced_weights(counts: dict[str, int], labels) -> list[float]:
+    """Return n / (C n_c) for each class, which gives every class the same part of the loss.
+
+    A class without an utterance in training gets 0: there is nothing to weigh.
+    """
+    present = [label for label in labels if counts.get(label)]
+    if not present:
+        raise UserError("model_conf.class_weights: balanced, but no training label is known")
+    total = sum(counts[label] for label in present)
+    return [
+        round(total / (len(present) * counts[label]), 6) if label in present else 0.0
+        for label in labels
+    ]

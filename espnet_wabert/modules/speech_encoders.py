@@ -1,0 +1,245 @@
+"""Hugging Face speech encoders with one interface: waveform (B, S) in, frames (B, T, D) out.
+
+Shapes: B utterances, S samples, T frames, D the encoder's width, M mel bands.
+
+A padded batch gives each utterance the frames that it gets alone. Hugging Face does not promise
+that: data2vec's stacked positional convolutions and the group norm of wav2vec 2.0 base look at
+the padding, and Whisper has no mask at all. The classes here put the masks where they belong.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from transformers import PretrainedConfig
+from transformers.audio_utils import mel_filter_bank
+
+from espnet_wabert.modules.masking import valid_mask
+
+SUPPORTED = ("data2vec-audio", "wav2vec2", "hubert", "wavlm", "whisper")  # model_type
+
+
+class Frames(NamedTuple):
+    """What a speech encoder returns."""
+
+    features: torch.Tensor  # (B, T, D), or K layers (B, T, K D); zero beyond each length
+    lengths: torch.Tensor  # (B,), in frames
+    conv_features: torch.Tensor  # (B, T, L) what the convolutions gave the layers
+
+
+class MaskedGroupNorm(nn.GroupNorm):
+    """One group a channel over time (wav2vec 2.0 base), its statistics taken within each length.
+
+    `lengths` (B,), in steps of the input, is set by the encoder before each call.
+    """
+
+    lengths: torch.Tensor = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mask = valid_mask(self.lengths, x.shape[-1])[:, None]  # (B, 1, T)
+        count = self.lengths.clamp(min=1)[:, None, None]
+        kept = x.float().masked_fill(~mask, 0.0)  # statistics in float32 under autocast too
+        mean = kept.sum(-1, keepdim=True) / count
+        variance = ((kept - mean).masked_fill(~mask, 0.0) ** 2).sum(-1, keepdim=True) / count
+        x = (x - mean) * torch.rsqrt(variance + self.eps)
+        return (x * self.weight[:, None] + self.bias[:, None]).to(kept.dtype)
+
+
+class WaveformEncoder(nn.Module):
+    """data2vec-audio, wav2vec 2.0, HuBERT or WavLM on raw waveforms.
+
+    Args:
+        model: the Hugging Face model.
+        normalize: scale each waveform to zero mean and unit variance first, as the model's
+            own feature extractor says.
+    """
+
+    def __init__(self, model: nn.Module, normalize: bool = True):
+        super().__init__()
+        self.model = model
+        self.normalize = normalize
+        # Frozen layers must not be dropped and DDP must not miss gradients: no layer drop, and
+        # masking belongs to specaug, not to the frontend.
+        model.config.layerdrop = 0.0
+        model.config.apply_spec_augment = False
+        if getattr(model, "masked_spec_embed", None) is not None:
+            model.masked_spec_embed.requires_grad_(False)
+        self._frame_mask = None
+        self._conv_features = None
+        model.feature_extractor.register_forward_hook(self._keep_conv_features)
+        self.group_norm = self._mask_group_norm()
+        for layer in getattr(model.encoder.pos_conv_embed, "layers", []):  # data2vec's are stacked
+            layer.register_forward_hook(self._mask_channels)
+
+    @property
+    def width(self) -> int:
+        return self.model.config.hidden_size
+
+    @property
+    def conv_width(self) -> int:
+        return self.model.config.conv_dim[-1]
+
+    def _keep_conv_features(self, module, inputs, output):  # (B, L, T)
+        self._conv_features = output.transpose(1, 2)
+
+    def stages(self) -> list[nn.Module]:
+        """Return the parts from the bottom up: convolutions, projections, then each layer."""
+        encoder = self.model.encoder
+        below = [self.model.feature_projection, encoder.pos_conv_embed, encoder.layer_norm]
+        return [self.model.feature_extractor, nn.ModuleList(below), *encoder.layers]
+
+    def seconds(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the times of positions in frames; t + 1/2 is the middle of frame t's window."""
+        hop = window = 1  # in samples
+        for kernel, stride in zip(self.model.config.conv_kernel, self.model.config.conv_stride):
+            hop, window = hop * stride, window + (kernel - 1) * hop
+        return ((positions - 0.5) * hop + window / 2) / 16000
+
+    def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return the number of frames (B,) that `samples` (B,) give."""
+        lengths = samples
+        for kernel, stride in zip(self.model.config.conv_kernel, self.model.config.conv_stride):
+            lengths = torch.div(lengths - kernel, stride, rounding_mode="floor") + 1
+        return lengths.clamp(min=0)
+
+    def forward(
+        self, waveforms: torch.Tensor, lengths: torch.Tensor, all_layers: bool = False
+    ) -> Frames:
+        """Encode waveforms (B, S) of `lengths` (B,) samples."""
+        samples = valid_mask(lengths, waveforms.shape[1])
+        if self.normalize:
+            count = lengths[:, None]
+            mean = (waveforms * samples).sum(1, keepdim=True) / count
+            variance = (((waveforms - mean) * samples) ** 2).sum(1, keepdim=True) / count
+            waveforms = (waveforms - mean) * torch.rsqrt(variance + 1e-7)
+        waveforms = waveforms.masked_fill(~samples, 0.0)
+        frame_lengths = self.frame_lengths(lengths)
+        size = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        self._frame_mask = valid_mask(frame_lengths, size)
+        if self.group_norm is not None:
+            config = self.model.config
+            first = (lengths - config.conv_kernel[0]) // config.conv_stride[0] + 1
+            self.group_norm.lengths = first
+        output = self.model(
+            waveforms, attention_mask=samples.long(), output_hidden_states=all_layers
+        )
+        hidden = output.last_hidden_state
+        if all_layers:  # the first of hidden_states is what goes into layer 1
+            hidden = torch.cat([*output.hidden_states[1:-1], hidden], dim=-1)
+        features = hidden.masked_fill(~self._frame_mask[..., None], 0.0)
+        conv_features = self._conv_features.masked_fill(~self._frame_mask[..., None], 0.0)
+        self._conv_features = None  # it is as large as the features
+        return Frames(features, frame_lengths, conv_features)
+
+    def _mask_channels(self, module, inputs, output):  # (B, D, T) within the stack
+        return output.masked_fill(~self._frame_mask[:, None], 0.0)
+
+    def _mask_group_norm(self) -> MaskedGroupNorm | None:
+        layer = self.model.feature_extractor.conv_layers[0]
+        plain = getattr(layer, "layer_norm", None)
+        if not isinstance(plain, nn.GroupNorm):
+            return None
+        masked = MaskedGroupNorm(plain.num_groups, plain.num_channels, plain.eps)
+        masked.load_state_dict(plain.state_dict())
+        layer.layer_norm = masked
+        return masked
+
+
+class MelEncoder(nn.Module):
+    """Whisper's encoder on log-mel frames, without its padding to 30 s.
+
+    Longer audio is encoded in windows of the 1500 frames (30 s) that Whisper has positions for.
+    """
+
+    HOP, WINDOW = 160, 400  # samples
+
+    def __init__(self, model: nn.Module, normalize: bool = False):
+        super().__init__()
+        self.model = model
+        self.normalize = normalize
+        model.layerdrop = 0.0
+        filters = mel_filter_bank(
+            1 + self.WINDOW // 2, model.config.num_mel_bins, 0.0, 8000.0, 16000, "slaney", "slaney"
+        )
+        # Constants, not weights: they stay out of checkpoints.
+        self.register_buffer("filters", torch.tensor(filters).float(), persistent=False)
+        self.register_buffer("window", torch.hann_window(self.WINDOW), persistent=False)
+
+    @property
+    def width(self) -> int:
+        return self.model.config.d_model
+
+    @property
+    def conv_width(self) -> int:
+        return self.model.config.d_model
+
+    def stages(self) -> list[nn.Module]:
+        """Return the parts from the bottom up: convolutions, positions, then each layer."""
+        convolutions = nn.ModuleList([self.model.conv1, self.model.conv2])
+        return [convolutions, self.model.embed_positions, *self.model.layers]
+
+    def seconds(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the times of positions in frames: frame t looks at both sides of 20 t ms."""
+        return (positions - 0.5) * 2 * self.HOP / 16000
+
+    def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return the number of frames (B,) that `samples` (B,) give: one for each 20 ms begun."""
+        return (samples // self.HOP + 1) // 2
+
+    def log_mel(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return Whisper's log-mel features (B, M, 2T), zero beyond each length."""
+        waveforms = waveforms.masked_fill(~valid_mask(lengths, waveforms.shape[1]), 0.0)
+        padded = nn.functional.pad(waveforms, (self.WINDOW // 2, self.WINDOW // 2))
+        with torch.autocast(waveforms.device.type, enabled=False):
+            spectrum = torch.stft(
+                padded.float(), self.WINDOW, self.HOP, window=self.window, center=False,
+                return_complex=True,
+            )[..., : waveforms.shape[1] // self.HOP]  # fmt: skip
+            mel = self.filters.T @ spectrum.abs().square()
+        mask = valid_mask(lengths // self.HOP, mel.shape[-1])[:, None]
+        mel = mel.clamp(min=1e-10).log10().masked_fill(~mask, -10.0)
+        mel = torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - 8.0)
+        return ((mel + 4.0) / 4.0).masked_fill(~mask, 0.0)
+
+    def forward(
+        self, waveforms: torch.Tensor, lengths: torch.Tensor, all_layers: bool = False
+    ) -> Frames:
+        """Encode waveforms (B, S) of `lengths` (B,) samples."""
+        mel, mel_lengths = self.log_mel(waveforms, lengths), lengths // self.HOP
+        limit = 2 * self.model.config.max_source_positions
+        windows = [
+            self._encode(
+                mel[..., start : start + limit], (mel_lengths - start).clamp(0, limit), all_layers
+            )
+            for start in range(0, max(mel.shape[-1], 1), limit)
+        ]
+        hidden, conv_features = (torch.cat(parts, dim=1) for parts in zip(*windows))
+        return Frames(hidden, self.frame_lengths(lengths), conv_features)
+
+    def _encode(self, mel: torch.Tensor, lengths: torch.Tensor, all_layers: bool):
+        """Return the layers' (B, T, D) or (B, T, K D) and the convolutions' (B, T, L) output."""
+        model = self.model
+        hidden = nn.functional.gelu(model.conv1(mel))
+        # An end of an utterance must look to the second convolution as the end of the batch does.
+        hidden = hidden.masked_fill(~valid_mask(lengths, mel.shape[-1])[:, None], 0.0)
+        conv_features = nn.functional.gelu(model.conv2(hidden)).transpose(1, 2)  # (B, T, D)
+        hidden = conv_features + model.embed_positions.weight[: conv_features.shape[1]]
+        mask = valid_mask((lengths + 1) // 2, hidden.shape[1])
+        attention = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device)
+        attention = attention.masked_fill(~mask, torch.finfo(hidden.dtype).min)[:, None, None]
+        outputs = []
+        for layer in model.layers:
+            hidden = layer(hidden, attention)
+            outputs.append(hidden)
+        outputs[-1] = model.layer_norm(hidden)
+        hidden = torch.cat(outputs, dim=-1) if all_layers else outputs[-1]
+        return tuple(x.masked_fill(~mask[..., None], 0.0) for x in (hidden, conv_features))
+
+
+def build_speech_encoder(
+    config: PretrainedConfig, model: nn.Module, normalize: bool
+) -> WaveformEncoder | MelEncoder:
+    """Wrap a Hugging Face audio model of one of the supported types."""
+    if config.model_type == "whisper":
+        return MelEncoder(getattr(model, "encoder", model))
+    return WaveformEncoder(model, normalize)

@@ -1,0 +1,122 @@
+"""The text frontend: a Hugging Face text encoder over a transcript's tokens.
+
+Shapes: B utterances, N tokens with the special ones, H the encoder's width.
+"""
+
+import torch
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.frozen import FrozenInEval, freeze
+from espnet_wabert.modules.masking import valid_mask
+from espnet_wabert.modules.pretrained import load_config, quiet_loading
+
+
+class TextEncoder(FrozenInEval, AbsFrontend):
+    """BERT, DeBERTa and their kin, whole, with their own tokenizer (the toplines of Table 3).
+
+    Args:
+        model_name_or_path: name on the hub or folder; None builds a new one from `config`.
+        config: the Hugging Face config as a dictionary. Filled in by training, so that a
+            checkpoint can be rebuilt without the source.
+        tokenizer: a tokenizer.json as text. Filled in by training, for the same reason.
+        freeze: "none", the toolkit's choice; a number k (the embeddings and layers 1..k); "all".
+        pretrained: take weights and tokenizer from `model_name_or_path`; a packed model sets it
+            to False.
+    """
+
+    layers = 1  # it gives its top layer
+
+    def __init__(
+        self,
+        model_name_or_path: str | None = "bert-base-cased",
+        config: dict | None = None,
+        tokenizer: str | None = None,
+        freeze: str | int = "none",
+        pretrained: bool = True,
+    ):
+        super().__init__()
+        hf_config, source = load_config("frontend_conf", model_name_or_path, config, pretrained)
+        self.model = load_text_model(hf_config, source)
+        self.config = hf_config.to_diff_dict()
+        self.tokenizer = tokenizer
+        if source:
+            positions = getattr(hf_config, "max_position_embeddings", 512)
+            self.tokenizer = read_tokenizer(source, positions)
+        if not self.tokenizer:
+            raise UserError("frontend_conf.tokenizer: missing; give it, or model_name_or_path")
+        self.width = hf_config.hidden_size
+        self.padding = hf_config.pad_token_id or 0
+        self._freeze(freeze)
+
+    def _freeze(self, what: str | int) -> None:
+        layers = getattr(getattr(self.model, "encoder", None), "layer", [])
+        if str(what) == "all":
+            freeze([self])
+        elif str(what).isdigit() and int(what) <= len(layers):
+            freeze([self.model.embeddings, *layers[: int(what)]])
+        elif str(what) != "none":
+            raise UserError(
+                f"frontend_conf.freeze: {what!r}: none, all"
+                f" or a number of layers from 0 to {len(layers)}"
+            )
+
+    def output_size(self) -> int:
+        """Return the width H of a token."""
+        return self.width
+
+    def forward(
+        self, input: torch.Tensor, input_lengths: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode token ids (B, N) into (B, N, H); ids beyond a length are free."""
+        input = input[:, : int(input_lengths.max())]
+        mask = valid_mask(input_lengths, input.shape[1])
+        ids = input.masked_fill(~mask, self.padding)  # RoBERTa counts positions by it
+        hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        return hidden, input_lengths
+
+
+def load_text_model(config, source: str | None) -> nn.Module:
+    """Return the model of a source with all its weights, or a new one of the config."""
+    # A pooler would be a part that takes no part: its gradient is missed on several GPUs.
+    plain = {} if config.model_type.startswith("deberta") else {"add_pooling_layer": False}
+    try:
+        if source is None:
+            return AutoModel.from_config(config, **plain)
+        with quiet_loading():
+            model, loading = AutoModel.from_pretrained(
+                source, dtype=torch.float32, output_loading_info=True, **plain
+            )
+    except TypeError as error:
+        raise UserError(
+            f"frontend_conf.model_name_or_path: {source or 'config'} is a {config.model_type!r}"
+            " model, not a text encoder such as BERT or DeBERTa"
+        ) from error
+    lost = sorted(loading["missing_keys"])
+    if lost:
+        raise UserError(
+            f"frontend_conf.model_name_or_path: {source} lacks {len(lost)} weights ({lost[0]}, ...)"
+        )
+    return model
+
+
+def read_tokenizer(source: str, positions: int) -> str:
+    """Return a source's tokenizer as the text of a tokenizer.json; it cuts at `positions`."""
+    try:
+        wrapped = AutoTokenizer.from_pretrained(source)
+        tokenizer = wrapped.backend_tokenizer
+    except (OSError, ValueError, AttributeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{source}: its tokenizer cannot be loaded: {reason}") from error
+    tokenizer.no_padding()
+    # A recognizer that repeats itself may write more than the model has positions for.
+    tokenizer.enable_truncation(min(wrapped.model_max_length, positions))
+    return tokenizer.to_str()
+
+
+def build_tokenizer(conf: dict) -> Tokenizer:
+    """Return the tokenizer that building a text frontend wrote into its configuration."""
+    return Tokenizer.from_str(conf["tokenizer"])

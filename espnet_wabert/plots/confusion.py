@@ -1,0 +1,37 @@
+"""The confusion matrix as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from espnet_wabert.formats.labels import CLASSES
+
+
+def draw_confusion(
+    path: str | Path, confusion: np.ndarray, classes: Sequence[str] = CLASSES, title: str = ""
+) -> None:
+    """Draw a confusion matrix (C, C), rows: reference, as a PNG.
+
+    The shade is the share of the reference's class, since Neutral outnumbers the others; the
+    numbers are utterances.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(4.6, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
+    axes = figure.add_subplot()
+    display = ConfusionMatrixDisplay(shares, display_labels=classes)
+    display.plot(ax=axes, cmap="Blues", im_kw={"vmin": 0, "vmax": 1}, include_values=True)
+    for row, column in np.ndindex(*confusion.shape):
+        label = f"{confusion[row, column]}\n{shares[row, column]:.0%}"
+        display.text_[row, column].set_text(label)
+    axes.set(xlabel="hypothesis", ylabel="reference", title=title)
+    axes.tick_params(axis="y", labelrotation=90)
+    for label in axes.get_yticklabels():
+        label.set_verticalalignment("center")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, format="png")

@@ -1,0 +1,156 @@
+"""The pictures as PNG files, drawn without a display and legible at a README's width.
+
+Colours are Okabe and Ito's, which colour-blind readers tell apart, and maps whose lightness rises
+evenly.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from espnet_wabert.formats.word import Word
+from espnet_wabert.plots.figures import KINDS, Seen, diagonal_accuracy
+
+DOTS_AN_INCH = 150
+WIDTH = 8.0  # inches
+RATE = 16000
+BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
+CLOUDS = dict(zip(KINDS, ("#999999", VERMILION, BLUE)))
+LANES = {"reference": GREEN, "cif": VERMILION}
+OTHER_LANES = (BLUE, "#8A5C00", "#A0457C", BLACK)
+
+
+def new_figure(height: float) -> Figure:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
+    return figure
+
+
+def save(figure: Figure, path: str | Path, colours: int | None = None) -> None:
+    """Write a PNG; with a palette of `colours` it is a third of the size, on flat tints unseen."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=DOTS_AN_INCH, format="png")
+    image = Image.open(drawn).convert("RGB")
+    if colours:
+        image = image.quantize(colours, dither=Image.Dither.NONE)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, format="png", optimize=True)
+
+
+def draw_similarity(path: str | Path, matrices: Mapping[str, np.ndarray], tokens: Sequence[str]):
+    """Draw heat maps (N, N), one a loss: rows aligned vectors, columns BERT's (Figure 2).
+
+    A dot marks the largest value of each row; where all is well the dots are the diagonal.
+    """
+    one = len(matrices) == 1
+    figure = new_figure(WIDTH * (0.7 if one else 0.5))
+    panels = figure.subplots(1, len(matrices), sharey=True, squeeze=False)[0]
+    places = np.arange(len(tokens))
+    for axes, (name, matrix) in zip(panels, matrices.items()):
+        image = axes.imshow(matrix, cmap="cividis", vmin=min(0.0, matrix.min()), vmax=matrix.max())
+        axes.plot(matrix.argmax(axis=1), places, "o", color="white", mec=BLACK, ms=5, mew=0.8)
+        axes.set_title(f"{name}: {diagonal_accuracy(matrix):.0%} nearest to their own", fontsize=11)
+        axes.set_xticks(places, tokens, rotation=90)
+        axes.set_yticks(places, tokens)
+        axes.tick_params(labelsize=9, length=2)
+        axes.set_xlabel("linguistic vector (BERT)")
+        bar = figure.colorbar(image, ax=axes, shrink=0.75, pad=0.02, aspect=25)
+        bar.ax.tick_params(labelsize=8)
+    bar.set_label("similarity (cosine)", fontsize=9)
+    panels[0].set_ylabel("aligned acoustic vector")
+    save(figure, path)
+
+
+def draw_components(
+    path: str | Path, models: Mapping[str, Mapping[str, np.ndarray]], shares: np.ndarray
+) -> None:
+    """Draw the three clouds of each loss on common axes (Figure 4); points (M, 2) a cloud."""
+    figure = new_figure(WIDTH * (0.7 if len(models) == 1 else 0.56))
+    panels = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (name, clouds) in zip(panels, models.items()):
+        for kind, marker in zip(KINDS, "s^o"):
+            axes.scatter(
+                *clouds[kind].T, s=9, marker=marker, c=CLOUDS[kind], alpha=0.55, linewidths=0,
+                label=kind,
+            )  # fmt: skip
+        axes.set_title(name, fontsize=11)
+        axes.set_xlabel(f"component 1 ({shares[0]:.0%} of the variance)")
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.25)
+    panels[0].set_ylabel(f"component 2 ({shares[1]:.0%})")
+    handles, _ = panels[0].get_legend_handles_labels()
+    labels = ["acoustic (frames)", "aligned (tokens)", "linguistic (BERT)"]
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=2)
+    for handle in legend.legend_handles:
+        handle.set_alpha(1.0)
+    save(figure, path, colours=128)
+
+
+def draw_alignment(
+    path: str | Path, audio: np.ndarray, seen: Seen, lanes: Mapping[str, Sequence[Word]]
+) -> None:
+    """Draw one utterance over time: waveform, spectrogram, words a lane, CIF's weights.
+
+    Args:
+        audio: (S,) at 16 kHz.
+        seen: what the model made of it.
+        lanes: words with times in seconds, the first lane the reference if there is one; its
+            boundaries run through all panels.
+    """
+    figure = new_figure(6.4)
+    heights = [0.8, 1.5, 0.42 * len(lanes), 1.1]
+    wave, spectrum, words, weights = figure.subplots(4, 1, sharex=True, height_ratios=heights)
+    times = np.arange(len(audio)) / RATE
+    wave.plot(times, audio, color=BLACK, linewidth=0.4)
+    wave.set(yticks=[], ylabel="wave")
+    _draw_spectrogram(spectrum, audio)
+    spectrum.set(ylabel="kHz", yticks=[0, 4000, 8000], yticklabels=["0", "4", "8"], ylim=(0, 8000))
+    _draw_lanes(words, lanes)
+    weights.stairs(seen.weights, seen.edges, fill=True, color=BLUE, alpha=0.35)
+    weights.stairs(seen.weights, seen.edges, color=BLUE, linewidth=1.0)
+    inside = weights.get_xaxis_transform()
+    weights.vlines(
+        seen.fires, 0, 1, transform=inside, color=VERMILION, linestyles="dotted",
+        label="CIF: a token ends",
+    )  # fmt: skip
+    weights.set(ylabel="CIF weight", xlabel="seconds", ylim=(0, None), xlim=(0, times[-1]))
+    first, words_of_first = next(iter(lanes.items()))
+    edges = sorted({edge for word in words_of_first for edge in word[1:]})
+    for axes in (wave, spectrum, weights):
+        across = axes.get_xaxis_transform()
+        axes.vlines(edges, 0, 1, transform=across, color=GREEN, linewidth=1, label=first)
+    handles, labels = weights.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", fontsize=9, ncols=2)
+    save(figure, path, colours=64)
+
+
+def _draw_spectrogram(axes: Axes, audio: np.ndarray) -> None:
+    """Draw 0 to 8 kHz in 32 ms windows, from the loudest to 50 dB below it."""
+    noise = 1e-6 * np.random.default_rng(0).normal(size=len(audio))  # digital silence has no log
+    spectrum, _, _, image = axes.specgram(audio + noise, NFFT=512, Fs=RATE, noverlap=384)
+    loudest = 10 * np.log10(spectrum.max())
+    image.set(cmap="Greys", clim=(loudest - 50, loudest))
+
+
+def _draw_lanes(axes: Axes, lanes: Mapping[str, Sequence[Word]]) -> None:
+    """Draw each aligner's words as boxes with the word inside."""
+    others = cycle(OTHER_LANES)
+    for place, (name, words) in enumerate(lanes.items()):
+        colour = LANES.get(name) or next(others)
+        for word, start, end in words:
+            box = Rectangle((start, place + 0.08), end - start, 0.84, facecolor=colour, alpha=0.15)
+            axes.add_patch(box)
+            axes.vlines([start, end], place + 0.08, place + 0.92, color=colour, linewidth=1.5)
+            axes.text((start + end) / 2, place + 0.5, word, ha="center", va="center", fontsize=8.5,
+                      color=colour, clip_on=True)  # fmt: skip
+    axes.set(ylim=(len(lanes), 0))
+    axes.set_yticks(np.arange(len(lanes)) + 0.5, list(lanes), fontsize=9)
+    axes.tick_params(axis="y", length=0)

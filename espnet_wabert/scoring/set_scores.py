@@ -1,0 +1,110 @@
+"""One system on a whole set and on its parts: scores, intervals, and the majority class beside."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from espnet_wabert.formats.labels import require_same_ids
+from espnet_wabert.scoring.intervals import (
+    RESAMPLES,
+    Interval,
+    bootstrap_intervals,
+    paired_test,
+)
+from espnet_wabert.scoring.results import mean_and_sd
+from espnet_wabert.scoring.sentiment import (
+    METRICS,
+    SentimentScores,
+    score_majority,
+    score_sentiment,
+)
+
+WHOLE = "sentiment"  # the key of the whole set in results.json
+
+
+class SetScores(NamedTuple):
+    """A system's scores on one set of utterances, with the row that is always beside it."""
+
+    scores: SentimentScores
+    intervals: dict[str, Interval]
+    majority: str  # the label that the majority row answers always
+    majority_scores: SentimentScores
+
+    def as_dict(self) -> dict:
+        """Everything, for a score file."""
+        majority = {"label": self.majority} | self.majority_scores.as_dict()
+        intervals = {metric: list(ends) for metric, ends in self.intervals.items()}
+        return self.scores.as_dict() | {"intervals": intervals, "majority": majority}
+
+
+def result_rows(name: str, runs: Sequence[SetScores]) -> dict[str, dict[str, float]]:
+    """The rows of results.json: `majority` and the system, as the mean over its runs (seeds).
+
+    One run has its bootstrap interval of macro F1 (`macro_f1_low`, `macro_f1_high`), several have
+    the deviation over runs (`macro_f1_sd`).
+    """
+    majority = {metric: getattr(runs[0].majority_scores, metric) for metric in METRICS}
+    own = mean_and_sd([{m: getattr(run.scores, m) for m in METRICS} for run in runs])
+    if len(runs) == 1:
+        own["macro_f1_low"], own["macro_f1_high"] = runs[0].intervals["macro_f1"]
+    return {"majority": majority, name: own}
+
+
+def score_sets(
+    reference: Mapping[str, str],
+    hypothesis: Mapping[str, str],
+    train: Mapping[str, str] | None = None,
+    parts: Mapping[str, str] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, SetScores]:
+    """Score the whole set under `sentiment` and each part under `sentiment_<part>_part`.
+
+    `parts` maps every utterance of the reference to its part. The majority class is that of the
+    training labels if they are given, and else of the whole reference, also for a part of it.
+    """
+    require_same_ids(reference, hypothesis)
+    sets = {WHOLE: set(reference)}
+    if parts is not None:
+        require_same_ids(reference, parts, "the subset file")
+        for part in sorted(set(parts.values())):
+            ids = {utt_id for utt_id in reference if parts[utt_id] == part}
+            sets[f"{WHOLE}_{part.removesuffix('_part')}_part"] = ids
+    return {
+        key: _score_set(
+            {utt_id: label for utt_id, label in reference.items() if utt_id in ids},
+            {utt_id: label for utt_id, label in hypothesis.items() if utt_id in ids},
+            train or reference,
+            resamples,
+            seed,
+        )
+        for key, ids in sets.items()
+    }
+
+
+def compare(
+    reference: Mapping[str, str],
+    system: Mapping[str, str],
+    other: Mapping[str, str],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[str, dict]:
+    """A paired test of `system` against `other` in every metric, ready for a score file."""
+    tests = {}
+    for metric in METRICS:
+        test = paired_test(reference, system, other, metric=metric, resamples=resamples, seed=seed)
+        tests[metric] = test._asdict() | {"interval": list(test.interval)}
+        del tests[metric]["metric"]
+    return tests
+
+
+def _score_set(
+    reference: Mapping[str, str],
+    hypothesis: Mapping[str, str],
+    train: Mapping[str, str],
+    resamples: int,
+    seed: int,
+) -> SetScores:
+    scores = score_sentiment(reference, hypothesis)
+    intervals = bootstrap_intervals(scores.confusion, resamples=resamples, seed=seed)
+    label, majority_scores = score_majority(reference, train)
+    return SetScores(scores, intervals, label, majority_scores)

@@ -1,0 +1,135 @@
+"""Word pieces: BERT's tokens of a transcript, and which word each belongs to."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import BertWordPieceTokenizer
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.word import Word
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+class Encoded(NamedTuple):
+    """A transcript as BERT sees it, N tokens with [CLS] and [SEP]."""
+
+    ids: list[int]  # N
+    pieces: list[str]  # N
+    words: list[str]  # the transcript's words, split at white space
+    word_index: list[int | None]  # N: index into `words`; None for [CLS] and [SEP]
+
+
+class WordPieces:
+    """BERT's tokenizer from its vocabulary alone.
+
+    Args:
+        vocabulary: the pieces in the order of their ids. White space is left as it is: some
+            BERT vocabularies hold pieces that differ only there. A vocabulary without capital
+            letters (beside the special tokens) is an uncased model's: text is lower-cased and
+            accents are stripped, as that model does.
+    """
+
+    def __init__(self, vocabulary: Iterable[str]):
+        self.vocabulary = list(vocabulary)
+        ids = {piece: index for index, piece in enumerate(self.vocabulary)}
+        missing = [token for token in SPECIAL if token not in ids]
+        if missing:
+            raise UserError(f"token_list: not a BERT vocabulary: {', '.join(missing)} missing")
+        if len(ids) != len(self.vocabulary):
+            raise UserError("token_list: pieces stand in it more than once")
+        plain = (piece for piece in self.vocabulary if not piece.startswith("["))
+        self.uncased = not any("A" <= letter <= "Z" for piece in plain for letter in piece)
+        self.tokenizer = BertWordPieceTokenizer(
+            vocab=ids, lowercase=self.uncased, strip_accents=self.uncased
+        )
+
+    def encode(self, text: str) -> Encoded:
+        """Return the pieces of a transcript; an empty one is [CLS] [SEP]."""
+        return self.encode_words(text.split())
+
+    def encode_words(self, words: Sequence[str]) -> Encoded:
+        """Return the pieces of words already split; one may have white space in it, or nothing."""
+        encoding = self.tokenizer.encode(words, is_pretokenized=True)
+        return Encoded(encoding.ids, encoding.tokens, list(words), encoding.word_ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of token ids, without the special tokens."""
+        return self.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+
+
+def letters_of(encoded: Encoded) -> np.ndarray:
+    """Return how many letters long each token (N,) is said.
+
+    An unknown word has its own letters; a digit is said with about four (one, seven, thirty).
+    """
+    said = [
+        encoded.words[word] if piece == "[UNK]" else piece.removeprefix("##")
+        for piece, word in zip(encoded.pieces, encoded.word_index)
+    ]
+    return np.array([len(x) + 3 * sum(map(str.isdigit, x)) for x in said], dtype=np.float64)
+
+
+def word_ends_of(encoded: Encoded) -> list[bool]:
+    """Tell of each token whether it is a word's last piece."""
+    index = [*encoded.word_index, None]
+    return [word is not None and word != index[n + 1] for n, word in enumerate(index[:-1])]
+
+
+def word_confidences(encoded: Encoded, confidences: Sequence[float]) -> list[float]:
+    """Return each word's mean over its tokens; 0 for a word without tokens."""
+    by_word: list[list[float]] = [[] for _ in encoded.words]
+    for index, confidence in zip(encoded.word_index, confidences):
+        if index is not None:
+            by_word[index].append(confidence)
+    return [sum(values) / max(len(values), 1) for values in by_word]
+
+
+def words_of(encoded: Encoded, starts: list[float], ends: list[float]) -> list[Word]:
+    """Return the words with their times: from the start of the first piece to the last's end.
+
+    A word of which the tokenizer leaves nothing (control characters) gets no time of its own:
+    it begins and ends where the word before it ends.
+    """
+    first: dict[int, float] = {}
+    last: dict[int, float] = {}
+    for index, start, end in zip(encoded.word_index, starts, ends):
+        if index is not None:
+            first.setdefault(index, start)
+            last[index] = end
+    words, time = [], starts[0] if starts else 0.0
+    for index, word in enumerate(encoded.words):
+        if index not in first:
+            logging.warning("the word %r has no pieces; it gets no time", word)
+        words.append(Word(word, first.get(index, time), last.get(index, time)))
+        time = words[-1].end
+    return words
+
+
+def read_vocabulary(path: str | Path) -> list[str]:
+    """Read a vocabulary, one piece a line. Only the line's end is taken off."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such vocabulary; stage 5 writes it")
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        return [line.rstrip("\n").removesuffix("\r") for line in lines]
+
+
+def write_vocabulary(model: str, path: str | Path) -> int:
+    """Write the vocabulary of a BERT (name on the hub, or folder); return its size."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{model}: its tokenizer cannot be loaded: {reason}") from error
+    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    WordPieces(piece for piece, _ in pieces)  # refuses what is not a BERT vocabulary
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")
+    return len(pieces)

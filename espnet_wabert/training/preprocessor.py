@@ -1,0 +1,55 @@
+"""What happens to an utterance between its files and the model."""
+
+import numpy as np
+from espnet2.train.preprocessor import CommonPreprocessor
+from tokenizers import Tokenizer
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.text.wordpiece import WordPieces
+
+
+class WaBERTPreprocessor(CommonPreprocessor):
+    """ESPnet's speech processing (noise, reverberation), BERT's word pieces, sentiment labels.
+
+    Args:
+        train: noise, reverberation and augmentation are for training only.
+        vocabulary: BERT's pieces.
+        tokenizer: a text frontend's own, in the place of the word pieces.
+        labels: the classes; () where there are none.
+        **speech: ESPnet's options for speech (rir_scp, noise_scp, data_aug_effects, ...).
+
+    Raises:
+        UserError: cached features, but options that change audio; or an unknown label.
+    """
+
+    def __init__(
+        self,
+        train: bool,
+        vocabulary: list[str],
+        labels: tuple[str, ...] = (),
+        tokenizer: Tokenizer | None = None,
+        **speech,
+    ):
+        super().__init__(train=train, token_type=None, fs=16000, **speech)
+        self.pieces = tokenizer or (WordPieces(vocabulary) if vocabulary else None)
+        self.labels = {label: index for index, label in enumerate(labels)}
+
+    def __call__(self, uid: str, data: dict) -> dict[str, np.ndarray]:
+        if "speech" in data:
+            if data["speech"].ndim == 1:
+                data = self._speech_process(data)
+            elif self.train and (self.data_aug or self.noises or self.rirs):
+                raise UserError(
+                    f"utterance {uid}: cached features have no audio left to add noise to or to"
+                    " augment: --cache_features false"
+                )
+        if "text" in data:
+            data["text"] = np.array(self.pieces.encode(data["text"]).ids, dtype=np.int64)
+        if "sentiment" in data:
+            label = data["sentiment"].strip()
+            if label not in self.labels:
+                raise UserError(
+                    f"utterance {uid}: sentiment {label!r} is none of {', '.join(self.labels)}"
+                )
+            data["sentiment"] = np.array([self.labels[label]], dtype=np.int64)
+        return data

@@ -1,0 +1,175 @@
+"""The ESPnet task: WaBERT trained by ESPnet's own Trainer, options and all."""
+
+import argparse
+import math
+
+from espnet2.asr.encoder.abs_encoder import AbsEncoder
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.asr.postencoder.abs_postencoder import AbsPostEncoder
+from espnet2.tasks import abs_task
+from espnet2.tasks.slu import SLUTask
+from espnet2.train.abs_espnet_model import AbsESPnetModel
+from espnet2.train.class_choices import ClassChoices
+from espnet2.train.collate_fn import CommonCollateFn
+from espnet2.utils.nested_dict_action import NestedDictAction
+from espnet2.utils.types import str_or_none
+from espnet3.components.schedulers.linear_warmup_decay import LinearWarmupDecayLR
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.labels import read_labels
+from espnet_wabert.models.builder import PARTS, build_model
+from espnet_wabert.models.checkpoint import init_from
+from espnet_wabert.modules.sentiment_head import LABELS, balanced_weights
+from espnet_wabert.modules.text_encoder import build_tokenizer
+from espnet_wabert.text.wordpiece import read_vocabulary
+from espnet_wabert.training.preprocessor import WaBERTPreprocessor
+
+# The paper's schedule: linear up for 4000 steps, then linear down. ESPnet's own piecewise one
+# jumps back to the base rate one step past its end; this one stays at the end.
+abs_task.scheduler_classes.setdefault("linearwarmupdecaylr", LinearWarmupDecayLR)
+
+
+AUGMENTATION = ("data_aug_effects", "data_aug_num", "data_aug_prob")  # of espnet2's augmentation.py
+
+
+class WaBERTTask(SLUTask):
+    """SLU with WaBERT: its parts are the choices of --frontend, --encoder, --postencoder, --model.
+
+    Options of its own beside ESPnet's: --pretrained_model, the model that fine-tuning starts from,
+    and --preprocessor_conf, which ESPnet's SLU task lacks: augmentation, such as
+    `data_aug_effects: [[1.0, pitch_shift, {n_steps: 1.6502}]]`, `data_aug_prob: 0.3`.
+    """
+
+    class_choices_list = [
+        ClassChoices("frontend", PARTS["frontend"], AbsFrontend, default="huggingface"),
+        ClassChoices("encoder", PARTS["encoder"], AbsEncoder, default="cif", optional=True),
+        ClassChoices(
+            "postencoder", PARTS["postencoder"], AbsPostEncoder, default="bert", optional=True
+        ),
+        ClassChoices("model", PARTS["model"], AbsESPnetModel, default="wabert"),
+    ]
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser):
+        super().add_task_arguments(parser)
+        parser.add_argument(
+            "--pretrained_model",
+            type=str_or_none,
+            default=None,
+            help="An aligned model, .pth or packed .zip, whose frontend and encoder to start from",
+        )
+        parser.add_argument(
+            "--preprocessor_conf",
+            action=NestedDictAction,
+            default={},
+            help="ESPnet's options of the preprocessor: " + ", ".join(AUGMENTATION),
+        )
+
+    @classmethod
+    def required_data_names(cls, train: bool = True, inference: bool = False):
+        return ()  # speech or text, as the frontend says: build_preprocess_fn asks for it
+
+    @classmethod
+    def optional_data_names(cls, train: bool = True, inference: bool = False):
+        return ("speech", "text", "sentiment")
+
+    @classmethod
+    def build_collate_fn(cls, args: argparse.Namespace, train: bool):
+        return CommonCollateFn(float_pad_value=0.0, int_pad_value=0)
+
+    @classmethod
+    def build_preprocess_fn(cls, args: argparse.Namespace, train: bool):
+        text = args.frontend == "text"
+        _need_data(args, "text" if text else "speech", f"the frontend {args.frontend}")
+        if (args.model_conf or {}).get("text_weight"):
+            _need_data(args, "text", "model_conf.text_weight")
+        return WaBERTPreprocessor(
+            train,
+            vocabulary=_vocabulary(args),
+            tokenizer=build_tokenizer(args.frontend_conf) if text else None,
+            labels=tuple((args.model_conf or {}).get("labels", LABELS)),
+            rir_scp=args.rir_scp,
+            rir_apply_prob=args.rir_apply_prob,
+            noise_scp=args.noise_scp,
+            noise_apply_prob=args.noise_apply_prob,
+            noise_db_range=args.noise_db_range,
+            short_noise_thres=args.short_noise_thres,
+            speech_volume_normalize=args.speech_volume_normalize,
+            **_augmentation(args),
+        )
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> AbsESPnetModel:
+        """Build the model to be trained; what a checkpoint needs is written into `args`."""
+        args.token_list = _vocabulary(args)
+        if (args.model_conf or {}).get("class_weights") == "balanced":
+            weights = balanced_weights(_label_counts(args), args.model_conf.get("labels", LABELS))
+            args.model_conf = {**args.model_conf, "class_weights": weights}
+        model = build_model(args)
+        if args.pretrained_model is not None:
+            init_from(model, args.pretrained_model)
+        _check_frozen(model, args.freeze_param)
+        return model
+
+
+def _augmentation(args: argparse.Namespace) -> dict:
+    """Return what --preprocessor_conf asks for."""
+    conf = getattr(args, "preprocessor_conf", None) or {}
+    for field in conf:
+        if field not in AUGMENTATION:
+            raise UserError(f"preprocessor_conf.{field}: one of {', '.join(AUGMENTATION)}")
+    for _, effect, options in (e for e in conf.get("data_aug_effects", ()) if len(e) == 3):
+        if effect == "pitch_shift":
+            _check_pitch(options.get("n_steps", 0), options.get("bins_per_octave", 12))
+    return conf
+
+
+def _check_pitch(steps: float, bins: int, rate: int = 16000) -> None:
+    """Refuse a pitch shift whose resampling takes gigabytes: torchaudio's filter has a row for
+    every sample until both rates meet again.
+    """
+    shifted = int(rate / 2.0 ** (-steps / bins))  # as torchaudio's pitch_shift rounds
+    if rate // math.gcd(shifted, rate) > 2000:
+        raise UserError(
+            f"preprocessor_conf.data_aug_effects: pitch_shift by {steps:g} steps resamples"
+            f" {shifted} to {rate} Hz, which takes gigabytes; shifts by simple ratios do not,"
+            " such as n_steps 1.6502 (by 1.1) and -1.8239 (by 0.9)"
+        )
+
+
+def _check_frozen(model: AbsESPnetModel, names: list[str]) -> None:
+    """Refuse a --freeze_param that names nothing, which ESPnet would pass over."""
+    known = [name for name, _ in model.named_parameters()]
+    for name in names:
+        if not any(f"{parameter}.".startswith(f"{name}.") for parameter in known):
+            parts = ", ".join(dict.fromkeys(parameter.split(".")[0] for parameter in known))
+            raise UserError(f"freeze_param: {name}: no such part of the model, which has {parts}")
+
+
+def _vocabulary(args: argparse.Namespace) -> list[str]:
+    if args.token_list is None or args.frontend == "text":  # which has a tokenizer of its own
+        return []
+    if isinstance(args.token_list, str):
+        return read_vocabulary(args.token_list)
+    return list(args.token_list)
+
+
+def _need_data(args: argparse.Namespace, name: str, token_decoder: str) -> None:
+    """Refuse to train without data that a part of the model reads."""
+    given = [source[1] for source in getattr(args, "train_data_path_and_name_and_type", None) or []]
+    if given and name not in given:
+        raise UserError(
+            f"--train_data_path_and_name_and_type: no {name}, which {token_decoder} reads;"
+            f" given: {', '.join(given)}"
+        )
+
+
+def _label_counts(args: argparse.Namespace) -> dict[str, int]:
+    """Count the labels of training, for balanced weights."""
+    counts: dict[str, int] = {}
+    labels = tuple(args.model_conf.get("labels", LABELS))
+    for path, name, _ in args.train_data_path_and_name_and_type or []:
+        if name == "sentiment":
+            for label in read_labels(path, labels).values():
+                counts[label] = counts.get(label, 0) + 1
+    return counts

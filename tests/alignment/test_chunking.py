@@ -1,0 +1,106 @@
+"""Recordings and transcripts in windows are joined to what the whole would be."""
+
+import numpy as np
+import pytest
+import torch
+from aligners import WORDS, write_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import arguments, speech_config
+
+from espnet_wabert.alignment.chunking import FrameWindows, encode_transcripts, windows
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.models.builder import build_model
+
+
+@given(st.integers(0, 500), st.integers(1, 60), st.integers(0, 20))
+def test_windows_keep_every_step_once(size, core, context):
+    found = windows(size, core, context)
+    assert found[0].first == 0 and found[-1].last == size
+    assert all(a.last == b.first for a, b in zip(found, found[1:]))
+    for window in found:
+        assert window.last - window.first <= core
+        assert window.start == max(0, window.first - context)
+        assert window.stop == min(size, window.last + context)
+
+
+def frontend(kind: str, local: bool):
+    """A tiny speech encoder; a local one sees some frames on either side, by its convolutions."""
+    torch.manual_seed(0)
+    conf = dict(config=speech_config(kind), normalize=False)
+    built = build_model(arguments(frontend_conf=conf)).eval().frontend
+    for name, parameter in built.named_parameters():
+        if local and "out_proj" in name:  # attention adds nothing
+            parameter.data.zero_()
+    return built
+
+
+@pytest.mark.parametrize("kind", ["data2vec-audio", "wav2vec2-large", "whisper"])
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_joined_frames_are_those_of_the_whole(kind, data):
+    """As many, and, where an encoder's sight ends within the context, the same."""
+    encoder = _cached(kind)
+    samples = data.draw(st.integers(8000, 40000))
+    torch.manual_seed(data.draw(st.integers(0, 100)))
+    speech = torch.randn(samples) * 0.1
+    if kind == "whisper":  # its positions count from each window's start: frames differ by these
+        encoder.encoder.model.embed_positions.weight.data.zero_()
+        speech[::1600] = 1.0  # the loudness that log-mel frames are cut off below
+    cut = FrameWindows(encoder, encoder.encoder, whole=0.4, core=0.3, context=0.4)
+    with torch.inference_mode():
+        joined, lengths = cut([speech, speech[:5000]])
+        whole, expected = encoder(speech[None], torch.tensor([samples]))
+    assert len(cut.cut(samples)) > 1
+    assert lengths[0] == expected[0] and lengths[1] == encoder.encoder.frame_lengths(
+        torch.tensor(5000)
+    )
+    torch.testing.assert_close(joined[0], whole[0], atol=1e-4, rtol=1e-3)
+
+
+_frontends = {}
+
+
+def _cached(kind: str):
+    if kind not in _frontends:
+        _frontends[kind] = frontend(kind, local=True)
+    return _frontends[kind]
+
+
+def test_short_audio_is_encoded_whole():
+    encoder = frontend("data2vec-audio", local=False)
+    speech = [torch.randn(size) * 0.1 for size in (9000, 16000)]
+    with torch.inference_mode():
+        found, lengths = FrameWindows(encoder, encoder.encoder)(speech)
+        padded = torch.nn.utils.rnn.pad_sequence(speech, batch_first=True)
+        expected, expected_lengths = encoder(padded, torch.tensor([9000, 16000]))
+    torch.testing.assert_close(found, expected)
+    assert lengths.tolist() == expected_lengths.tolist()
+
+
+def test_long_transcripts_are_encoded_in_windows():
+    """As many states as tokens; those of a short transcript are the teacher's own."""
+    torch.manual_seed(0)
+    teacher = build_model(arguments()).eval().teacher
+    short, long = [2, 35, 36, 3], [2, *([35, 36, 40, 37] * 100), 3]
+    states = encode_transcripts(teacher, [short, long], "cpu", positions=128)
+    assert states.shape[:2] == (2, len(long))
+    own = teacher(torch.tensor([short]), torch.tensor([4]))[0]
+    torch.testing.assert_close(states[0, :4], own)
+    # The first window's beginning does not know what comes 80 tokens later.
+    start = teacher(torch.tensor([[*long[:81], 3]]), torch.tensor([82]))[0]
+    assert torch.nn.functional.cosine_similarity(states[1, :50], start[:50]).min() > 0.99
+
+
+def test_a_long_recording_aligns_in_windows(tmp_path, monkeypatch):
+    """40 s of noise with 300 words: all placed in order, by each reading."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = WaBERTInference.from_pretrained(write_model(tmp_path))
+    words = [WORDS[n % 5] for n in range(300)]
+    speech = np.random.default_rng(0).normal(size=40 * 16000).astype(np.float32) * 0.1
+    found = model.align([speech], [" ".join(words)])[0]
+    for timed in found.timed.values():
+        assert [w.word for w in timed.words] == words
+        times = [t for w in timed.words for t in (w.start, w.end)]
+        assert times == sorted(times) and times[0] >= 0 and times[-1] <= 40.0
+        assert len(timed.confidences) == 302 and all(0 <= c <= 1 for c in timed.confidences)

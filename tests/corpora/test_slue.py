@@ -1,0 +1,257 @@
+"""SLUE-VoxCeleb preparation: labels, trimming, the blind test, hub copies, v0.1, broken tables."""
+
+import os
+
+import pyarrow
+import pytest
+from corpora_makers import (
+    SLUE_COLUMNS,
+    cut,
+    make_slue,
+    slue_rows,
+    write_audio,
+    write_table,
+)
+from pyarrow import parquet
+
+from espnet_wabert.corpora.slue_voxceleb import prepare_slue
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.kaldi import Segment, read_folder
+
+LABELS = ["Neutral", "Positive", "<mixed>", "Negative", "Disagreement", "", "Neutral"]
+BLIND = ("id", "speaker_id", "split")
+
+
+def prepare(corpus, split="dev", **options):
+    summary = prepare_slue(corpus, split, corpus.parent / "data", **options).summary
+    return read_folder(corpus.parent / "data"), summary
+
+
+def test_labels_are_kept_or_dropped_and_counted(tmp_path):
+    folder, summary = prepare(make_slue(tmp_path, "fine-tune", slue_rows(LABELS)), "fine-tune")
+    assert folder.sentiment == {
+        "id10001_abc_00000": "Neutral",
+        "id10001_abc_00001": "Positive",
+        "id10001_abc_00003": "Negative",
+        "id10001_abc_00006": "Neutral",
+    }
+    assert folder.text["id10001_abc_00003"] == "word number 3"
+    assert "labels: 1 Negative, 2 Neutral, 1 Positive" in summary
+    assert "dropped: 1 <mixed>, 1 Disagreement, 1 empty" in summary
+
+
+def test_trimming(tmp_path):
+    corpus = make_slue(tmp_path, "dev", slue_rows(["Neutral"]))
+    folder, summary = prepare(corpus)
+    assert folder.segments == {"id10001_abc_00000": Segment("id10001_abc_00000", 0.25, 0.75)}
+    assert folder.seconds == {"id10001_abc_00000": 0.5} and "trimmed by segments" in summary
+    folder, summary = prepare(corpus, trim=False)
+    assert folder.segments is None and "audio not trimmed" in summary
+    assert folder.seconds == {"id10001_abc_00000": 1.0}
+
+
+def test_spans_past_the_audio_are_cut_or_bad(tmp_path):
+    rows = slue_rows(["Neutral", "Neutral"])
+    rows[0]["end_second"] = "1.5"
+    corpus = make_slue(tmp_path, "dev", rows)
+    folder, summary = prepare(corpus)
+    assert folder.segments["id10001_abc_00000"].end == 1.0 and "1 spans end after" in summary
+    rows[0]["start_second"] = "1.25"
+    write_table(corpus / "slue-voxceleb_dev.tsv", rows)
+    with pytest.raises(UserError, match=r"dev.tsv:2: 1.25 to 1.5 s: .*span outside the audio"):
+        prepare(corpus)
+
+
+def test_columns_are_found_by_name(tmp_path):
+    rows = slue_rows(LABELS)
+    corpus = make_slue(tmp_path, "dev", rows)
+    as_made, _ = prepare(corpus)
+    write_table(corpus / "slue-voxceleb_dev.tsv", rows, tuple(reversed(SLUE_COLUMNS)))
+    assert prepare(corpus)[0] == as_made
+
+
+@pytest.mark.parametrize("column", ["id", "speaker_id", "normalized_text", "sentiment"])
+def test_a_missing_column_is_named(tmp_path, column):
+    columns = tuple(c for c in SLUE_COLUMNS if c != column)
+    corpus = make_slue(tmp_path, "dev", slue_rows(["Neutral"]), columns)
+    with pytest.raises(UserError, match=f"dev.tsv: column '{column}' is missing; the header has"):
+        prepare(corpus)
+
+
+def test_spans_are_needed_only_for_trimming(tmp_path):
+    corpus = make_slue(tmp_path, "dev", slue_rows(["Neutral"]), SLUE_COLUMNS[:-2])
+    with pytest.raises(UserError, match="column 'start_second' is missing"):
+        prepare(corpus)
+    assert prepare(corpus, trim=False)[0].segments is None
+
+
+def test_the_blind_test_has_no_labels_and_says_so(tmp_path):
+    corpus = make_slue(tmp_path, "test", slue_rows(LABELS), BLIND, "test_blind")
+    folder, summary = prepare(corpus, "test")
+    assert len(folder.utt2spk) == 7
+    assert folder.sentiment is folder.text is folder.segments is None
+    assert "blind: no labels, no sentiment file" in summary
+    assert "no transcripts, no text file" in summary and "audio not trimmed" in summary
+
+
+def hub_records(rows):
+    """The rows as the hub dataset has them."""
+    return [
+        {
+            "index": number,
+            "id": row["id"],
+            "audio": {"bytes": b"", "path": row["id"]},
+            "speaker_id": row["speaker_id"],
+            "normalized_text": row["normalized_text"],
+            "sentiment": row["sentiment"],
+            "start_second": 0.25,
+            "end_second": 0.75,
+            "local_path": "",
+        }
+        for number, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["beside", "tsv", "parquet", "folder"])
+def test_labels_of_the_test_split_from_a_copy_of_the_hub(tmp_path, kind):
+    rows = slue_rows(LABELS)
+    corpus = make_slue(tmp_path, "test", rows, BLIND, "test_blind")
+    labels = None
+    if kind == "beside":
+        write_table(corpus / "slue-voxceleb_test.tsv", rows)
+    elif kind == "tsv":
+        columns = ("index", "id", "sentiment", "start_second", "end_second", "normalized_text")
+        labels = write_table(
+            tmp_path / "labels.tsv", [{**row, "index": 1} for row in rows], columns
+        )
+    else:
+        labels = tmp_path / "hub" / "voxceleb" / "test-00000-of-00001.parquet"
+        labels.parent.mkdir(parents=True)
+        parquet.write_table(pyarrow.Table.from_pylist(hub_records(rows)), labels)
+        labels = labels if kind == "parquet" else tmp_path / "hub"
+    folder, summary = prepare(corpus, "test", labels=labels)
+    assert sorted(folder.sentiment.values()) == ["Negative", "Neutral", "Neutral", "Positive"]
+    assert folder.text["id10001_abc_00000"] == "word number 0"
+    assert folder.segments["id10001_abc_00000"].start == 0.25
+    assert "dropped: 1 <mixed>, 1 Disagreement, 1 empty" in summary
+
+
+def test_labels_that_lack_utterances_stop(tmp_path):
+    rows = slue_rows(LABELS)
+    corpus = make_slue(tmp_path, "test", rows, BLIND, "test_blind")
+    labels = write_table(tmp_path / "labels.tsv", rows[1:])
+    with pytest.raises(UserError, match="labels.tsv: 1 of the 7 ids of .* first is 'id10001_abc_0"):
+        prepare(corpus, "test", labels=labels)
+    with pytest.raises(UserError, match="none.tsv: no such file"):
+        prepare(corpus, "test", labels=tmp_path / "none.tsv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty: no test-\*.parquet in this copy"):
+        prepare(corpus, "test", labels=tmp_path / "empty")
+    (tmp_path / "bad.parquet").write_text("no parquet")
+    with pytest.raises(UserError, match="bad.parquet: not a parquet table"):
+        prepare(corpus, "test", labels=tmp_path / "bad.parquet")
+
+
+def test_ids_without_their_speaker_get_it(tmp_path):
+    rows = [{**row, "id": f"clip{n}"} for n, row in enumerate(slue_rows(["Neutral"] * 2))]
+    folder, _ = prepare(make_slue(tmp_path, "dev", rows))
+    assert list(folder.utt2spk) == ["id10001-clip0", "id10001-clip1"]
+
+
+def test_an_unknown_label_stops_or_is_left_out(tmp_path):
+    corpus = make_slue(tmp_path, "dev", slue_rows(["Neutral", "Angry"]))
+    with pytest.raises(UserError, match=r"dev.tsv:3: column 'sentiment' is 'Angry': .* unknown"):
+        prepare(corpus)
+    folder, summary = prepare(corpus, skip_bad=True)
+    assert len(folder.utt2spk) == 1 and "(unknown sentiment label 1)" in summary
+
+
+def test_bad_audio_and_text(tmp_path):
+    rows = slue_rows(["Neutral"] * 4)
+    rows[3]["normalized_text"] = " "
+    corpus = make_slue(tmp_path, "dev", rows)
+    (corpus / "dev_raw" / "id10001_abc_00000.flac").unlink()
+    cut(corpus / "dev_raw" / "id10001_abc_00001.flac", 0.5)
+    write_audio(corpus / "dev_raw" / "id10001_abc_00009.flac")
+    with pytest.raises(UserError, match="bad utterances: 4 "):
+        prepare(corpus)
+    folder, summary = prepare(corpus, skip_bad=True)
+    assert list(folder.utt2spk) == ["id10001_abc_00002"]
+    for kind in (
+        "transcript without audio",
+        "truncated or damaged audio",
+        "empty transcript",
+        "audio without transcript",
+    ):
+        assert f"{kind} 1" in summary
+
+
+def test_broken_tables_stop(tmp_path):
+    corpus = make_slue(tmp_path, "dev", slue_rows(["Neutral"]))
+    table = corpus / "slue-voxceleb_dev.tsv"
+    good = table.read_text()
+    table.write_text(good + good.splitlines()[1] + "\n")
+    with pytest.raises(
+        UserError, match=r"dev.tsv:3: id 'id10001_abc_00000' is also in .*dev.tsv:2"
+    ):
+        prepare(corpus, skip_bad=True)
+    table.write_text(good + "one\ttwo\n")
+    with pytest.raises(UserError, match="dev.tsv:3: 2 fields, but the header has 7"):
+        prepare(corpus)
+    table.write_text(good.replace("0.25", "soon"))
+    with pytest.raises(UserError, match="dev.tsv:2: start_second is 'soon', not a number"):
+        prepare(corpus)
+    table.write_text(good.replace("0.25", ""))
+    with pytest.raises(UserError, match="dev.tsv:2: no start_second or end_second"):
+        prepare(corpus)
+    table.write_text(good.replace("sentiment", "id"))
+    with pytest.raises(UserError, match="dev.tsv:1: a column name is there twice"):
+        prepare(corpus)
+    table.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="dev.tsv: not a table of tab-separated values"):
+        prepare(corpus)
+    table.unlink()
+    with pytest.raises(UserError, match="slue-voxceleb_dev.tsv: no such file"):
+        prepare(corpus)
+
+
+def test_missing_folders_stop(tmp_path):
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        prepare(tmp_path / "nowhere")
+    corpus = tmp_path / "slue-voxceleb"
+    write_table(corpus / "slue-voxceleb_dev.tsv", slue_rows(["Neutral"]))
+    with pytest.raises(UserError, match="dev_raw: no such folder, though"):
+        prepare(corpus)
+
+
+@pytest.fixture(scope="module")
+def v02(tmp_path_factory):
+    """A dev split with v0.2's 1,454 rows, of which 499 are of the moved speakers."""
+    root = tmp_path_factory.mktemp("v02")
+    old = ["Neutral"] * 784 + ["Positive"] * 167 + ["Negative"] * 3 + ["<mixed>"]
+    moved = ["Neutral"] * 340 + ["Positive"] * 95 + ["Negative"] * 48 + ["Disagreement"] * 16
+    rows = slue_rows(old[:500], "id10001") + slue_rows(old[500:], "id10400")
+    rows += slue_rows(moved[:250], "id10270") + slue_rows(moved[250:], "id10309")
+    corpus = root / "slue-voxceleb"
+    write_table(corpus / "slue-voxceleb_dev.tsv", rows)
+    source = write_audio(root / "one.flac", 1.0)
+    (corpus / "dev_raw").mkdir()
+    for row in rows:
+        os.link(source, corpus / "dev_raw" / f"{row['id']}.flac")
+    return corpus
+
+
+def test_dev_of_v01_out_of_v02_where_the_counts_agree(v02):
+    folder, summary = prepare(v02, version="v0.1")
+    assert len(folder.utt2spk) == 954
+    assert "labels: 3 Negative, 784 Neutral, 167 Positive; dropped: 1 <mixed>" in summary
+    assert len(prepare(v02)[0].utt2spk) == 1437
+
+
+def test_dev_of_v01_stops_where_they_do_not(tmp_path):
+    corpus = make_slue(tmp_path, "dev", slue_rows(LABELS))
+    with pytest.raises(UserError, match="v0.1's dev cannot be told apart.* there are 7 rows with"):
+        prepare(corpus, version="v0.1")
+    corpus = make_slue(tmp_path, "test", slue_rows(LABELS))
+    with pytest.raises(UserError, match="7 rows, but v0.1's test has 4052"):
+        prepare(corpus, "test", version="v0.1")

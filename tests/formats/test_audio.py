@@ -1,0 +1,89 @@
+"""Audio files: whole ones, and every way in which one is not."""
+
+import numpy as np
+import pytest
+import soundfile
+from corpora_makers import cut, noise, write_audio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from espnet_wabert.formats.audio import (
+    DAMAGED,
+    AudioFault,
+    AudioInfo,
+    inspect,
+    read_mono,
+    resample,
+)
+from espnet_wabert.formats.audio import write_audio as write_new
+
+FORMATS = [("FLAC", "flac"), ("WAV", "wav"), ("NIST", "WAV")]
+
+
+@pytest.mark.parametrize("format, suffix", FORMATS)
+@pytest.mark.parametrize("rate, channels", [(16000, 1), (8000, 2)])
+def test_a_whole_file(tmp_path, format, suffix, rate, channels):
+    path = write_audio(tmp_path / f"a.{suffix}", 1.5, rate, channels, format)
+    assert inspect(str(path)) == AudioInfo(rate * 3 // 2, rate, channels, format)
+
+
+@settings(max_examples=40, deadline=None)
+@given(share=st.floats(0.01, 0.999), kind=st.sampled_from(FORMATS))
+def test_a_cut_file_is_never_taken_for_whole(tmp_path_factory, share, kind):
+    folder = tmp_path_factory.mktemp("cut")
+    path = cut(write_audio(folder / f"a.{kind[1]}", 1.0, format=kind[0]), share)
+    found = inspect(str(path))
+    assert isinstance(found, AudioFault)
+    assert found.kind in (DAMAGED, "not an audio file", "audio without samples")
+
+
+def test_a_few_missing_bytes_are_noticed(tmp_path):
+    for format, suffix in FORMATS:
+        path = write_audio(tmp_path / f"a.{suffix}", 1.0, format=format)
+        path.write_bytes(path.read_bytes()[:-2])
+        assert inspect(str(path)).kind == DAMAGED, format
+
+
+def test_other_faults(tmp_path):
+    assert inspect(str(tmp_path / "none.flac")).kind == "missing audio file"
+    (tmp_path / "empty.flac").touch()
+    assert inspect(str(tmp_path / "empty.flac")).kind == "zero-length file"
+    (tmp_path / "text.flac").write_text("this is no audio " * 100)
+    assert inspect(str(tmp_path / "text.flac")).kind == "not an audio file"
+    soundfile.write(tmp_path / "no.wav", np.zeros(0), 16000)
+    assert inspect(str(tmp_path / "no.wav")).kind == "audio without samples"
+
+
+def test_a_wav_written_to_a_pipe_is_whole(tmp_path):
+    path = write_audio(tmp_path / "a.wav", 0.5, format="WAV")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"data")
+    data[place + 4 : place + 8] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    assert inspect(str(path)) == AudioInfo(8000, 16000, 1, "WAV")
+
+
+def test_channels_are_averaged_and_parts_read(tmp_path):
+    stereo = noise(0.5, channels=2)
+    soundfile.write(tmp_path / "a.wav", stereo, 16000, subtype="FLOAT")
+    samples, rate = read_mono(str(tmp_path / "a.wav"), 100, 300)
+    assert rate == 16000 and samples.dtype == np.float32
+    np.testing.assert_allclose(samples, stereo[100:300].mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("rate, factor", [(16000, 1.0), (8000, 1.0), (44100, 1.0), (16000, 0.9)])
+def test_a_tone_keeps_its_place_and_changes_its_pitch_with_the_speed(rate, factor):
+    """A 440 Hz tone played `factor` times as fast is at 440 * factor Hz and 1 / factor as long."""
+    tone = np.sin(2 * np.pi * 440 * np.arange(rate * 2) / rate).astype(np.float32)
+    fast = resample(tone, rate, 16000, factor)
+    assert abs(len(fast) - 32000 / factor) <= 1
+    middle = fast[4000:-4000] * np.hanning(len(fast) - 8000)
+    peak = np.argmax(np.abs(np.fft.rfft(middle, 1 << 17))) * 16000 / (1 << 17)
+    assert abs(peak - 440 * factor) < 0.5
+    assert 0.98 < np.abs(fast[4000:-4000]).max() < 1.02
+
+
+def test_writing_is_whole_or_not_at_all(tmp_path):
+    write_new(tmp_path / "spk" / "a.flac", noise(0.25), 16000)
+    assert inspect(str(tmp_path / "spk" / "a.flac")) == AudioInfo(4000, 16000, 1, "FLAC")
+    assert [file.name for file in (tmp_path / "spk").iterdir()] == ["a.flac"]

@@ -1,0 +1,122 @@
+"""Text classifiers (the toplines, the pipelines' second stage): training, use, bad input."""
+
+import pytest
+import torch
+from tiny import TEXT, VOCABULARY, arguments, save, speech_config, text_conf
+from tiny_sources import write_tiny_sources
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.checkpoint import pack
+
+ALONE = dict(encoder=None, postencoder=None)
+LABELS = torch.tensor([[0], [1], [2]])
+
+
+def text_arguments(kind: str = "bert", **frontend_conf):
+    """Return the configuration of a tiny text classifier."""
+    conf = {**text_conf(kind), **frontend_conf}
+    return arguments("text_sentiment", **ALONE, frontend="text", frontend_conf=conf, token_list=[])
+
+
+def text_batch() -> dict:
+    torch.manual_seed(0)
+    return dict(text=torch.randint(5, len(VOCABULARY), (3, 7)),
+                text_lengths=torch.tensor([7, 4, 2]), sentiment=LABELS)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TEXT)
+def test_every_text_encoder_trains_and_does_not_see_the_padding(kind):
+    torch.manual_seed(0)
+    model = build_model(text_arguments(kind))
+    loss, stats, _ = model(**text_batch())
+    loss.backward()
+    assert stats["loss"].isfinite()
+    lost = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not lost
+    model.eval()
+    data = text_batch()
+    scores = model.classify(data["text"], data["text_lengths"])
+    for row, length in enumerate(data["text_lengths"].tolist()):
+        alone = model.classify(data["text"][row : row + 1, :length], torch.tensor([length]))
+        torch.testing.assert_close(alone[0], scores[row], atol=1e-5, rtol=1e-4)
+
+
+def test_lower_layers_of_a_text_encoder_can_be_frozen():
+    model = build_model(text_arguments(freeze=1))
+    layers = model.frontend.model.encoder.layer
+    assert not any(p.requires_grad for p in layers[0].parameters())
+    assert all(p.requires_grad for p in layers[1].parameters())
+    with pytest.raises(UserError, match="frontend_conf.freeze: 9: none, all or a number of"):
+        build_model(text_arguments(freeze=9))
+
+
+def test_a_text_model_in_use(tmp_path, monkeypatch):
+    """From its files or packed: the same answers, to transcripts only."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    weights = save(text_arguments(), tmp_path)
+    model = WaBERTInference.from_pretrained(weights)
+    texts = ["the good film", ""]
+    found = model.classify(texts)
+    assert [c.label in model.model.labels for c in found] == [True, True]
+    packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "text.zip"))
+    for before, after in zip(found, packed.classify(texts)):
+        assert after.scores == pytest.approx(before.scores, abs=1e-6)
+    with pytest.raises(UserError, match="a 'text_sentiment' model takes transcripts"):
+        model.classify([torch.zeros(16000).numpy()])
+    with pytest.raises(UserError, match="a 'text_sentiment' model cannot"):
+        model.align([torch.zeros(16000).numpy()], ["a"])
+
+
+def test_a_text_longer_than_the_model_has_positions_is_cut(tmp_path):
+    """Recognizers that repeat themselves write such."""
+    _, source = write_tiny_sources(tmp_path)
+    conf = dict(model_name_or_path=str(source), config=None, tokenizer=None)
+    model = WaBERTInference.from_pretrained(save(text_arguments(**conf), tmp_path))
+    ids = model.tokenizer.encode("not bad " * 200).ids
+    assert len(ids) == 128 and ids[-1] == VOCABULARY.index("[SEP]")
+    assert model.classify(["not bad " * 200])
+
+
+def test_scores_that_are_no_numbers_name_the_utterance(tmp_path):
+    model = WaBERTInference.from_pretrained(save(text_arguments(), tmp_path))
+    with torch.no_grad():
+        model.model.classifier[-1].bias[1] = float("nan")
+    with pytest.raises(UserError, match="utterance u7: the model's scores are .*nan"):
+        model.classify(["the good film"], ["u7"])
+
+
+def test_an_empty_hypothesis_is_refused(tmp_path):
+    from espnet_wabert.inference.decoding import decode_text_sentiment
+
+    model = WaBERTInference.from_pretrained(save(text_arguments(), tmp_path))
+    (tmp_path / "text").write_text("")
+    with pytest.raises(UserError, match="text:1: is empty"):
+        decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
+    (tmp_path / "text").write_text("a the good\nb\n")  # silence is a transcript too
+    decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
+    said = (tmp_path / "out/sentiment").read_text().splitlines()
+    assert [line.split()[0] for line in said] == ["a", "b"]
+    (tmp_path / "text").write_text("a the good\na again\n")
+    with pytest.raises(UserError, match="text:2: utterance a is there a second time"):
+        decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(frontend="huggingface"), "text_sentiment and frontend text go together"),
+        (dict(model="wabert_sentiment"), "text_sentiment and frontend text go together"),
+        (dict(frontend_conf=dict(tokenizer=None)), "frontend_conf.tokenizer: missing"),
+        (dict(frontend_conf=dict(config=speech_config())), "not a text encoder such as BERT"),
+        (dict(model_conf=dict(prosody_pooling="mean")), "model_conf.prosody_pooling: unknown"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(changes, message):
+    args = text_arguments()
+    for name, change in changes.items():
+        own = getattr(args, name)
+        setattr(args, name, {**own, **change} if isinstance(change, dict) else change)
+    with pytest.raises(UserError, match=message):
+        build_model(args)

@@ -1,0 +1,266 @@
+"""The model: grafting is exact, losses follow the paper, checkpoints are slim and complete."""
+
+import math
+
+import pytest
+import torch
+from tiny import BERT, VOCABULARY, arguments
+from torch.nn import functional as F
+from transformers import BertConfig, BertModel
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.checkpoint import Files, check_state, init_from, load_model, pack
+from espnet_wabert.modules.frozen import full_state_dict
+from espnet_wabert.modules.losses import InfoNCE, cosine_loss, quantity_loss
+from espnet_wabert.modules.postencoder import TruncatedBert
+
+
+@pytest.fixture(scope="module")
+def bert_folder(tmp_path_factory):
+    """A tiny BERT on disk, without a masked-LM head, as sentence encoders are shipped."""
+    torch.manual_seed(3)
+    folder = tmp_path_factory.mktemp("bert")
+    config = {k: v for k, v in BERT.items() if k != "model_type"}
+    BertModel(BertConfig(**config), add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def batch(size: int = 3) -> dict:
+    """A batch of noise with transcripts."""
+    torch.manual_seed(0)
+    lengths = torch.tensor([9000, 16000, 12345][:size])
+    text = torch.randint(5, len(VOCABULARY), (size, 8))
+    text[:, 0] = VOCABULARY.index("[CLS]")
+    text_lengths = torch.tensor([8, 5, 2][:size])
+    speech = torch.randn(size, 16000) * 0.1
+    return dict(speech=speech, speech_lengths=lengths, text=text, text_lengths=text_lengths)
+
+
+@pytest.mark.parametrize("drop", [0, 1, 2, 3])
+def test_truncated_bert_continues_exactly(bert_folder, drop):
+    """Fed BERT's own layer-i states it gives BERT's own output, at every i, in a ragged batch."""
+    post = TruncatedBert(model_name_or_path=str(bert_folder), drop_layers=drop).eval()
+    teacher, _ = post.take_cut_off()
+    whole = BertModel.from_pretrained(bert_folder, add_pooling_layer=False).eval()
+    text, lengths = batch()["text"], batch()["text_lengths"]
+    mask = torch.arange(8)[None] < lengths[:, None]
+    expected = whole(text * mask, attention_mask=mask.long(), output_hidden_states=True)
+    states = teacher.eval()(text.masked_fill(~mask, -1), lengths)
+    torch.testing.assert_close(states[mask], expected.hidden_states[drop][mask])
+    output, _ = post(states, lengths)
+    torch.testing.assert_close(output[mask], expected.last_hidden_state[mask])
+    assert not output.requires_grad
+
+
+def test_losses_are_the_papers():
+    """Equations 1 to 5, token by token."""
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 4, 6), torch.randn(2, 4, 6)
+    lengths, tokens = torch.tensor([4, 2]), torch.arange(8).view(2, 4)
+    cosines = F.cosine_similarity(a[:, :, None], b[:, None], dim=-1)
+    rows = [(u, i) for u, n in enumerate(lengths.tolist()) for i in range(n)]
+    slow = sum(1 - cosines[u, i, i] for u, i in rows) / len(rows)
+    torch.testing.assert_close(cosine_loss(a, b, lengths), slow)
+    tau, total = 0.1, 0.0
+    for u, i in rows:
+        n = int(lengths[u])
+        forward = sum(math.exp(cosines[u, i, j] / tau) for j in range(n))
+        backward = sum(math.exp(cosines[u, j, i] / tau) for j in range(n))
+        own = math.exp(cosines[u, i, i] / tau)
+        total += -0.5 * (math.log(own / forward) + math.log(own / backward))
+    loss = InfoNCE(tau, "utterance")(a, b, lengths, tokens)
+    assert loss.item() == pytest.approx(total / len(rows), rel=1e-4)
+    assert quantity_loss(torch.tensor([3.5, 4.0]), lengths).item() == pytest.approx(1.25)
+
+
+def test_batch_negatives_leave_out_the_same_token_of_another_utterance():
+    vectors, lengths = torch.eye(3, 6).expand(2, 3, 6), torch.tensor([3, 3])
+    same = torch.tensor([[1, 2, 3], [1, 2, 3]])
+    other = torch.tensor([[1, 2, 3], [4, 5, 6]])
+    loss = InfoNCE(0.1, "batch")
+    assert loss(vectors, vectors, lengths, same) < 0.001  # twins are no negatives
+    assert loss(vectors, vectors, lengths, other) > math.log(2)  # as they would be
+
+
+@pytest.mark.parametrize("align", ["infonce", "cosine"])
+@pytest.mark.parametrize("negatives", ["utterance", "batch"])
+def test_one_step_of_every_loss_trains_the_aligner_and_nothing_frozen(align, negatives):
+    torch.manual_seed(0)
+    model = build_model(arguments(model_conf=dict(align_loss=align, negatives=negatives))).train()
+    loss, stats, weight = model(**batch(), utt_id=["a", "b", "c"])
+    assert set(stats) == {align, "quantity", "subword", "loss"} and int(weight) == 3
+    total = stats[align] + stats["quantity"] + stats["subword"]
+    torch.testing.assert_close(stats["loss"], total)
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        learns = name.startswith("encoder.") or "predictions.transform" in name
+        assert (parameter.grad is not None) == learns, name
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+
+def test_a_padded_batch_gives_the_alignment_that_each_utterance_gets_alone():
+    torch.manual_seed(0)
+    model = build_model(arguments()).eval()
+    data = batch()
+    together = model.graft(data["speech"], data["speech_lengths"], data["text_lengths"])
+    for row in range(3):
+        one = {k: v[row : row + 1] for k, v in data.items()}
+        alone = model.graft(one["speech"], one["speech_lengths"], one["text_lengths"])
+        n = int(alone.lengths[0])
+        torch.testing.assert_close(together.hidden[row, :n], alone.hidden[0], atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(together.fired.ends[row, :n], alone.fired.ends[0, :n])
+
+
+def test_cached_features_give_the_same_loss():
+    torch.manual_seed(0)
+    model, data = build_model(arguments()).eval(), batch()
+    feats = model.collect_feats(**data)
+    cached = {**data, "speech": feats["feats"], "speech_lengths": feats["feats_lengths"]}
+    torch.testing.assert_close(model(**cached)[0], model(**data)[0])
+    with pytest.raises(UserError, match="cached features are 7 wide, the frontend gives 32"):
+        model(**{**cached, "speech": torch.zeros(3, 40, 7)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        (dict(postencoder_conf=dict(drop_layers=4)), ["drop_layers: 4", "from 0", "to 3"]),
+        (dict(postencoder_conf=dict(drop_layers=-1)), ["drop_layers: -1"]),
+        (dict(encoder_conf=dict(kernel_size=4)), ["encoder_conf.kernel_size: 4: must be odd"]),
+        (dict(encoder_conf=dict(tail_threshold=1.5)), ["tail_threshold: 1.5"]),
+        (dict(model_conf=dict(align_loss="l2")), ["align_loss: 'l2': one of infonce, cosine"]),
+        (dict(model_conf=dict(temperature=0)), ["temperature: 0: must be above 0"]),
+        (dict(model_conf=dict(negatives="all")), ["negatives: 'all'"]),
+        # All that is wrong is told at once.
+        (
+            dict(encoder="cnn", model_conf=dict(tau=1), frontend_conf=dict(frozen=True)),
+            ["encoder: 'cnn': one of cif", "model_conf.tau: unknown", "frontend_conf.frozen"],
+        ),
+        (dict(model="bert"), ["model: 'bert': one of wabert, wabert_sentiment"]),
+    ],
+)
+def test_a_wrong_configuration_is_refused_by_name(changes, messages):
+    with pytest.raises(UserError) as error:
+        build_model(arguments(**changes))
+    for message in messages:
+        assert message in str(error.value)
+
+
+def save(model, args, folder):
+    import yaml
+
+    torch.save(model.state_dict(), folder / "model.pth")
+    (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
+    return Files(folder / "config.yaml", folder / "model.pth")
+
+
+def test_slim_checkpoints_leave_out_what_the_source_has(bert_folder, tmp_path):
+    """Frozen weights of a source stay out, those without a source stay in; both load the same."""
+    args = arguments(postencoder_conf=dict(model_name_or_path=str(bert_folder), config=None))
+    model = build_model(args).eval()
+    state = model.state_dict()
+    assert any(key.startswith("frontend.") for key in state)  # from a config: no source
+    assert not any(key.startswith(("postencoder.", "teacher.")) for key in state)
+    assert any("predictions.transform" in key for key in state)
+    files = save(model, args, tmp_path)
+    loaded, _ = load_model(files)
+    for key, value in full_state_dict(model).items():
+        torch.testing.assert_close(full_state_dict(loaded)[key], value, msg=key)
+
+
+def test_frozen_weights_that_differ_from_their_source_are_kept(bert_folder):
+    model = build_model(
+        arguments(postencoder_conf=dict(model_name_or_path=str(bert_folder), config=None))
+    )
+    with torch.no_grad():
+        model.postencoder.layers[0].output.dense.bias.add_(1.0)
+    kept = [key for key in model.state_dict() if key.startswith("postencoder.")]
+    assert kept == ["postencoder.layers.0.output.dense.bias"]
+
+
+@pytest.mark.parametrize("lost", ["encoder.projection.weight", "frontend.encoder.model"])
+def test_a_checkpoint_that_lacks_weights_never_loads(tmp_path, lost):
+    args = arguments()
+    model = build_model(args)
+    files = save(model, args, tmp_path)
+    state = {k: v for k, v in torch.load(files.weights).items() if not k.startswith(lost)}
+    torch.save(state, files.weights)
+    with pytest.raises(UserError, match=rf"model.pth: .*missing \({lost}"):
+        load_model(files)
+    with pytest.raises(UserError, match="surplus"):
+        check_state(model, {**model.state_dict(), "x": torch.zeros(1)}, files.weights, False)
+
+
+def test_sentiment_starts_from_an_aligned_model(tmp_path):
+    args = arguments()
+    aligned = build_model(args)
+    files = save(aligned, args, tmp_path)
+    model = build_model(arguments("wabert_sentiment"))
+    init_from(model, files.weights)
+    torch.testing.assert_close(model.encoder.projection.weight, aligned.encoder.projection.weight)
+    alone = build_model(arguments("wabert_sentiment", encoder=None, postencoder=None))
+    init_from(alone, files.weights)
+    other = build_model(arguments("wabert_sentiment", encoder_conf=dict(hidden_size=8)))
+    with pytest.raises(UserError, match="weights do not fit this configuration"):
+        init_from(other, files.weights)
+
+
+def test_a_packed_model_needs_no_source(bert_folder, tmp_path, monkeypatch):
+    """From the zip alone, the source moved away: the same scores."""
+    import shutil
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tmp_path / "bert"
+    shutil.copytree(bert_folder, source)
+    args = arguments(postencoder_conf=dict(model_name_or_path=str(source), config=None))
+    model = build_model(args).eval()
+    files = save(model, args, tmp_path)
+    archive = pack(files.weights, tmp_path / "packed" / "model.zip")
+    data = batch()
+    before = model.graft(data["speech"], data["speech_lengths"]).hidden
+    shutil.rmtree(source)
+    files.weights.unlink()
+    files.config.unlink()
+    from espnet_wabert.inference.api import WaBERTInference
+
+    loaded = WaBERTInference.from_pretrained(archive)
+    after = loaded.model.graft(data["speech"], data["speech_lengths"]).hidden
+    torch.testing.assert_close(after, before)
+    assert loaded.model.teacher is None
+    results = loaded.align([data["speech"][0].numpy()], ["the good film"])
+    assert [w.word for w in results[0].words] == ["the", "good", "film"]
+    assert results[0].nearest is None and len(results[0].top[0]) == 5
+
+
+def test_both_readings_of_an_alignment(tmp_path):
+    """By CIF's weights and by similarity: all words, in order, within the recording."""
+    from espnet_wabert.inference.api import WaBERTInference
+
+    args = arguments()
+    files = save(build_model(args), args, tmp_path)
+    model = WaBERTInference(str(files.config), str(files.weights))
+    speech = [batch()["speech"][row].numpy()[:size] for row, size in enumerate((16000, 1000))]
+    texts = ["the good film", "not good and not bad"]
+    one, dense = model.align(speech, texts)
+    assert set(one.readings) == {"cif", "similarity"} and one.words == one.readings["similarity"]
+    for words in one.readings.values():
+        assert [w.word for w in words] == texts[0].split()
+        times = [t for w in words for t in (w.start, w.end)]
+        assert times == sorted(times) and 0 <= times[0] and times[-1] <= 1.0
+    # 2 frames for 7 tokens: CIF still places them, the similarity has no path.
+    assert set(dense.readings) == {"cif"} and len(dense.words) == 5
+    assert len(one.nearest) == len(one.top) == len(one.tokens) == 5
+    assert [r.predicted_length for r in model.read(speech)] == [
+        one.predicted_length, dense.predicted_length
+    ]  # fmt: skip
+
+
+def test_a_model_refuses_what_it_was_not_made_for(tmp_path):
+    from espnet_wabert.inference.api import WaBERTInference
+
+    args = arguments()
+    files = save(build_model(args), args, tmp_path)
+    model = WaBERTInference(str(files.config), str(files.weights))
+    with pytest.raises(UserError, match="a 'wabert' model cannot tell sentiment"):
+        model.classify([batch()["speech"][0].numpy()])

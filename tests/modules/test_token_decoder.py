@@ -1,0 +1,152 @@
+"""What WaBERT reads, and the sentiment of it beside that of what it hears."""
+
+import pytest
+import torch
+from tiny import BERT, VOCABULARY, arguments, save
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.checkpoint import init_from, pack
+
+READING = dict(text_weight=1.0, self_transcript_weight=0.25)
+FIRST, LAST = (VOCABULARY.index(piece) for piece in ("[CLS]", "[SEP]"))
+
+
+def reading(**conf):
+    """Return the configuration of a model that reads."""
+    return arguments("wabert_sentiment", model_conf={**READING, **conf})
+
+
+def speech(*seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
+    lengths = torch.tensor([int(x * 16000) for x in seconds])
+    return torch.randn(len(seconds), int(lengths.max())) * 0.1, lengths
+
+
+def test_what_is_read_is_what_the_aligned_model_reads():
+    """The same weights below: its candidates, between [CLS] and [SEP]."""
+    torch.manual_seed(0)
+    aligned = build_model(arguments()).eval()
+    model = build_model(reading()).eval()
+    model.encoder.load_state_dict(aligned.encoder.state_dict())
+    model.frontend.load_state_dict(aligned.frontend.state_dict())
+    model.token_decoder.postencoder.load_state_dict(aligned.postencoder.state_dict())
+    model.token_decoder.head.load_state_dict(aligned.subword_head.state_dict())
+    data = speech(1.0, 0.6)
+    grafted = aligned.graft(*data)
+    expected = aligned.subword_head(grafted.hidden).argmax(-1)
+    heard, lengths, _ = model.encode(*data)
+    ids = model.token_decoder(heard, lengths)
+    assert torch.equal(lengths, grafted.lengths)
+    for row, own, n in zip(ids, expected, lengths.tolist()):
+        assert row[0] == FIRST and row[n - 1] == LAST
+        assert torch.equal(row[1 : n - 1], own[1 : n - 1])
+
+
+def test_the_reading_has_its_share_of_the_result():
+    torch.manual_seed(0)
+    model = build_model(reading(prosody_pooling="mean", prosody_size=4)).eval()
+    data = speech(1.0, 0.6)
+    heard, lengths, voice = model.encode(*data)
+    ids = model.token_decoder(heard, lengths)
+    read = model.classify_states(model.teacher(ids, lengths), lengths, voice).softmax(-1)
+    expected = 0.75 * model.classify_states(heard, lengths, voice).softmax(-1) + 0.25 * read
+    torch.testing.assert_close(model.classify(*data).softmax(-1), expected)
+    loss, stats, _ = model(
+        *data, torch.tensor([[0], [2]]), text=ids, text_lengths=lengths
+    )  # on the dev set: it chooses the checkpoint
+    on_text = model.classify_states(model.teacher(ids, lengths), lengths, voice)
+    terms = expected.log(), on_text
+    wanted = sum(torch.nn.functional.cross_entropy(x, torch.tensor([0, 2])) for x in terms)
+    torch.testing.assert_close(loss[0], wanted)
+
+
+def test_training_does_without_it():
+    model = build_model(reading()).train()
+    text = torch.tensor([[FIRST, 60, LAST]] * 2)
+    data = dict(zip(("speech", "speech_lengths"), speech(1.0, 0.6)))
+    said = dict(text=text, text_lengths=torch.tensor([3, 3]), sentiment=torch.tensor([[0], [2]]))
+    assert not any(m.training for m in model.token_decoder.modules())
+    assert not any(p.requires_grad for p in model.token_decoder.parameters())
+    torch.manual_seed(1)  # of dropout
+    with_reader, *_ = model(**data, **said)
+    model.token_decoder = None
+    torch.manual_seed(1)
+    without, *_ = model(**data, **said)
+    torch.testing.assert_close(with_reader, without)
+
+
+def test_what_it_reads_with_comes_from_the_aligned_model(tmp_path):
+    weights = save(arguments(), tmp_path)
+    model = build_model(reading())
+    init_from(model, weights)
+    state = torch.load(weights, weights_only=True)
+    name = "predictions.transform.dense.weight"
+    assert torch.equal(model.token_decoder.head.state_dict()[name], state[f"subword_head.{name}"])
+    (tmp_path / "mute").mkdir()
+    weights = save(arguments(model_conf=dict(subword_weight=0.0)), tmp_path / "mute")
+    with pytest.raises(UserError, match="has no subword head; model_conf.self_transcript_weight"):
+        init_from(model, weights)
+
+
+def test_a_packed_model_still_reads(tmp_path):
+    weights = save(reading(), tmp_path)
+    data = [torch.randn(n).numpy() * 0.1 for n in (16000, 9000)]
+    before = WaBERTInference.from_pretrained(weights).classify(data)
+    packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
+    assert packed.model.token_decoder is not None
+    for one, other in zip(before, packed.classify(data)):
+        assert one.scores == pytest.approx(other.scores, abs=1e-6)
+
+
+def test_of_a_long_recording_the_beginning_is_read():
+    """BERT has positions for so many tokens only; all of it is heard."""
+    torch.manual_seed(0)
+    model = build_model(reading()).eval()
+    torch.nn.init.constant_(model.encoder.weight_predictor.projection.bias, 3.0)
+    data = speech(6.0, 1.0)
+    assert model.encode(*data)[1].max() > BERT["max_position_embeddings"]
+    assert model.classify(*data).isfinite().all()
+
+
+@pytest.mark.parametrize("silent", [(0,), (0, 1)])
+def test_of_silence_nothing_is_read(silent):
+    torch.manual_seed(0)
+    model = build_model(reading()).eval()
+    data = speech(1.0, 0.6)
+    heard, lengths, voice = model.encode(*data)
+    lengths[list(silent)] = 0
+    heard = heard[:, : max(1, int(lengths.max()))]
+    scores = model.fuse(model.classify_states(heard, lengths, voice), heard, lengths, voice)
+    assert scores.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        (
+            dict(self_transcript_weight=1.5),
+            "model_conf.self_transcript_weight: 1.5: a share from 0 to 1",
+        ),
+        (
+            dict(self_transcript_weight="x"),
+            "model_conf.self_transcript_weight: 'x': a share from 0 to 1",
+        ),
+        (
+            dict(text_weight=0.0),
+            "model_conf.self_transcript_weight: wants text_weight, which teaches",
+        ),
+    ],
+)
+def test_a_share_that_makes_no_sense_is_refused(conf, message):
+    with pytest.raises(UserError, match=message):
+        build_model(reading(**conf))
+
+
+def test_reading_wants_a_vocabulary():
+    args = reading()
+    args.token_list = []
+    with pytest.raises(
+        UserError, match="model_conf.self_transcript_weight: wants BERT's vocabulary"
+    ):
+        build_model(args)

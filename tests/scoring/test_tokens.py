@@ -1,0 +1,189 @@
+"""Token scores against counting one by one, and every way a decoding can be wrong."""
+
+import json
+import math
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from espnet_wabert.bin import show_candidates
+from espnet_wabert.errors import UserError
+from espnet_wabert.scoring.candidates import candidate_table, typical
+from espnet_wabert.scoring.tokens import (
+    Decoded,
+    read_decoding,
+    read_text,
+    score_tokens,
+    word_error_rate,
+)
+
+GOOD = {
+    "utt_id": "u1",
+    "tokens": ["gin", "##s"],
+    "nearest": [True, False],
+    "top": [["gin", "or", "a", "b", "c"], ["or", "a", "b", "c", "##s"]],
+    "predicted_length": 3,
+    "length": 2,
+    "hypothesis": "gin or",
+}
+vocabulary = st.sampled_from("abcdefgh")
+candidates = st.lists(vocabulary, min_size=5, max_size=8, unique=True).map(tuple)
+decoded = st.builds(
+    lambda rows, count: (tuple(zip(*rows, strict=True)) or ((), (), ()), len(rows), count),
+    st.lists(st.tuples(vocabulary, st.booleans(), candidates), max_size=6),
+    st.integers(0, 9),
+).map(lambda made: Decoded("", *made[0], made[2], made[1], ""))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(decoded, min_size=1, max_size=5))
+def test_scores_are_those_counted_one_by_one(utterances):
+    scores = score_tokens({f"u{n}": utterance for n, utterance in enumerate(utterances)})
+    first = fifth = near = tokens = missed = 0
+    for utterance in utterances:
+        missed += abs(utterance.predicted_length - utterance.length)
+        for place, token in enumerate(utterance.tokens):
+            tokens += 1
+            near += utterance.nearest[place]
+            first += utterance.top[place][0] == token
+            fifth += token in utterance.top[place][:5]
+    assert scores.count_error == pytest.approx(missed / len(utterances))
+    assert (scores.tokens, scores.utterances) == (tokens, len(utterances))
+    if tokens:
+        shares = (scores.top1, scores.top5, scores.diagonal_accuracy)
+        assert shares == pytest.approx((first / tokens, fifth / tokens, near / tokens))
+    else:
+        assert math.isnan(scores.top1) and scores.as_dict()["diagonal_accuracy"] is None
+
+
+def test_a_decoding_is_read(tmp_path):
+    decoding = read_decoding(_lines(tmp_path, GOOD, GOOD | {"utt_id": "u2"}))
+    assert decoding["u1"].top[1][0] == "or"
+    scores = score_tokens(decoding)
+    assert scores[:4] == (1.0, 0.5, 1.0, 0.5)
+
+
+def test_top5_needs_five_candidates(tmp_path):
+    few = GOOD | {"top": [["gin"], ["or"]]}
+    assert score_tokens(read_decoding(_lines(tmp_path, few))).as_dict()["top5"] is None
+
+
+BAD_LINES = [
+    ({"length": 3}, "length is 3 but there are 2 tokens"),
+    ({"nearest": [True]}, "nearest has 1 entries for 2 tokens"),
+    ({"top": [["a"]]}, "top has 1 entries for 2 tokens"),
+    ({"top": ["a", "b"]}, "top is ['a', 'b']; it must be a list of lists of strings"),
+    ({"nearest": [1, 0]}, "nearest is [1, 0]; it must be a list of true and false"),
+    ({"tokens": [1, 2]}, "tokens is [1, 2]; it must be a list of strings"),
+    ({"predicted_length": float("nan")}, "predicted_length is nan; it must be 0 or more"),
+    ({"predicted_length": -1}, "predicted_length is -1; it must be 0 or more"),
+    ({"length": 2.0}, "length is 2.0; it must be a whole number"),
+    ({"length": True}, "length is True; it must be a whole number"),
+    ({"hypothesis": None}, "hypothesis is None; it must be a string"),
+    ({"utt_id": ""}, "utt_id is ''; it must be a name"),
+    ({"utt_id": "u0"}, "utterance u0 is there a second time"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_LINES)
+def test_a_bad_line_is_named(tmp_path, change, message):
+    path = _lines(tmp_path, GOOD | {"utt_id": "u0"}, GOOD | change)
+    with pytest.raises(UserError) as caught:
+        read_decoding(path)
+    assert str(caught.value).startswith(f"{path}:2: ") and message in str(caught.value)
+
+
+def test_lines_that_are_no_utterance_at_all(tmp_path):
+    path = tmp_path / "decoding.jsonl"
+    for content, message in {
+        "": ":1: is empty; it must hold one utterance a line",
+        "[]\n": ":1: is not a JSON object",
+        "\n{": ":2: is not JSON: ",
+        "{}\n": ":1: lacks utt_id, tokens, nearest, top, predicted_length, length, hypothesis",
+    }.items():
+        path.write_text(content)
+        with pytest.raises(UserError) as caught:
+            read_decoding(path)
+        assert f"{path}{message}" in str(caught.value)
+
+
+def test_a_score_over_an_unknown_share_is_refused(tmp_path):
+    path = _lines(tmp_path, GOOD, GOOD | {"utt_id": "u2", "top": []})
+    with pytest.raises(UserError, match=r"top is empty in 1 of 2 utterances \(u2\); all or none"):
+        read_decoding(path)
+    none = read_decoding(_lines(tmp_path, GOOD | {"top": [], "nearest": []}))
+    assert score_tokens(none).as_dict()["top1"] is None
+
+
+def test_word_error_rate():
+    reference = {"a": "Don't drink the gin.", "b": "ONE TWO", "c": ""}
+    hypothesis = {"c": "noise", "b": "one two", "a": "dont drink a gin"}
+    assert word_error_rate(reference, hypothesis) == pytest.approx(2 / 6)
+    assert word_error_rate({"a": "one two"}, {"a": ""}) == 1.0
+    with pytest.raises(UserError, match="lacks 1 utterances of the reference: b"):
+        word_error_rate({"a": "x", "b": "y"}, {"a": "x"})
+    with pytest.raises(UserError, match="needs a reference with words in it"):
+        word_error_rate({"a": "--"}, {"a": "x"})
+
+
+def test_text_of_a_kaldi_folder(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("a one two\nb\n")
+    assert read_text(path) == {"a": "one two", "b": ""}
+    path.write_text("a one\na two\n")
+    with pytest.raises(UserError, match=r"text:2: utterance a is there a second time"):
+        read_text(path)
+
+
+def _lines(folder, *entries):
+    path = folder / "decoding.jsonl"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return path
+
+
+def _decoded(name, hits, length=4):
+    """An utterance of which `hits` labels come first, the others third of three."""
+    tokens = ("[CLS]", *"abcdefgh"[: length - 2], "[SEP]")
+    top = tuple((t, "x", "y") if place < hits else ("x", "y", t) for place, t in enumerate(tokens))
+    return Decoded(name, tokens, (), top, length, length, "a b")
+
+
+def test_a_candidate_table_marks_the_label_wherever_it_stands():
+    table = candidate_table(_decoded("u", 2), most=3)
+    assert table.columns == ("label", "top-1", "top-2", "top-3")
+    assert table.rows == (("a", "a ✓", "x", "y"), ("b", "x", "y", "b ✓"))
+    assert table.note.startswith("1 of 2 labels come first, 2 are among the first 3;")
+    few = candidate_table(_decoded("u", 2), most=2)
+    assert few.rows[1] == ("b", "x", "y") and "1 are among the first 2" in few.note
+    assert candidate_table(_decoded("u", 2)).rows[0] == ("a", "a ✓", "x", "y", "", "")
+    with pytest.raises(UserError, match="utterance u: was decoded without candidates"):
+        candidate_table(_decoded("u", 2)._replace(top=()))
+
+
+def test_shown_utterances_are_spread_from_worse_to_better():
+    decoding = {f"u{hits}": _decoded(f"u{hits}", hits, 9) for hits in (8, 2, 6, 4, 0, 5, 7)}
+    assert typical(decoding) == ["u2", "u5", "u7"]
+    assert typical(decoding, 1) == ["u5"]
+    assert typical({"u0": decoding["u0"]}, 3) == ["u0"]
+    with pytest.raises(UserError, match="at least 1 utterance"):
+        typical(decoding, 0)
+
+
+def test_the_command_shows_candidates(tmp_path):
+    path = _lines(tmp_path, GOOD, GOOD | {"utt_id": "u2"})
+    (tmp_path / "text").write_text("u1 gin\nu2 gin\n")
+    arguments = ["--decoding", path, "--text", tmp_path / "text", "--out", tmp_path / "c.md"]
+
+    def run(*more):
+        return CliRunner().invoke(show_candidates.main, [str(a) for a in (*arguments, *more)])
+
+    done = run("--utterances", "u2")
+    assert done.exit_code == 0 and "gin ✓" in done.stdout
+    assert "word error rate as a recognizer: 100.0% over 2 utterances" in done.stdout
+    assert "| ##s | or | a | b | c | ##s ✓ |" in (tmp_path / "c.md").read_text()
+    assert "| gin | gin ✓ |" in run("--markdown").stdout
+    done = run("--utterances", "u1 nobody")
+    assert done.exit_code == 1
+    assert done.stderr == "error: not among the 2 decoded utterances: nobody\n"

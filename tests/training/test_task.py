@@ -1,0 +1,227 @@
+"""Training by ESPnet's Trainer: the task, the schedule, resuming from slim checkpoints."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from tiny import VOCABULARY, arguments, text_conf
+from tiny_sources import write_tiny_sources
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.models.builder import build_model
+from espnet_wabert.training.preprocessor import WaBERTPreprocessor
+from espnet_wabert.training.task import WaBERTTask
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    return write_tiny_sources(tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Six utterances of noise in a folder with what the trainer reads."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    files = {name: [] for name in ("wav.scp", "text", "sentiment", "speech_shape", "text_shape")}
+    for index in range(6):
+        size = int(rng.integers(8000, 16000))
+        path = folder / f"u{index}.wav"
+        soundfile.write(path, rng.normal(size=size) * 0.1, 16000)
+        values = (path, "the good film", ["Negative", "Neutral", "Positive"][index % 3], size, 5)
+        for name, value in zip(files, values):
+            files[name].append(f"u{index} {value}\n")
+    for name, lines in files.items():
+        (folder / name).write_text("".join(lines))
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in VOCABULARY))
+    return folder
+
+
+def train(config: str, sources, data: Path, out: Path, *more: str) -> dict:
+    """Train with a shipped tiny configuration; return the last checkpoint."""
+    text = config == "sentiment_text"
+    read = {"text,text,text"} if config != "sentiment" else set()
+    read.add("text,text,text" if text else "wav.scp,speech,sound")
+    if config != "align":
+        read.add("sentiment,sentiment,text")
+    command = ["--config", str(ROOT / "conf" / "tiny" / f"{config}.yaml")]
+    command += ["--output_dir", str(out), "--token_list", str(data / "vocab.txt")]
+    command += ["--frontend_conf", f"model_name_or_path={sources[text]}"]
+    command += ["--postencoder_conf", f"model_name_or_path={sources[1]}", "--ngpu", "0"]
+    for part in ("train", "valid"):
+        for scp in sorted(read):
+            command += [f"--{part}_data_path_and_name_and_type", f"{data}/{scp}"]
+        command += [f"--{part}_shape_file", str(data / "speech_shape")]
+    WaBERTTask.main(cmd=[*command, "--batch_bins", "40000", "--use_tensorboard", "false", *more])
+    return torch.load(out / "checkpoint.pth", weights_only=True)
+
+
+@pytest.mark.parametrize("config", ["align", "sentiment", "sentiment_prosody", "sentiment_text"])
+def test_resuming_continues_as_if_never_stopped(config, sources, data, tmp_path):
+    """Two epochs at once, or one and one after a stop: the same weights, slim checkpoints."""
+    whole = train(config, sources, data, tmp_path / "whole", "--max_epoch", "2")
+    train(config, sources, data, tmp_path / "parts", "--max_epoch", "1")
+    parts = train(config, sources, data, tmp_path / "parts", "--max_epoch", "2", "--resume", "true")
+    assert whole["model"].keys() == parts["model"].keys()
+    for key, value in whole["model"].items():
+        torch.testing.assert_close(parts["model"][key], value, msg=key)
+    saved = yaml.safe_load((tmp_path / "whole" / "config.yaml").read_text())
+    if config == "sentiment_text":
+        assert saved["frontend_conf"]["tokenizer"] and not saved["token_list"]
+        return
+    lowest = "postencoder.layers.0." if config == "sentiment_prosody" else "postencoder."
+    assert not any(key.startswith((lowest, "teacher.")) for key in whole["model"])
+    lower = "frontend.encoder.model.feature_extractor"  # frozen, and to be had from its source
+    assert not any(key.startswith(lower) for key in whole["model"])
+    assert saved["token_list"] == VOCABULARY and saved["postencoder_conf"]["config"]
+
+
+def test_accumulated_gradients_train(sources, data, tmp_path):
+    states = train("align", sources, data, tmp_path, "--accum_grad", "2", "--max_epoch", "1")
+    assert states["reporter"]["epoch"] == 1
+
+
+def test_the_schedule_goes_up_and_down_and_stays_down():
+    from espnet2.tasks.abs_task import scheduler_classes
+
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=5e-4)
+    scheduler = scheduler_classes["linearwarmupdecaylr"](optimizer, warmup_steps=4, total_steps=10)
+    rates = []
+    for _ in range(14):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates[4] == max(rates) == pytest.approx(5e-4)
+    assert rates[:5] == sorted(rates[:5]) and rates[4:] == sorted(rates[4:], reverse=True)
+    assert rates[-1] == pytest.approx(rates[10], abs=1e-10)
+    assert rates[-1] < 1e-10
+    state = scheduler.state_dict()
+    assert all(isinstance(v, int | float | str | list | bool | type(None)) for v in state.values())
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: str(p.relative_to(ROOT / "conf")))
+def test_every_shipped_configuration_builds_with_tiny_models(path):
+    """All fields are known to ESPnet and to the parts; i fits the BERT it names."""
+    parser = WaBERTTask.get_parser()
+    args = parser.parse_args(["--config", str(path), "--output_dir", "x"])
+    drop = (args.postencoder_conf or {}).get("drop_layers", 0)
+    trained = (args.postencoder_conf or {}).get("train_layers", 0)
+    layers = {"bert-base-uncased": 12}.get(
+        (args.postencoder_conf or {}).get("model_name_or_path"), 6
+    )
+    assert 0 <= drop <= layers and 0 <= trained <= layers - drop
+    tiny = arguments()
+    args.token_list = tiny.token_list
+    small = text_conf() if args.frontend == "text" else tiny.frontend_conf
+    args.frontend_conf = {**args.frontend_conf, **small}
+    if str(args.frontend_conf.get("freeze")).isdigit():
+        args.frontend_conf["freeze"] = min(2, args.frontend_conf["freeze"])
+    if args.postencoder is not None:
+        args.postencoder_conf = {
+            **args.postencoder_conf, **tiny.postencoder_conf, "drop_layers": min(3, drop),
+            "train_layers": min(3 - min(3, drop), trained),
+        }  # fmt: skip
+    if args.model_conf.get("class_weights") == "balanced":  # counted from the data when training
+        args.model_conf["class_weights"] = [1.0, 1.0, 1.0]
+    model = build_model(args)
+    assert any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_the_default_configuration_is_the_papers():
+    defaults = WaBERTTask.get_default_config()
+    assert defaults["encoder"] == "cif" and defaults["model_conf"]["align_loss"] == "infonce"
+    assert defaults["postencoder_conf"]["drop_layers"] == 3
+    assert defaults["frontend_conf"]["model_name_or_path"] == "facebook/data2vec-audio-base-960h"
+
+
+def test_espnet3_builds_the_task(sources):
+    from espnet3.utils.task_utils import get_espnet_model
+
+    tiny = arguments()
+    model = get_espnet_model("espnet_wabert.training.task.WaBERTTask", {
+        name: getattr(tiny, name)
+        for name in ("frontend_conf", "encoder_conf", "postencoder_conf", "token_list")
+    })  # fmt: skip
+    assert type(model).__name__ == "WaBERT"
+
+
+def test_a_missing_source_is_one_clear_error(data, tmp_path):
+    with pytest.raises(
+        UserError, match="frontend_conf.model_name_or_path: ./nowhere: no such folder"
+    ):
+        train("align", ("./nowhere", "./nowhere"), data, tmp_path)
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_an_unknown_label_ends_training_with_one_line(sources, data, tmp_path, capfd, workers):
+    """Also from a worker process, where torch wraps the message in a traceback."""
+    from espnet_wabert.errors import one_line_errors
+
+    broken = tmp_path / "data"
+    broken.mkdir()
+    for path in data.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    labels = (data / "sentiment").read_text().replace("u2 Positive", "u2 Angry")
+    (broken / "sentiment").write_text(labels)
+    with pytest.raises(SystemExit):
+        one_line_errors(train)(
+            "sentiment", sources, broken, tmp_path / "out", "--num_workers", workers
+        )
+    last = capfd.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("error: utterance u2: sentiment 'Angry' is none of Negative")
+
+
+def test_data_that_the_frontend_does_not_read_is_refused(sources, data, tmp_path):
+    """A text model given speech, or the other way round, says what it wants."""
+    config = ROOT / "conf/tiny/sentiment_text.yaml"
+    command = ["--config", str(config), "--output_dir", str(tmp_path), "--token_list", "-"]
+    command += ["--frontend_conf", f"model_name_or_path={sources[1]}", "--ngpu", "0"]
+    for part in ("train", "valid"):
+        for scp in ("wav.scp,speech,sound", "sentiment,sentiment,text"):
+            command += [f"--{part}_data_path_and_name_and_type", f"{data}/{scp}"]
+        command += [f"--{part}_shape_file", str(data / "speech_shape")]
+    with pytest.raises(UserError, match="no text, which the frontend text reads; given: speech"):
+        WaBERTTask.main(cmd=command)
+
+
+def test_freezing_what_is_not_there_is_refused(sources, data, tmp_path):
+    wrong = ("--freeze_param", "encoder.weight_predictor", "encoder.predictor")
+    with pytest.raises(
+        UserError, match="freeze_param: encoder.predictor: no such .* has frontend, "
+    ):
+        train("sentiment", sources, data, tmp_path, *wrong)
+
+
+AUGMENT = ("--preprocessor_conf", "data_aug_effects=[[1.0, pitch_shift, {n_steps: 1.6502}]]")
+
+
+def test_audio_is_augmented_in_training(sources, data, tmp_path):
+    """By ESPnet's own effects: pitch, speed, bandwidth and their kin."""
+    always = ("--preprocessor_conf", "data_aug_prob=1.0", "--max_epoch", "1")
+    plain = train("sentiment", sources, data, tmp_path / "plain", "--max_epoch", "1")
+    shifted = train("sentiment", sources, data, tmp_path / "shifted", *AUGMENT, *always)
+    name = "classifier.1.weight"
+    assert not torch.equal(plain["model"][name], shifted["model"][name])
+    conf = yaml.safe_load((tmp_path / "shifted/config.yaml").read_text())["preprocessor_conf"]
+    assert conf["data_aug_effects"] == [[1.0, "pitch_shift", {"n_steps": 1.6502}]]
+
+
+def test_what_cannot_be_augmented_is_refused(sources, data, tmp_path):
+    with pytest.raises(UserError, match="preprocessor_conf.data_aug: one of data_aug_effects, dat"):
+        train("sentiment", sources, data, tmp_path, "--preprocessor_conf", "data_aug=1")
+    semitone = "data_aug_effects=[[1.0, pitch_shift, {n_steps: 1}]]"
+    with pytest.raises(UserError, match="pitch_shift by 1 steps resamples 16951 to 16000 Hz, whic"):
+        train("sentiment", sources, data, tmp_path, "--preprocessor_conf", semitone)
+    effects = dict(data_aug_effects=[[1.0, "pitch_shift", {"n_steps": 1.6502}]], data_aug_prob=1.0)
+    cached = dict(speech=np.zeros((9, 4), np.float32), sentiment="Neutral")
+    labels = ("Neutral",)
+    with pytest.raises(UserError, match="u1: cached features have no audio left"):
+        WaBERTPreprocessor(True, [], labels, **effects)("u1", dict(cached))
+    decoded = WaBERTPreprocessor(False, [], labels, **effects)("u1", dict(cached))
+    assert decoded["speech"].shape == (9, 4)
