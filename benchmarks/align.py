@@ -82,7 +82,7 @@ def describe(threads):
 @click.option("--seconds", default=10.0, show_default=True, help="At least, an utterance.")
 @click.option("--batch_seconds", default=100.0, show_default=True)
 @click.option("--threads", default=2, show_default=True)
-@click.option("--reading", help="Default: the model's best.")
+@click.option("--method", help="Default: the model's best.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "benchmarks/results")
 def main(model, dump, name, utterances, seconds, batch_seconds, threads, reading, out):
     """Measure, print and write align.json."""

@@ -11,7 +11,8 @@ import torch
 
 from espnet_wabert.cif import cif
 from espnet_wabert.cif.dense import cif_dense
-from espnet_wabert.cif.reference import cif_serial
+from espnet_wabert.cif.reference import cif_reference
+import contextlib
 
 SHAPES = {  # B, T, C, N
     "A": (16, 500, 768, 60),
@@ -101,12 +102,16 @@ def reference(name, batch):
     batch = Batch(*(x.cpu() for x in batch))
     frames, weights = (x.double() for x in leaves(name, batch))
     of_frames, of_weights, tokens = torch.zeros_like(frames), torch.zeros_like(weights), []
-    for row, (length, target) in enumerate(zip(batch.lengths.tolist(), batch.targets.tolist())):
+    for row, (length, target) in enumerate(
+        zip(batch.lengths.tolist(), batch.targets.tolist(), strict=True)
+    ):
         given = [x[row, :length].detach().requires_grad_() for x in (frames, weights)]
         wanted = target if scales(name) else None
-        out = cif_serial(*given, wanted, tail_threshold=1.0).tokens
+        out = cif_reference(*given, wanted, tail_threshold=1.0).tokens
         grad = batch.grad[row, : len(out)].double()
-        for place, value in zip((of_frames, of_weights), torch.autograd.grad(out, given, grad)):
+        for place, value in zip(
+            (of_frames, of_weights), torch.autograd.grad(out, given, grad), strict=True
+        ):
             place[row, :length] = value
         tokens.append(out.detach())
     return tokens, of_frames, of_weights
@@ -173,10 +178,8 @@ def peak_memory(form, name, shape):
     run(name, form, small, leaves(name, small), True)
     batch = make_batch(shape)
     given = leaves(name, batch)
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
     before = _peak()
     run(name, form, batch, given, True)
     return _peak() - before

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole road on the embedded corpus: align, compare the losses, fine-tune, pack, show.
+# All stages on the embedded corpus: align, compare the losses, fine-tune, pack, show the results.
 # What was done before is not done again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,9 +12,9 @@ sentiment=egs2/slue_sa/run.sh
 begin=${SECONDS}
 
 "${align}" --mini true --skip_done true --stop_stage 14
-"${align}" --mini true --skip_done true --stage 10 --config ../../conf/mini/align_cosine.yaml
+"${align}" --mini true --skip_done true --stage 10 --slu_config conf/mini/align_cosine.yaml
 "${align}" --mini true --skip_done true --stage 16 --stop_stage 16 \
-    --baseline ../../${mini}/librispeech_wabert/exp/align_cosine/valid.loss.ave.pth
+    --baseline ${mini}/librispeech_wabert/exp/align_cosine/valid.loss.ave.pth
 "${sentiment}" --mini true --skip_done true --stop_stage 14
 
 echo "another aligner on the same utterances"
@@ -32,5 +32,5 @@ echo
 "${python}" -m espnet_wabert.bin.show_results ${results}
 echo "packed models:"
 ls ${mini}/*/exp/*/*.zip
-echo "the same figures for programs: ${results}"
+echo "the same figures in JSON: ${results}"
 echo "$((SECONDS - begin)) s"

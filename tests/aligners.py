@@ -48,7 +48,7 @@ def train_listener(inference: WaBERTInference, steps: int = 80) -> None:
     for _ in range(steps):
         said = [sentence(rng) for _ in range(8)]
         speech = [torch.from_numpy(say(words, rng)) for words in said]
-        ids = [torch.tensor(inference.pieces.encode(" ".join(words)).ids) for words in said]
+        ids = [torch.tensor(inference.tokenizer.encode(" ".join(words)).ids) for words in said]
         sizes = [torch.tensor([len(x) for x in rows]) for rows in (speech, ids)]
         padded = [torch.nn.utils.rnn.pad_sequence(x, batch_first=True) for x in (speech, ids)]
         loss = model(padded[0], sizes[0], padded[1], sizes[1])[0]

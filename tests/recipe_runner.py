@@ -1,4 +1,4 @@
-"""The real run.sh of a recipe, on small corpora with tiny models."""
+"""The real scripts of a recipe, on small corpora with tiny models."""
 
 import os
 import subprocess
@@ -8,15 +8,27 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def run_recipe(recipe: str, work: Path, into: Path, *options: str, fails: bool = False) -> str:
-    """Run a recipe with the corpora and tiny models in `work`; return what it printed."""
-    command = [str(ROOT / "egs2" / recipe / "run.sh"), "--corpora", str(work / "corpora")]
-    for name in ("exp", "dump", "data"):
-        command += [f"--{name}dir", str(into / name)]
-    command += ["--speech_model", str(work / "data2vec"), "--language_model", str(work / "bert")]
+def run_script(script: str, *options: str, fails: bool = False, cwd: Path | None = None) -> str:
+    """Run a script of `egs2/`; return what it printed."""
     environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, "--nj", "1", *options], capture_output=True, text=True, env=environment
+        [str(ROOT / "egs2" / script), *options],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        timeout=1200,
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def run_recipe(
+    recipe: str, work: Path, into: Path, *options: str, fails: bool = False, script: str = "run.sh"
+) -> str:
+    """Run a recipe with the corpora and tiny models in `work`; return what it printed."""
+    common = ["--corpora", str(work / "corpora")]
+    for name in ("exp", "dump", "data"):
+        common += [f"--{name}dir", str(into / name)]
+    common += ["--speech_model", str(work / "data2vec"), "--text_model", str(work / "bert")]
+    return run_script(f"{recipe}/{script}", *common, "--nj", "1", *options, fails=fails)

@@ -1,4 +1,4 @@
-"""Tiny models of the real architectures on disk, as `--speech_model` and `--language_model`."""
+"""Tiny models of the real architectures on disk, as `--speech_model` and `--text_model`."""
 
 import json
 from pathlib import Path

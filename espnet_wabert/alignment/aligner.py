@@ -1,112 +1,95 @@
-"""Align speech with its transcript: every reading of a batch, with confidences.
-
-How sure a token's place is, is told by the cosine of its target (BERT's layer-i state) and the
-mean of the frames that a reading gives it, cut off below 0. On the embedded corpus that knew words
-of a wrong transcript better (area under the curve .95; .97 for one wrong word in a right
-transcript) than the posterior among the utterance's tokens (.91, .93; and of no use for a
-transcript of one word, which has no rival), than cosines standardised by those of other words
-(.90), and than the subword head's probability (.93). A packed model without its teacher has only
-that last one.
+"""Align batches of speech with their transcripts by all methods of a model.
 
 Shapes: B utterances, T frames, N tokens, H BERT's width.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from espnet_wabert.alignment.chunking import FrameWindows, encode_transcripts
-from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner, TokenSpans
+from espnet_wabert.alignment.chunking import ChunkedFrontend, encode_transcripts
+from espnet_wabert.alignment.method import Batch
+from espnet_wabert.alignment.methods import available_methods
+from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.formats.word import Word
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.text.wordpiece import (
     Encoded,
-    WordPieces,
-    letters_of,
+    WordPieceTokenizer,
     word_confidences,
-    word_ends_of,
     words_of,
 )
 
-TOP = 5  # candidates a token, as in table 4
-THREADS = 2  # the programmes of several utterances run side by side
+TOP_K = 5  # subword predictions per token, as in Table 4
 
 
 class WordAlignment(NamedTuple):
-    """The words and tokens of an utterance as one reading places them, in seconds."""
+    """Words and tokens of an utterance as one method places them, in seconds."""
 
     words: list[Word]
     starts: list[float]  # N tokens
     ends: list[float]  # N
-    confidences: list[float] | None  # N, 0 to 1; None: the model has nothing to tell it from
-    word_confidences: list[float] | None  # one a word: the mean of its tokens'
+    confidences: list[float] | None  # N, 0 to 1; None: the method has none
+    word_confidences: list[float] | None  # one per word: the mean of its tokens'
 
     @property
     def confidence(self) -> float | None:
-        """The mean over the words' tokens; [CLS] and [SEP] are none of a word's."""
+        """Mean over the tokens of words, without [CLS] and [SEP]."""
         return float(np.mean(self.confidences[1:-1])) if self.words and self.confidences else None
 
 
 class Alignment(NamedTuple):
     """An utterance aligned with its transcript of N tokens."""
 
-    timed: dict[str, WordAlignment]  # by reading, the best first
-    tokens: list[str]  # N pieces, [CLS] and [SEP] among them
-    nearest: list[bool] | None  # N: is the vector nearest to its own target? None: no teacher
-    top: list[list[str]] | None  # N x TOP candidates of the subword head; None: no head
-    predicted_length: int  # tokens found without the transcript
+    by_method: dict[str, WordAlignment]  # the best method first
+    tokens: list[str]  # N word pieces with [CLS] and [SEP]
+    nearest: list[bool] | None  # N: is the aligned vector nearest to its own target?
+    top: list[list[str]] | None  # N x TOP_K subword predictions; None: no subword head
+    predicted_length: int  # number of tokens found without the transcript
 
     @property
-    def readings(self) -> dict[str, list[Word]]:
-        """The words of each reading."""
-        return {name: timed.words for name, timed in self.timed.items()}
-
-    @property
-    def starts(self) -> list[float]:
-        """Where CIF's cumulative weight begins each token, in seconds (N)."""
-        return self.timed["cif"].starts
-
-    @property
-    def ends(self) -> list[float]:
-        """Where it ends each token, in seconds (N)."""
-        return self.timed["cif"].ends
+    def words_by_method(self) -> dict[str, list[Word]]:
+        """The words of each method."""
+        return {name: aligned.words for name, aligned in self.by_method.items()}
 
     @property
     def words(self) -> list[Word]:
-        """The words of the best reading."""
-        return next(iter(self.timed.values())).words
+        """The words of the best method."""
+        return next(iter(self.by_method.values())).words
+
+    @property
+    def starts(self) -> list[float]:
+        """Start of each token by CIF's cumulative weight, in seconds (N)."""
+        return self.by_method["cif"].starts
+
+    @property
+    def ends(self) -> list[float]:
+        """End of each token by CIF's cumulative weight, in seconds (N)."""
+        return self.by_method["cif"].ends
 
 
 class Aligner:
     """Aligns batches with a trained model.
 
-    The letters' reading is there where the model has that head, and similarity's where it has its
-    teacher; both are left out of an utterance with more letters or tokens than frames. CIF's own
-    positions are always there, as the last reading.
-
     Args:
-        model: with BERT's dropped layers, or without (packed).
-        pieces: the tokenizer.
+        model: with BERT's dropped layers (the teacher), or without (packed).
+        tokenizer: BERT's word pieces.
         device: "cpu" or "cuda".
     """
 
-    def __init__(self, model: WaBERT, pieces: WordPieces, device: str = "cpu"):
-        self.model, self.pieces, self.device = model, pieces, device
-        self.similarity = SegmentalAligner()
+    def __init__(self, model: WaBERT, tokenizer: WordPieceTokenizer, device: str = "cpu"):
+        self.model, self.tokenizer, self.device = model, tokenizer, device
+        self.methods = available_methods(model)
 
-    def names(self) -> list[str]:
-        """Return the readings that this model offers, the best first."""
-        offered = {
-            "grapheme": self.model.grapheme_head is not None,
-            "similarity": self.model.teacher is not None,
-            "cif": True,
-        }
-        return [name for name, is_there in offered.items() if is_there]
+    @property
+    def hop(self) -> float:
+        """Seconds from frame to frame."""
+        seconds = self.model.frontend.encoder.seconds
+        return float(seconds(1.0) - seconds(0.0))
 
     @torch.inference_mode()
     def __call__(
@@ -114,152 +97,119 @@ class Aligner:
         speech: Sequence[np.ndarray],
         transcripts: Sequence[Encoded],
         names: Sequence[str] | None = None,
-        candidates: bool = True,
+        predictions: bool = True,
     ) -> list[Alignment]:
         """Align utterances of any length with their transcripts.
 
         Args:
             speech: waveforms (S,) at 16 kHz, or features (T, D) cached from the same frontend.
-            transcripts: their pieces.
-            names: the readings to make; None for all. CIF's is always made.
-            candidates: tell `top` and `nearest`, too.
+            transcripts: their word pieces.
+            names: the methods to use; None: all. `cif` is always used. A method is left out of an
+                utterance that it cannot align (more tokens than frames).
+            predictions: also compute `top` and `nearest`.
         """
-        lengths = torch.tensor([len(e.ids) for e in transcripts], device=self.device)
-        features, frame_lengths = self.encode_frames(speech)
-        frames, encoder = self.model.frontend.top(features), self.model.encoder
-        targets = self.targets(transcripts)
-        adapted = encoder.adapt(frames, frame_lengths)
-        fired = encoder.fire(adapted, frame_lengths, lengths)
-        aligned, hidden = encoder.project(fired.tokens), None
-        if candidates or targets is None:
-            hidden, _ = self.model.postencoder(aligned, lengths)
-        wanted = [name for name in self.names() if names is None or name in names]
-        placed = [self._by_cif(fired, b, e) for b, e in enumerate(transcripts)]
-        if targets is not None:
-            cosines = F.cosine_similarity(aligned, targets, dim=-1).clamp(min=0).tolist()
-        else:
-            cosines = self._own_probabilities(hidden, transcripts)
-        found: list[dict[str, TokenSpans]] = [{} for _ in transcripts]
-        if "similarity" in wanted:
-            vectors = encoder.project(adapted)
-            similar = self._by_similarity(vectors, frame_lengths, targets, transcripts)
-            found = [{"similarity": x} if x else {} for x in similar]
-        if "grapheme" in wanted:
-            heard = self.model.frontend.conv_features(features)
-            ids = [e.ids for e in transcripts]
-            letters = self.model.grapheme_head.read(heard, frame_lengths, ids)
-            found = [{"grapheme": x, **rest} if x else rest for x, rest in zip(letters, found)]
-        top = self._top(hidden, transcripts) if candidates else None
-        nearest = self._nearest(aligned, targets, lengths) if candidates else None
-        counts = predicted_lengths(fired.quantity, encoder.tail_threshold).tolist()
+        return self.align_features(*self.encode(speech), transcripts, names, predictions)
+
+    @torch.inference_mode()
+    def encode(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return features (B, T, W) and lengths (B,) of waveforms or cached features."""
+        tensors = to_tensors(speech, self.device)
+        if tensors[0].dim() == 1:
+            return ChunkedFrontend(self.model.features, self.model.frontend.encoder)(tensors)
+        return self.model.features(*pad(tensors))
+
+    @torch.inference_mode()
+    def align_features(
+        self,
+        features: torch.Tensor,
+        frame_lengths: torch.Tensor,
+        transcripts: Sequence[Encoded],
+        names: Sequence[str] | None = None,
+        predictions: bool = True,
+    ) -> list[Alignment]:
+        """Align what `encode` returned; the other arguments are those of the call."""
+        batch = self._batch(features, frame_lengths, transcripts, predictions)
+        spans = {
+            name: method.align(self.model, batch)
+            for name, method in self.methods.items()
+            if names is None or name in names or name == "cif"
+        }
+        top = self._top(batch) if predictions else None
+        nearest = self._nearest(batch) if predictions else None
+        tail_threshold = self.model.encoder.tail_threshold
+        counts = predicted_lengths(batch.fired.quantity, tail_threshold).tolist()
         results = []
-        for b, e in enumerate(transcripts):
-            own = placed[b]._replace(confidences=cosines and cosines[b][: len(e.ids)])
-            timed = {name: self._timed(e, segments) for name, segments in found[b].items()}
-            timed["cif"] = self._timed(e, own)
+        for row, transcript in enumerate(transcripts):
+            own = {name: found[row] for name, found in spans.items()}
             results.append(
-                Alignment(timed, e.pieces, nearest and nearest[b], top and top[b], counts[b])
+                Alignment(
+                    {n: self._in_seconds(transcript, s) for n, s in own.items() if s is not None},
+                    transcript.pieces,
+                    None if nearest is None else nearest[row],
+                    None if top is None else top[row],
+                    counts[row],
+                )
             )
         return results
 
-    def encode_frames(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return features (B, T, W) and their lengths of waveforms, or of cached features."""
-        tensors = to_tensors(speech, self.device)
-        if tensors[0].dim() == 1:
-            return FrameWindows(self.model.features, self.model.frontend.encoder)(tensors)
-        return self.model.features(*pad(tensors))
+    def _batch(self, features, frame_lengths, transcripts, predictions: bool) -> Batch:
+        """Go from features to aligned tokens, and to BERT's output if something needs it."""
+        encoder = self.model.encoder
+        lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
+        targets = self.targets(transcripts)
+        adapted = encoder.adapt(self.model.frontend.top(features), frame_lengths)
+        fired = encoder.fire(adapted, frame_lengths, lengths)
+        aligned, hidden = encoder.project(fired.tokens), None
+        if predictions or targets is None:
+            hidden, _ = self.model.postencoder(aligned, lengths)
+        return Batch(transcripts, features, frame_lengths, adapted, fired, aligned, targets, hidden)
 
     def targets(self, transcripts: Sequence[Encoded]) -> torch.Tensor | None:
-        """Return BERT's layer-i states (B, N, H) of the transcripts, if there is a teacher."""
+        """Return BERT's layer-i states (B, N, H), scaled to unit length; None: no teacher."""
         teacher = self.model.teacher
         if teacher is None:
             return None
-        ids = [e.ids for e in transcripts]
+        ids = [transcript.ids for transcript in transcripts]
         states = encode_transcripts(teacher, ids, self.device, teacher.positions)
         return F.normalize(states, dim=-1)
 
-    def _by_similarity(self, vectors, lengths, targets, transcripts) -> list[TokenSpans | None]:
-        """Read each utterance; None where tokens outnumber frames.
-
-        Args:
-            vectors: frames in BERT's space (B, T, H), of `lengths` (B,).
-            targets: (B, N, H).
-        """
-
-        def read(b: int) -> TokenSpans | None:
-            e, count = transcripts[b], int(lengths[b])
-            if count < len(e.ids):  # no path gives each token a frame
-                return None
-            own, target = vectors[b, :count].float(), targets[b, : len(e.ids)].float()
-            cosines = (target @ F.normalize(own, dim=-1).T).T.cpu().numpy()
-            segments = self.similarity(cosines, letters_of(e), np.array(word_ends_of(e)))
-            return segments._replace(confidences=similarity_of(own, target, segments))
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(read, range(len(transcripts))))
-
-    @staticmethod
-    def _by_cif(fired, row: int, e: Encoded) -> TokenSpans:
-        return TokenSpans(*(x[row, : len(e.ids)].cpu().numpy() for x in (fired.starts, fired.ends)))
-
-    def _timed(self, e: Encoded, segments: TokenSpans) -> WordAlignment:
-        """Bring segments from frames to seconds, and from tokens to words."""
+    def _in_seconds(self, transcript: Encoded, spans: TokenSpans) -> WordAlignment:
+        """Convert spans from frames to seconds, and from tokens to words."""
         seconds = self.model.frontend.encoder.seconds
         starts, ends = (
-            seconds(torch.from_numpy(np.asarray(x))).clamp(min=0).tolist() for x in segments[:2]
+            seconds(torch.from_numpy(np.asarray(x))).clamp(min=0).tolist() for x in spans[:2]
         )
-        confidences = segments.confidences
-        if confidences is None:
-            return WordAlignment(words_of(e, starts, ends), starts, ends, None, None)
-        confidences = [float(c) for c in confidences]
-        by_word = word_confidences(e, confidences)
-        return WordAlignment(words_of(e, starts, ends), starts, ends, confidences, by_word)
+        words = words_of(transcript, starts, ends)
+        if spans.confidences is None:
+            return WordAlignment(words, starts, ends, None, None)
+        confidences = [float(c) for c in spans.confidences]
+        by_word = word_confidences(transcript, confidences)
+        return WordAlignment(words, starts, ends, confidences, by_word)
 
-    def _own_probabilities(self, hidden, transcripts) -> list[list[float]] | None:
-        """Return the subword head's probability of each token; hidden states (B, N, H)."""
-        if self.model.subword_head is None:
+    def _nearest(self, batch: Batch) -> list[list[bool]] | None:
+        """Return for each token whether its aligned vector is nearest to its own target."""
+        if batch.targets is None:
             return None
         found = []
-        for states, e in zip(hidden, transcripts):
-            ids = torch.tensor(e.ids, device=self.device)
-            scores = self.model.subword_head(states[: len(ids)]).float().softmax(-1)
-            found.append(scores.gather(1, ids[:, None])[:, 0].tolist())
-        return found
-
-    def _nearest(self, aligned, targets, lengths) -> list | None:
-        """Tell of each token whether its aligned vector is nearest to its own target."""
-        if targets is None:
-            return None
-        found = []
-        for a, b, n in zip(aligned, targets, lengths.tolist()):
-            cosines = F.normalize(a[:n], dim=-1) @ b[:n].T
-            own = torch.arange(n, device=self.device)
+        for vectors, targets, transcript in zip(
+            batch.aligned, batch.targets, batch.transcripts, strict=True
+        ):
+            count = len(transcript.ids)
+            cosines = F.normalize(vectors[:count], dim=-1) @ targets[:count].T
+            own = torch.arange(count, device=self.device)
             found.append((cosines.argmax(dim=1) == own).tolist())
         return found
 
-    def _top(self, hidden, transcripts) -> list[list[list[str]]] | None:
-        """Return the best TOP candidates of each token; hidden states (B, N, H)."""
+    def _top(self, batch: Batch) -> list[list[list[str]]] | None:
+        """Return the TOP_K subword predictions of each token."""
         if self.model.subword_head is None:
             return None
-        best = self.model.subword_head(hidden).topk(TOP, dim=-1).indices.tolist()
-        names = self.pieces.vocabulary
+        best = self.model.subword_head(batch.hidden).topk(TOP_K, dim=-1).indices.tolist()
+        vocabulary = self.tokenizer.vocabulary
         return [
-            [[names[i] for i in token] for token in best[b][: len(e.ids)]]
-            for b, e in enumerate(transcripts)
+            [[vocabulary[i] for i in token] for token in rows[: len(transcript.ids)]]
+            for rows, transcript in zip(best, batch.transcripts, strict=True)
         ]
-
-
-def similarity_of(vectors: torch.Tensor, targets: torch.Tensor, segments: TokenSpans) -> np.ndarray:
-    """Return the cosines (N,), 0 at least, of targets (N, H) and the means of their frames (T, H).
-
-    A segment is rounded to whole frames, one at least.
-    """
-    total = F.pad(vectors.double().cumsum(0), (0, 0, 1, 0))
-    starts, ends = (torch.from_numpy(np.round(x)).long() for x in segments[:2])
-    starts = starts.clamp(0, len(vectors) - 1)
-    ends = ends.clamp(max=len(vectors)).maximum(starts + 1)
-    sums = total[ends.to(total.device)] - total[starts.to(total.device)]
-    return F.cosine_similarity(sums, targets.double(), dim=-1).clamp(min=0).cpu().numpy()
 
 
 def predicted_lengths(quantity: torch.Tensor, tail_threshold: float) -> torch.Tensor:

@@ -1,12 +1,13 @@
-"""What is too long for a transformer, in overlapping windows joined again.
+"""Chunked encoding with overlap, for audio and transcripts that are too long for a transformer.
 
-A speech encoder's memory grows with the square of the audio, and its positions end; BERT has
-positions for 512 pieces. Both are given windows as long as what they were trained on, with some
-context on either side that is cut off again.
+The memory of a speech encoder grows with the square of the audio, and BERT has positions for 512
+word pieces. Both get chunks of the length that they were trained on, with context on both sides,
+which is cut off afterwards.
 
-Shapes: B windows, S samples, T frames, D the frontend's width, N tokens, H BERT's width.
+Shapes: B chunks, S samples, T frames, D the frontend's width, N tokens, H BERT's width.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,16 +16,16 @@ import torch
 from espnet_wabert.modules.batching import pad
 
 RATE = 16000  # Hz
-WHOLE = 30.0  # seconds: longer audio is cut; Whisper has positions for 30
-CORE, CONTEXT = 20.0, 2.0  # seconds of a window that are kept, at most, and on either side
-PADDED = 120.0  # seconds of audio encoded at once, padding counted
-# Tokens of a transcript encoded whole: a little more than 35 s of speech, the longest training
-# utterances, have. Longer ones get windows of fewer; 16 to 128 aligned two minutes equally well.
+WHOLE = 30.0  # seconds: longer audio is cut; Whisper has positions for 30 s
+CORE, CONTEXT = 20.0, 2.0  # seconds that are kept of a chunk, at most, and context on each side
+PADDED = 120.0  # seconds of padded audio per batch of chunks
+# Transcripts of at most 192 tokens are encoded whole: the longest training utterances, 35 s of
+# speech, have a little fewer. Chunks of 16 to 128 tokens aligned two minutes equally well.
 PIECES_WHOLE, PIECES, PIECES_CONTEXT = 192, 64, 16
 
 
-class Window(NamedTuple):
-    """Steps `start` to `stop` are computed, of which `first` to `last` are kept."""
+class Chunk(NamedTuple):
+    """Steps `start` to `stop` are encoded; of these, `first` to `last` are kept."""
 
     start: int
     stop: int
@@ -32,25 +33,25 @@ class Window(NamedTuple):
     last: int
 
 
-def windows(size: int, core: int, context: int) -> list[Window]:
-    """Cut `size` steps into windows of like length that keep at most `core` steps each."""
+def chunks(size: int, core: int, context: int) -> list[Chunk]:
+    """Cut `size` steps into chunks of similar length that keep at most `core` steps each."""
     count = max(1, -(-size // core))
     edges = [size * k // count for k in range(count + 1)]
     return [
-        Window(max(0, first - context), min(size, last + context), first, last)
-        for first, last in zip(edges, edges[1:])
+        Chunk(max(0, first - context), min(size, last + context), first, last)
+        for first, last in itertools.pairwise(edges)
     ]
 
 
-class FrameWindows:
-    """A frontend over audio of any length.
+class ChunkedFrontend:
+    """A frontend for audio of any length.
 
-    Windows begin on the encoder's own grid of frames, so that the joined frames are as many, and
-    lie where, those of the whole recording would.
+    Chunks begin on the frame grid of the encoder. The joined frames therefore have the number and
+    the positions of the frames of the whole recording.
 
     Args:
-        frames: from waveforms (B, S) and lengths (B,) to frames (B, T, D) and lengths.
-        encoder: the speech encoder: its `frame_lengths` and `seconds`.
+        frames: function from waveforms (B, S) and lengths (B,) to frames (B, T, D) and lengths.
+        encoder: the speech encoder; its `frame_lengths` and `seconds` are used.
         whole, core, context: in seconds.
     """
 
@@ -64,38 +65,38 @@ class FrameWindows:
     ):
         self.frames, self.encoder = frames, encoder
         places = encoder.seconds(torch.tensor([0.0, 1.0], dtype=torch.float64))
-        self.hop = round(float(places[1] - places[0]) * RATE)  # samples a frame
+        self.hop = round(float(places[1] - places[0]) * RATE)  # samples per frame
         self.whole = int(whole * RATE)
         self.core, self.context = (int(x * RATE) // self.hop for x in (core, context))
 
-    def cut(self, samples: int) -> list[Window]:
-        """Return the windows, in frames, of a recording; one for what is not long."""
+    def cut(self, samples: int) -> list[Chunk]:
+        """Return the chunks of a recording, in frames; a short recording is one chunk."""
         count = int(self.encoder.frame_lengths(torch.tensor(samples)))
-        return windows(count, max(count, 1) if samples <= self.whole else self.core, self.context)
+        return chunks(count, max(count, 1) if samples <= self.whole else self.core, self.context)
 
     def __call__(self, speech: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the frames (B, T, D) and their lengths (B,) of waveforms (S,), in float."""
         parts, owners = [], []
         for index, samples in enumerate(speech):
-            for window in self.cut(len(samples)):
-                # One hop more covers the last frame's own window, whatever the encoder.
-                stop = (window.stop + 1) * self.hop
-                alone = window.stop == window.last  # with the rest that gives no whole frame
-                parts.append(samples[window.start * self.hop : None if alone else stop])
-                owners.append((index, window))
+            for chunk in self.cut(len(samples)):
+                # One more hop covers the receptive field of the last frame.
+                stop = (chunk.stop + 1) * self.hop
+                alone = chunk.stop == chunk.last  # keep the samples after the last whole frame
+                parts.append(samples[chunk.start * self.hop : None if alone else stop])
+                owners.append((index, chunk))
         joined: list[list[torch.Tensor]] = [[] for _ in speech]
         done = iter(owners)
         for group in _groups(parts):
             encoded, _ = self.frames(*pad(group))
-            for frames, (index, window) in zip(encoded, done):
+            for frames, (index, chunk) in zip(encoded, done, strict=True):
                 joined[index].append(
-                    frames[window.first - window.start :][: window.last - window.first]
+                    frames[chunk.first - chunk.start :][: chunk.last - chunk.first]
                 )
         return pad([torch.cat(frames) for frames in joined])
 
 
 def _groups(parts: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-    """Take waveforms in order, as many at once as `PADDED` seconds hold."""
+    """Batch waveforms in order, at most `PADDED` seconds per batch."""
     group: list[torch.Tensor] = []
     for part in parts:
         longest = max(len(x) for x in [*group, part])
@@ -112,22 +113,22 @@ def encode_transcripts(
     """Return BERT's layer-i states (B, N, H) of ids with [CLS] and [SEP], of any length.
 
     A transcript of more tokens than BERT has `positions`, or than `PIECES_WHOLE`, is encoded in
-    windows, each with a [CLS] and a [SEP].
+    chunks, each with a [CLS] and a [SEP].
     """
     whole = min(positions, PIECES_WHOLE)
     parts, owners = [], []
     for index, ids in enumerate(transcripts):
         body = ids[1:-1]
         core = len(ids) if len(ids) <= whole else PIECES
-        for window in windows(len(body), core, PIECES_CONTEXT):
-            part = [ids[0], *body[window.start : window.stop], ids[-1]]
+        for chunk in chunks(len(body), core, PIECES_CONTEXT):
+            part = [ids[0], *body[chunk.start : chunk.stop], ids[-1]]
             parts.append(torch.tensor(part, device=device))
-            owners.append((index, window, len(body)))
+            owners.append((index, chunk, len(body)))
     states = teacher(*pad(parts))
     joined: list[list[torch.Tensor]] = [[] for _ in transcripts]
-    for row, (index, window, size) in zip(states, owners):
-        # [CLS] stays before the first window, [SEP] behind the last; + 1 for [CLS] in all.
-        first = 0 if window.first == 0 else window.first - window.start + 1
-        last = window.last - window.start + 1 + (window.last == size)
+    for row, (index, chunk, size) in zip(states, owners, strict=True):
+        # Keep [CLS] of the first chunk and [SEP] of the last one. + 1: each chunk has a [CLS].
+        first = 0 if chunk.first == 0 else chunk.first - chunk.start + 1
+        last = chunk.last - chunk.start + 1 + (chunk.last == size)
         joined[index].append(row[first:last])
     return pad([torch.cat(rows) for rows in joined])[0]

@@ -1,7 +1,6 @@
-"""pocketsphinx as a reference: an aligner of another kind, scored by the same code.
+"""pocketsphinx as a baseline: a GMM-HMM aligner, scored by the same code.
 
-It ships an American English model (GMM-HMM, 10 ms frames), so that what a hidden Markov model makes
-of the same recordings can be told without a download.
+Its package has an American English model (10 ms frames), so it needs no download.
 """
 
 from collections.abc import Iterator
@@ -17,15 +16,15 @@ from espnet_wabert.formats.lines import name_some
 from espnet_wabert.formats.word import Word, WordTimes, is_silence, normalize_word
 from espnet_wabert.scoring.boundaries import Failure
 
-FRAMES_A_SECOND = 100
+FRAMES_PER_SECOND = 100
 
 
-class NotAligned(Exception):
+class NotAlignedError(Exception):
     """The aligner found no path through an utterance; the message says why."""
 
 
 class AlignedFolder(NamedTuple):
-    """What became of each utterance of a data folder: it is in one of the two."""
+    """The result for a data folder: each utterance is in one of the two."""
 
     words: WordTimes
     failures: list[Failure]
@@ -48,37 +47,37 @@ class PocketsphinxAligner:
 
         Args:
             audio: samples (S,) at 16 kHz, float in -1..1.
-            text: the transcript; case and what stands around a word do not matter.
+            text: the transcript; case and punctuation are ignored.
 
         Raises:
-            NotAligned: for words outside the dictionary, or if the search ends without them all.
+            NotAlignedError: a word is not in the dictionary, or the search is incomplete.
         """
         words = [word for word in text.split() if normalize_word(word)]
-        spelt = [self._in_dictionary(word) for word in words]
-        unknown = [word for word, found in zip(words, spelt) if found is None]
+        spellings = [self._in_dictionary(word) for word in words]
+        unknown = [word for word, found in zip(words, spellings, strict=True) if found is None]
         if unknown:
-            raise NotAligned(f"not in the dictionary: {name_some(set(unknown))}")
+            raise NotAlignedError(f"not in the dictionary: {name_some(set(unknown))}")
         if not words:
             return []
-        # Its cepstral mean adapts from utterance to utterance; each shall be as if it were alone.
+        # Reset the cepstral mean, which adapts over utterances: results must not depend on order.
         self.decoder.reinit_feat()
-        self.decoder.set_align_text(" ".join(spelt))
+        self.decoder.set_align_text(" ".join(spellings))
         found = list(self._search(audio))
-        said = [normalize_word(label) for label, _, _ in found]
-        if said != [normalize_word(word) for word in spelt]:
-            raise NotAligned(f"the search ended with {len(said)} of {len(words)} words")
-        return [Word(word, start, end) for word, (_, start, end) in zip(words, found)]
+        aligned = [normalize_word(label) for label, _, _ in found]
+        if aligned != [normalize_word(word) for word in spellings]:
+            raise NotAlignedError(f"the search ended with {len(aligned)} of {len(words)} words")
+        return [Word(word, start, end) for word, (_, start, end) in zip(words, found, strict=True)]
 
     def _in_dictionary(self, word: str) -> str | None:
-        """Return a word as the dictionary spells it, or None."""
+        """Return a word in the spelling of the dictionary, or None."""
         lower = word.lower()
         bare = lower.strip(".,;:!?\"'()[]-")
         return next((w for w in (lower, bare) if w and self.decoder.lookup_word(w)), None)
 
     def _search(self, audio: np.ndarray) -> Iterator[Word]:
-        """Yield the words of the best path, which may be cut short, without its silences."""
-        # The search fails on digital silence (no logarithm): dither by 1 of 32768. Not the
-        # decoder's own dither, whose noise depends on the utterances before.
+        """Yield the words of the best path, without silence; the path may be incomplete."""
+        # The search fails on digital silence (log of 0): dither by 1/32768. The dither of the
+        # decoder itself depends on earlier utterances.
         noise = np.random.default_rng(0).integers(-1, 2, len(audio))
         samples = np.clip((audio * 32768).round() + noise, -32768, 32767).astype(np.int16)
         self.decoder.start_utt()
@@ -89,11 +88,11 @@ class PocketsphinxAligner:
         for segment in self.decoder.seg():
             if not is_silence(segment.word):
                 start, end = segment.start_frame, segment.end_frame + 1
-                yield Word(segment.word, start / FRAMES_A_SECOND, end / FRAMES_A_SECOND)
+                yield Word(segment.word, start / FRAMES_PER_SECOND, end / FRAMES_PER_SECOND)
 
 
 def align_folder(folder: DataFolder) -> AlignedFolder:
-    """Align every utterance of a formatted data folder; what fails is listed, not dropped."""
+    """Align every utterance of a formatted data folder; list those that fail."""
     if folder.text is None:
         raise UserError("the data folder lacks text; alignment needs transcripts")
     aligner = PocketsphinxAligner()
@@ -102,6 +101,6 @@ def align_folder(folder: DataFolder) -> AlignedFolder:
         audio = read_audio(folder.wav[utterance], utterance)
         try:
             words[utterance] = aligner(audio, folder.text[utterance])
-        except NotAligned as reason:
+        except NotAlignedError as reason:
             failures.append(Failure(utterance, str(reason)))
     return AlignedFolder(words, failures)

@@ -1,46 +1,37 @@
-"""Where a transcript's tokens lie, read from the similarity of frames and tokens.
+"""Segmental Viterbi alignment of tokens with frames, from their cosines.
 
-CIF's cumulative weight adds up its small errors along an utterance. The similarity of each frame
-with each token's target has no such memory: the best monotonic path through it is found by a
-dynamic programme over segments (a semi-Markov model), with a prior on durations and pauses between
-words as a state of their own.
+CIF's cumulative weight accumulates small errors along an utterance. The cosine of a frame and a
+token's target depends on that frame only. Dynamic programming over segments (a semi-Markov model)
+finds the best monotonic path, with a prior on durations and optional pauses between words.
 
-A token's frames are limited to some multiple of what the prior expects, so that time and memory
-grow as T times N: 10 minutes of speech (30,000 frames, 2,000 tokens) take some seconds and 700 MB.
+The duration of a token is limited to a multiple of its expectation, so time and memory grow as
+T times N: 10 minutes of speech (30,000 frames, 2,000 tokens) need some seconds and 700 MB.
 
 Shapes: T frames, N tokens with [CLS] first and [SEP] last.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
+from espnet_wabert.alignment.spans import TokenSpans
+
 LOG_ZERO = -1e30
-LIMIT = np.iinfo(np.int16).max  # frames of one token, 11 minutes: the programme's memory holds it
-PAUSED, OPENED = 1, 2  # what it remembers of a frame: lies in a pause; and is its first
-
-
-class TokenSpans(NamedTuple):
-    """The frames of each token: any reading of a transcript's place gives these."""
-
-    starts: np.ndarray  # (N,) where it begins, in frames
-    ends: np.ndarray  # (N,) where it ends: one past the last frame
-    confidences: np.ndarray | None = None  # (N,) 0 to 1; None: from the similarity of its frames
+LIMIT = np.iinfo(np.int16).max  # frames of one token, 11 minutes: the type of the backpointers
+PAUSED, OPENED = 1, 2  # flags of a frame: it lies in a pause; it is the first frame of one
 
 
 class SegmentalAligner:
     """Monotonic alignment over frame-token cosines.
 
     Args:
-        temperature: of the softmax over an utterance's tokens that turns cosines into
-            log-probabilities of a frame.
-        duration_weight: how much the prior on durations counts; 0 for none.
-        duration_deviation: of the prior, a normal on the logarithm of a token's frames around the
-            utterance's frames a letter times its letters.
-        pause_penalty: what opening a pause between two words costs.
-        longest: a token takes at most this many times the frames that the prior expects, and ten
-            more; what is longer is a pause. At 8 the prior alone speaks against it with 8.6 nats.
+        temperature: of the softmax over the tokens that turns the cosines of a frame into
+            log-probabilities.
+        duration_weight: of the prior on durations; 0: no prior.
+        duration_deviation: of the prior, a normal distribution of the log duration of a token. Its
+            mean is the utterance's frames per letter times the token's letters.
+        pause_penalty: cost of a pause between two words.
+        longest: a token has at most this many times its expected frames, plus ten. At 8 the prior
+            costs 8.6 nats.
     """
 
     def __init__(
@@ -60,21 +51,21 @@ class SegmentalAligner:
     def __call__(
         self, cosines: np.ndarray, letters: np.ndarray, word_ends: np.ndarray
     ) -> TokenSpans:
-        """Read the best path.
+        """Return the spans of the best path.
 
         Args:
             cosines: frame-token cosines (T, N), T at least N.
-            letters: letters of each token (N,); not asked for [CLS] and [SEP].
-            word_ends: (N,) true where a pause may follow: the last piece of each word.
+            letters: number of letters of each token (N,); ignored for [CLS] and [SEP].
+            word_ends: (N,) true where a pause may follow: the last word piece of each word.
         """
-        rows = np.ascontiguousarray(cosines.T, dtype=np.float32)  # the programme goes by token
+        rows = np.ascontiguousarray(cosines.T, dtype=np.float32)  # one row per token
         scores = log_probabilities(rows, self.temperature)
-        # A pause between words looks like the silence at the ends, which [CLS] and [SEP] stand for.
+        # A pause between words sounds like the silence at both ends: [CLS] and [SEP].
         pause = np.logaddexp(scores[0], scores[-1]).astype(np.float64)
-        # [CLS] and [SEP] last as long as their silence: no prior there.
+        # The duration of silence has no prior.
         weights = np.full(len(letters), self.duration_weight / self.duration_deviation**2 / 2)
         weights[[0, -1]] = 0.0
-        rate = self._frames_a_letter(pause, letters)
+        rate = self._frames_per_letter(pause, letters)
         frames = rate * np.maximum(letters, 1.0)
         longest = np.minimum(np.ceil(self.longest * frames) + 10, LIMIT).astype(np.int64)
         starts, ends = segmental_viterbi(
@@ -84,8 +75,8 @@ class SegmentalAligner:
         return TokenSpans(starts, ends)
 
     @staticmethod
-    def _frames_a_letter(pause: np.ndarray, letters: np.ndarray) -> float:
-        """Return the speaking rate: the frames that are speech, a letter."""
+    def _frames_per_letter(pause: np.ndarray, letters: np.ndarray) -> float:
+        """Return the speaking rate: frames of speech per letter."""
         speech = (1.0 - np.exp(np.minimum(pause, 0.0))).sum()
         return max(speech, 1.0) / max(letters[1:-1].sum(), 1.0)
 
@@ -111,20 +102,22 @@ def log_probabilities(cosines, temperature):
 
 @njit(cache=True, nogil=True)
 def segmental_viterbi(scores, pause, expected, weights, word_ends, pause_penalty, longest):
-    """Return first and one-past-last frames of the best monotonic segmentation.
+    """Return the first and one-past-last frames of the best monotonic segmentation.
 
     Args:
-        scores: log-probabilities (T, N), T at least N; quickest as the transpose of (N, T).
+        scores: log-probabilities (T, N), T at least N; fastest as the transpose of (N, T).
         pause: log-probability of a pause (T,).
-        expected: mean of the log-duration of each token (N,).
-        weights: of its squared deviation (N,); 0 for no prior.
+        expected: mean log duration of each token (N,).
+        weights: of the squared deviation from it (N,); 0: no prior.
         word_ends: (N,) whether a pause may follow the token.
-        pause_penalty: cost of one.
-        longest: frames that a token may take (N,), `LIMIT` at most. The first and the last token
-            may take all there are, so that there is always a path.
+        pause_penalty: cost of a pause.
+        longest: most frames of a token (N,), at most `LIMIT`. The first and the last token have no
+            limit, so there is always a path.
     """
     frames, tokens = scores.shape
-    lengths = np.zeros((tokens, frames + 1), dtype=np.int16)  # of token n where it ends before t
+    lengths = np.zeros(
+        (tokens, frames + 1), dtype=np.int16
+    )  # of token n, if it ends before frame t
     pauses = np.zeros((tokens, frames + 1), dtype=np.uint8)  # after token n
     total = np.zeros(frames + 1)
     after = np.full(
@@ -135,7 +128,7 @@ def segmental_viterbi(scores, pause, expected, weights, word_ends, pause_penalty
     for n in range(tokens):
         for t in range(frames):
             total[t + 1] = total[t] + scores[t, n]
-        latest = frames - (tokens - 1 - n)  # each token to come needs a frame
+        latest = frames - (tokens - 1 - n)  # each later token needs a frame
         done = np.full(frames + 1, LOG_ZERO)
         if n == tokens - 1:
             last_start = _best_start(after - total, expected[n], weights[n]) if n else 0
@@ -156,7 +149,7 @@ def segmental_viterbi(scores, pause, expected, weights, word_ends, pause_penalty
 
 @njit(cache=True, nogil=True)
 def _best_start(before, expected, weight):
-    """Return where the last token begins, given the score before each start (T + 1,)."""
+    """Return the start of the last token, given the score before each start (T + 1,)."""
     frames = len(before) - 1
     best, where = LOG_ZERO, frames - 1
     for start in range(frames):
@@ -168,10 +161,10 @@ def _best_start(before, expected, weight):
 
 @njit(cache=True, nogil=True)
 def _try_lengths(before, expected, weight, longest, done, lengths):
-    """Put the best score of a token into `done`, and its frames there into `lengths`.
+    """Write the best score of a token into `done` and its frames into `lengths`.
 
     `before` holds the scores before starts s, s + 1, ...; `done` those of ends s + 1, s + 2, ...
-    The loop over ends is the inner one because the processor does several of them at once.
+    The loop over ends is the inner one: the compiler vectorizes it.
     """
     for length in range(1, min(longest, len(done)) + 1):
         cost = weight * (np.log(length) - expected) ** 2
@@ -186,7 +179,7 @@ def _try_lengths(before, expected, weight, longest, done, lengths):
 
 @njit(cache=True, nogil=True)
 def _try_pauses(done, pause, penalty, marks):
-    """Raise the scores `done` (T + 1,) of a token's ends where a pause after it is better."""
+    """Raise the scores `done` (T + 1,) of ends where a pause after the token is better."""
     paused, previous = LOG_ZERO, done[0]
     for t in range(1, len(done)):
         if previous - penalty > paused:
@@ -201,7 +194,7 @@ def _try_pauses(done, pause, penalty, marks):
 
 @njit(cache=True, nogil=True)
 def _trace(lengths, pauses, last_start):
-    """Go back over the best path from what each step remembered."""
+    """Return the best path from the backpointers."""
     tokens, size = lengths.shape
     starts, ends = np.zeros(tokens, dtype=np.int64), np.zeros(tokens, dtype=np.int64)
     starts[-1], ends[-1] = last_start, size - 1

@@ -28,7 +28,7 @@ def read_counts(folder: Path) -> dict[str, str]:
 def main(data, feats, vocabulary, out):
     """Write speech_shape and text_shape."""
     from espnet_wabert.formats.kaldi import read_folder
-    from espnet_wabert.text.wordpiece import WordPieces, read_vocabulary
+    from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
 
     folder, out = read_folder(data), Path(out)
     counts = read_counts(Path(feats or data))
@@ -38,7 +38,7 @@ def main(data, feats, vocabulary, out):
     out.mkdir(parents=True, exist_ok=True)
     shapes = {"speech_shape": {u: counts[u] for u in sorted(folder.wav)}}
     if vocabulary and folder.text is not None:
-        pieces = WordPieces(read_vocabulary(vocabulary))
+        pieces = WordPieceTokenizer(read_vocabulary(vocabulary))
         shapes["text_shape"] = {u: len(pieces.encode(t).ids) for u, t in folder.text.items()}
     for name, shape in shapes.items():
         lines = [f"{u} {n}\n" for u, n in sorted(shape.items())]

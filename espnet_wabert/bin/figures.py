@@ -26,7 +26,12 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.inference.decoding import SpeechSource
     from espnet_wabert.plots import drawing
-    from espnet_wabert.plots.figures import principal_components, representative, see, similarity
+    from espnet_wabert.plots.figures import (
+        principal_components,
+        project,
+        representative,
+        similarity,
+    )
 
     source = SpeechSource(data, feats)
     folder = source.folder
@@ -38,8 +43,10 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     inferences = [WaBERTInference.from_pretrained(m, device) for m in (model, baseline) if m]
     names = _names(inferences)
     seen = {
-        name: {u: see(inference, source[u], folder.text[u]) for u in {*some, utterance} - {None}}
-        for name, inference in zip(names, inferences)
+        name: {
+            u: project(inference, source[u], folder.text[u]) for u in {*some, utterance} - {None}
+        }
+        for name, inference in zip(names, inferences, strict=True)
     }
     of_model = seen[names[0]]
     utterance = utterance or representative({u: of_model[u] for u in some})
@@ -54,8 +61,8 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     clouds = {name: [s[u] for u in some] for name, s in seen.items()}
     drawing.draw_components(out / "components.png", *principal_components(clouds))
     aligned = inferences[0].align([source[utterance]], [folder.text[utterance]])[0]
-    lanes = {name: words for name, words in aligned.readings.items() if name != "cif"}
-    lanes["cif"] = aligned.readings["cif"]  # last, beside its weights
+    lanes = {name: words for name, words in aligned.words_by_method.items() if name != "cif"}
+    lanes["cif"] = aligned.words_by_method["cif"]  # last, beside its weights
     if folder.words and utterance in folder.words:
         lanes = {"reference": folder.words[utterance]} | lanes
     audio = read_audio(folder.wav[utterance], utterance)

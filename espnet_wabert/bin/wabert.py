@@ -12,7 +12,7 @@ SHOWN = 10  # skipped utterances
 
 @click.group()
 def main():
-    """Speech that BERT understands: use a trained model."""
+    """Use a trained WaBERT model."""
 
 
 @main.command()
@@ -21,28 +21,30 @@ def main():
 @click.option("--text", required=True, help="Transcript, file with it, or 'utt-id transcript'.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option("--format", "formats", default="textgrid,ctm,json", show_default=True)
+@click.option("--method", help="grapheme, similarity or cif; default: the best of the model.")
 @click.option(
-    "--reading", help="How times are read: letters, similarity or cif; default: the best."
+    "--min_confidence",
+    type=float,
+    help="Name utterances with a lower mean confidence; default: the method's own.",
 )
-@click.option("--doubtful", type=float, help="Name utterances with a mean confidence under this.")
-@click.option("--batch_seconds", default=60.0, show_default=True, help="Audio a batch, padded.")
+@click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
-def align(model, audio, text, out, formats, reading, doubtful, batch_seconds, device):
+def align(model, audio, text, out, formats, method, min_confidence, batch_seconds, device):
     """Align AUDIO with its transcript: when is each word said?
 
-    MODEL is a packed .zip, a .pth, a folder or a hub's tag; AUDIO a recording (any format, rate
-    and number of channels), or a wav.scp, or the feats.scp of cached features. One recording
-    without --out is shown as a table.
+    MODEL is a packed .zip, a .pth, a folder or a tag of the Hub. AUDIO is a recording (any format,
+    rate and number of channels), a wav.scp, or the feats.scp of cached features. The alignment of
+    one recording without --out is printed as a table.
     """
     from espnet_wabert.formats.aligned_files import KINDS, Writer, table
     from espnet_wabert.inference import recordings
-    from espnet_wabert.inference.align_corpus import align_all, chosen_reading
+    from espnet_wabert.inference.align_corpus import align_all, choose_method
     from espnet_wabert.inference.api import WaBERTInference
 
     kinds = formats.lower().split(",")
     if not set(kinds) <= set(KINDS):
-        raise UserError(f"--format {formats}: one or more of {','.join(KINDS)}")
+        raise UserError(f"--format {formats}: must be one or more of {','.join(KINDS)}")
     if batch_seconds <= 0:
         raise UserError(f"--batch_seconds {batch_seconds:g}: must be above 0")
     many = recordings.is_list(audio)
@@ -50,10 +52,12 @@ def align(model, audio, text, out, formats, reading, doubtful, batch_seconds, de
         raise UserError(f"{audio}: a list of recordings needs --out, a folder for the files")
     given = (recordings.many_recordings if many else recordings.one_recording)(audio, text)
     inference = WaBERTInference.from_pretrained(model, device)
-    chosen_reading(inference, reading)  # a wrong wish is told before anything is read or written
+    choose_method(inference, method)  # an invalid --method ends here
     writer = Writer(out, kinds, Path(model).name) if out else None
     on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
-    done = align_all(inference, given.recordings, on_result, reading, batch_seconds, doubtful, many)
+    done = align_all(
+        inference, given.recordings, on_result, method, batch_seconds, min_confidence, many
+    )
     if writer:
         writer.close()
     for note in [*given.notes, *done.notes]:
@@ -71,7 +75,7 @@ def align(model, audio, text, out, formats, reading, doubtful, batch_seconds, de
 
 
 def _write_skipped(out: Path, skipped: dict[str, str]) -> None:
-    """List what was left out in OUT/skipped; no such file where nothing was."""
+    """List skipped utterances in OUT/skipped; write no file if there are none."""
     path = out / "skipped"
     path.unlink(missing_ok=True)
     if skipped:

@@ -1,11 +1,12 @@
-"""Continuous integrate-and-fire (CIF): frames become tokens where the summed weight fills a token.
+"""Continuous integrate-and-fire (CIF): sum frames into tokens, one token per threshold of weight.
 
-`cif` is the function, `CIFStream` the same over chunks. Kernels: numba on the CPU, Triton on CUDA,
-torch operations elsewhere; `reference` is the loop of the paper (arXiv 1905.11235) that the tests
-compare them with. This package imports nothing of the others: it needs torch and numba alone.
+`cif` is the function and `CIFStream` its streaming form. Kernels: numba on the CPU, Triton on CUDA,
+torch operations elsewhere. `reference` has the loop of Dong & Xu (arXiv 1905.11235), with which the
+tests compare them. This room imports no other room: it needs torch and numba only.
 """
 
 from espnet_wabert.cif.function import CIFOutput, cif
 from espnet_wabert.cif.streaming import CIFStream
+from espnet_wabert.cif.validation import ArgumentError
 
-__all__ = ["CIFOutput", "CIFStream", "cif"]
+__all__ = ["ArgumentError", "CIFOutput", "CIFStream", "cif"]

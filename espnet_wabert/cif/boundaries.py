@@ -1,11 +1,9 @@
-"""The axis of summed weight, on which frames and tokens are intervals.
+"""Boundaries of tokens and frames on the axis of cumulative weight.
 
-Shapes: B utterances, T frames, N tokens of the longest utterance; a number for each utterance is a
-column (B, 1). The axis is measured in tokens: frame t covers (edges[t], edges[t + 1]], token n
-covers [n, n + 1]. All of it is float64: these are B x T numbers, and a boundary that float32 puts
-into the neighbouring frame is the mistake that the other implementations share.
-
-Each function is a handful of small operations, and their number is what it costs.
+Shapes: B utterances, T frames, N tokens of the longest utterance; a number per utterance is a
+column (B, 1). The unit of the axis is a token: frame t covers (edges[t], edges[t + 1]], token n
+covers [n, n + 1]. All values are float64: float32 can move a boundary into the neighboring frame.
+The cost of these functions is the number of their operations, so they use few.
 """
 
 from typing import NamedTuple
@@ -13,16 +11,16 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import pad
 
-# An utterance whose weights sum to less than this many tokens says nothing about where they lie.
+# Weights that sum to fewer tokens than this count as all zero.
 FLOOR = 1e-12
-# The float64 sum of some thousand weights is off by less than this many tokens.
+# Bound of the rounding error of a float64 sum of some thousand weights, in tokens.
 SLACK = 1e-9
-# The token of a frame that belongs to none: one behind every real token.
+# Token index of a frame that belongs to no token: larger than every real index.
 BEHIND = 2**40
 
 
 class Summed(NamedTuple):
-    """The weights and their running sum."""
+    """The weights and their cumulative sum."""
 
     weights: torch.Tensor  # (B, T) as given, 0 in padding
     sums: torch.Tensor  # (B, T + 1) float64, in tokens, differentiable
@@ -31,24 +29,24 @@ class Summed(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How many tokens there will be, and of what; each a column (B, 1) int64."""
+    """Number of tokens and of their parts; each a column (B, 1) int64."""
 
-    counts: torch.Tensor  # tokens
-    inner: torch.Tensor  # token boundaries with a frame behind them: all, or all but the last
+    counts: torch.Tensor  # number of tokens
+    inner: torch.Tensor  # token boundaries followed by a frame: all, or all but the last
     ending: torch.Tensor  # frames that end in a token
     sizes: torch.Tensor  # segments: those frames plus those boundaries
 
 
 class Crossings(NamedTuple):
-    """Where the tokens' boundaries fall among the frames."""
+    """The frames in which the boundaries of tokens lie."""
 
     last: torch.Tensor  # (B, T) float64 token in which each frame ends, BEHIND if in none
-    begun: torch.Tensor  # (B, N + 1) int64 frames that end before token n, before N, begins
+    first_frame: torch.Tensor  # (B, N + 1) int64 frames that end before token n, before N, begins
     on_edge: torch.Tensor  # (B, N) int64 frames that end where token n begins
 
 
 def sum_weights(weights, lengths, threshold, before=None):
-    """Mask the padding and sum. before (B, 1) float64 is the sum to start from."""
+    """Mask the padding and sum; `before` (B, 1) float64 is the sum of earlier chunks."""
     batch, steps = weights.shape
     device = weights.device
     frame = torch.arange(steps + 1, dtype=torch.float64, device=device)
@@ -65,7 +63,7 @@ def sum_weights(weights, lengths, threshold, before=None):
 
 
 def plan_exactly(summed, counts):
-    """Plan for whole tokens of all frames: counts (B, 1)."""
+    """Plan a given number of tokens, counts (B, 1), from all frames."""
     ending = summed.lengths.long()
     inner = (counts - 1).clamp(min=0)
     ending = ending.masked_fill(counts == 0, 0)
@@ -73,7 +71,7 @@ def plan_exactly(summed, counts):
 
 
 def plan_fires(summed, tail_threshold):
-    """Plan to fire at every whole token, and for a tail of at least `tail_threshold`."""
+    """Plan one token per whole unit of weight, and one for a tail of at least `tail_threshold`."""
     sums = summed.sums.detach()
     full = sums[:, -1:].floor()
     rest = sums[:, -1:] - full
@@ -86,66 +84,66 @@ def plan_fires(summed, tail_threshold):
 
 
 def scale_edges(summed, plan, threshold, may_be_blank):
-    """Stretch the axis to the planned tokens; return the edges and the scaled weights.
+    """Scale the axis to the planned number of tokens; return the edges and the scaled weights.
 
-    All-zero weights give an even spread: N tokens were asked for, and nothing else prefers no
-    frame. No gradient flows there. may_be_blank: whether there may be such an utterance.
+    Weights that are all zero count as equal weights and get no gradient. may_be_blank: whether
+    such an utterance is possible.
     """
     weights, sums, lengths, frame = summed
-    total, heard = sums[:, -1:], plan.counts
+    total, weighted = sums[:, -1:], plan.counts
     if may_be_blank:
         blank = total < FLOOR
-        total, heard = total.masked_fill(blank, 1.0), heard.masked_fill(blank, 0)
-    rate = heard / total
+        total, weighted = total.masked_fill(blank, 1.0), weighted.masked_fill(blank, 0)
+    rate = weighted / total
     edges, scaled = sums * rate, weights * rate
     if may_be_blank:
-        share = (plan.counts - heard) / lengths.clamp(min=1)
+        share = (plan.counts - weighted) / lengths.clamp(min=1)
         edges = torch.addcmul(edges, torch.minimum(frame, lengths), share)
         scaled = scaled + torch.where(frame[:-1] < lengths, share * threshold, 0.0)
     return edges, scaled.to(weights.dtype)
 
 
 def stretch_tails(summed, plan):
-    """Stretch each planned tail to a whole token; return the edges.
+    """Scale each planned tail to a whole token; return the edges.
 
-    The stretch is the tail's normalizer, so its gradient comes by itself. Another rest keeps its
-    edges beyond the last token and so drops out.
+    The scale is the tail's normalizer, so autograd gives its gradient. A tail that is not planned
+    keeps its edges beyond the last token and is dropped.
     """
     sums, full = summed.sums, plan.inner
     over = sums - full
     rest = over[:, -1:].masked_fill(plan.counts == full, 1.0)
-    # at 0 the slope is the right one: a frame of zero weight can only gain
+    # the derivative at 0 is one-sided: a weight of zero can only grow
     return torch.addcmul(sums, torch.where(over >= 0, over, 0.0), rest.reciprocal() - 1)
 
 
-def cross(edges, plan, frame, most):
-    """Find the tokens' boundaries among the frames' edges (B, T + 1); most is N."""
+def cross(edges, plan, frame, max_tokens):
+    """Find the boundaries of tokens among the edges (B, T + 1) of frames; max_tokens is N."""
     ends = edges.detach()[:, 1:]
     whole = ends - ends.frac()  # floor() would start all threads for a few numbers
     last = torch.minimum(whole, plan.inner.double())
     last = torch.where(frame[:-1] < plan.ending.double(), last, BEHIND)
-    bins = last.clamp(max=most).long()
-    none = bins.new_zeros(ends.shape[0], most + 1)
+    bins = last.clamp(max=max_tokens).long()
+    none = bins.new_zeros(ends.shape[0], max_tokens + 1)
     fired = none.scatter_add(1, bins, bins.new_ones(()).expand_as(bins)).cumsum(1)
     on_edge = none.scatter_add(1, bins, (ends == last).long())
-    return Crossings(last, pad(fired[:, :most], (1, 0)), on_edge[:, :most])
+    return Crossings(last, pad(fired[:, :max_tokens], (1, 0)), on_edge[:, :max_tokens])
 
 
 def positions(sums, plan, crossings):
-    """Where each token starts and ends, in frames: two (B, N) float64, zeros behind `counts`.
+    """Return where each token starts and ends, in frames: two (B, N) float64, padded with zeros.
 
-    sums (B, T + 1) are the edges before a tail is stretched. A token starts where they leave its
-    lower boundary, at the end of its predecessor unless frames of zero weight lie between.
+    sums (B, T + 1) are the edges before the scaling of tails. A token starts at the end of its
+    predecessor, or after the frames of zero weight between them.
     """
-    begun, fired = crossings.begun[:, :-1], crossings.begun[:, 1:]
+    first_frame, fired = crossings.first_frame[:, :-1], crossings.first_frame[:, 1:]
     token = torch.arange(fired.shape[1], device=sums.device)
     low = sums.gather(1, fired)
     high = sums.gather(1, (fired + 1).clamp(max=sums.shape[1] - 1))
     ends = fired + (token + 1 - low) / (high - low)
-    # the last token of a tail or a target ends with the last weight
-    heard = torch.searchsorted(sums, sums[:, -1:] - SLACK)
-    ends = torch.where(token == plan.inner, heard, ends)
+    # the last token of a tail or a target ends with the last frame that has weight
+    final = torch.searchsorted(sums, sums[:, -1:] - SLACK)
+    ends = torch.where(token == plan.inner, final, ends)
     on_edge = crossings.on_edge
-    starts = torch.where(on_edge > 0, begun + on_edge, pad(ends, (1, 0))[:, :-1])
+    starts = torch.where(on_edge > 0, first_frame + on_edge, pad(ends, (1, 0))[:, :-1])
     behind = token >= plan.counts
     return starts.masked_fill(behind, 0.0), ends.masked_fill(behind, 0.0)

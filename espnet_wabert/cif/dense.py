@@ -1,4 +1,4 @@
-"""The dense form of `cif`: one overlap matrix (B, N, T), to read, to test against and for ONNX."""
+"""Dense form of `cif` with an overlap matrix (B, N, T): for tests and for export to ONNX."""
 
 import torch
 
@@ -17,39 +17,39 @@ from espnet_wabert.cif.validation import check_arguments
 def cif_dense(
     frames, weights, lengths=None, target_lengths=None, *, threshold=1.0, tail_threshold=0.5
 ) -> CIFOutput:
-    """Do what `cif` does, by the definition, in O(B N T C) time and O(B N T) memory.
+    """Compute `cif` by its definition, in O(B N T C) time and O(B N T) memory.
 
-    Arguments and result are those of `cif`; the values of weights and lengths are taken on trust,
-    so that the graph holds tensor operations only and exports to ONNX.
+    Arguments and result are those of `cif`. The values of weights and lengths are not checked, so
+    that the graph has tensor operations only and exports to ONNX.
     """
     check_arguments(frames, weights, lengths, target_lengths, threshold, tail_threshold)
     summed = sum_weights(weights, lengths, threshold)
     if target_lengths is None:
         plan = plan_fires(summed, tail_threshold)
-        edges, used, plain = stretch_tails(summed, plan), summed.weights, summed.sums.detach()
+        edges, used, raw_sums = stretch_tails(summed, plan), summed.weights, summed.sums.detach()
     else:
         plan = plan_exactly(summed, target_lengths[:, None].to(torch.int64, copy=True))
         edges, used = scale_edges(summed, plan, threshold, may_be_blank=True)
-        plain = edges.detach()
+        raw_sums = edges.detach()
     counts = plan.counts
-    most = counts.max().item() if counts.shape[0] else 0
-    torch._check(most >= 0)
-    token = torch.arange(most, device=frames.device)[:, None]  # (N, 1)
+    max_tokens = counts.max().item() if counts.shape[0] else 0
+    torch._check(max_tokens >= 0)
+    token = torch.arange(max_tokens, device=frames.device)[:, None]  # (N, 1)
     left, right = edges[:, None, :-1], edges[:, None, 1:]  # (B, 1, T)
     overlap = (torch.minimum(right, token + 1) - torch.maximum(left, token)).clamp(min=0)
 
     valid = summed.frame[:-1] < summed.lengths  # (B, T)
     real = token < counts[:, None]  # (B, N, 1)
     overlap = torch.where(real & valid[:, None], overlap * threshold, 0.0)  # (B, N, T)
-    heard = torch.where(valid[:, :, None], frames, 0.0)  # (B, T, C)
+    masked = torch.where(valid[:, :, None], frames, 0.0)  # (B, T, C)
     sums_in = torch.promote_types(frames.dtype, torch.float32)
-    tokens = (overlap.to(sums_in) @ heard.to(sums_in)).to(frames.dtype)
+    tokens = (overlap.to(sums_in) @ masked.to(sums_in)).to(frames.dtype)
 
     token = token[:, 0]
-    closing = token == plan.inner  # (B, N) the last frame closes it
-    upper = torch.where(closing, plain[:, -1:] - SLACK, token + 1.0)
-    starts = _locate(plain, valid, token.expand_as(upper).double(), torch.le)
-    ends = _locate(plain, valid, upper, torch.lt)
+    closing = token == plan.inner  # (B, N) completed by the last frame
+    upper = torch.where(closing, raw_sums[:, -1:] - SLACK, token + 1.0)
+    starts = _locate(raw_sums, valid, token.expand_as(upper).double(), torch.le)
+    ends = _locate(raw_sums, valid, upper, torch.lt)
     ends = torch.where(closing, ends.ceil(), ends)
     behind = token >= counts
     starts, ends = starts.masked_fill(behind, 0.0), ends.masked_fill(behind, 0.0)
@@ -58,7 +58,7 @@ def cif_dense(
 
 
 def _locate(sums, valid, level, before):
-    """Place (B, N), in frames, behind all frames whose summed weight is before a level (B, N)."""
+    """Return where the cumulative weight reaches a level (B, N): positions (B, N) in frames."""
     right = torch.where(valid, sums[:, 1:], torch.inf)[:, None]  # (B, 1, T)
     frame = before(right, level[:, :, None]).sum(2)
     low = sums.gather(1, frame)

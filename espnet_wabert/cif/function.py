@@ -1,7 +1,7 @@
-"""Continuous integrate-and-fire: frames become tokens wherever the summed weight fills a token.
+"""Continuous integrate-and-fire (CIF): sum frames into tokens, one token per threshold of weight.
 
-The mechanism of Dong & Xu (arXiv 1905.11235), exact: any number of tokens may fire in a frame,
-boundaries are decided in float64, the gradient is the analytic one. Needs nothing but torch.
+The mechanism of Dong & Xu (arXiv 1905.11235), computed exactly: any number of tokens may fire in a
+frame, boundaries are computed in float64, and the gradient is the analytic one.
 """
 
 from typing import NamedTuple
@@ -17,19 +17,21 @@ from espnet_wabert.cif.boundaries import (
     stretch_tails,
     sum_weights,
 )
-from espnet_wabert.cif.segments import IntegrateSegments, cut, on_plain_cpu
+from espnet_wabert.cif.segments import IntegrateSegments, cut, eager_on_cpu
 from espnet_wabert.cif.validation import check_arguments, read_sizes
 
 
 class CIFOutput(NamedTuple):
-    """What `cif` returns; rows are padded with zeros behind `token_lengths`."""
+    """Result of `cif`; rows are padded with zeros after `token_lengths`."""
 
     tokens: torch.Tensor  # (B, N, C) the integrated vectors, in the type of the frames
-    token_lengths: torch.Tensor  # (B,) int64, tokens of each utterance
-    starts: torch.Tensor  # (B, N) float64, where each token's integration begins, in frames
-    ends: torch.Tensor  # (B, N) float64, where it ends, in frames
-    quantity: torch.Tensor  # (B,) sum of the given weights / threshold: the predicted count
-    weights: torch.Tensor  # (B, T) the weights as integrated: scaled, zero in padding
+    token_lengths: torch.Tensor  # (B,) int64, number of tokens
+    starts: torch.Tensor  # (B, N) float64, first boundary of each token, in frames
+    ends: torch.Tensor  # (B, N) float64, last boundary, in frames
+    quantity: (
+        torch.Tensor
+    )  # (B,) sum of the given weights / threshold: the predicted number of tokens
+    weights: torch.Tensor  # (B, T) the weights after scaling, zero in padding
 
 
 def cif(
@@ -41,40 +43,39 @@ def cif(
 
         c_n = sum over t of |(A_{t-1}, A_t] and [(n-1) b, n b]| * h_t,
 
-    |.| the length of the overlap: the loop of Dong & Xu (accumulate; at the threshold split the
-    frame's weight, emit, go on with the rest), written without the loop.
+    where |.| is the length of the overlap. This is the loop of Dong & Xu (accumulate; at the
+    threshold split the frame's weight, emit a token, continue with the rest) in closed form.
 
     Args:
-        frames: (B, T, C) floating; only the first `lengths` of each utterance are read.
-        weights: (B, T) floating, finite and not negative in valid frames. May be of another type
-            than the frames (autocast gives such pairs), but float64 only together.
-        lengths: (B,) integer, frames of each utterance; all T where it is None.
-        target_lengths: (B,) integer, tokens wanted of each utterance. The weights are scaled by
-            target * threshold / sum (the paper's scaling strategy), and exactly that many tokens
-            come out, the last one whole. Where the weights are all zero they count as equal.
-        threshold: weight of a token. Tokens are sums, not means: each has this mass.
-        tail_threshold: without `target_lengths`, a rest of at least this share of a token, 0 to
-            1, fires one more token; it is scaled up to a whole token's mass, and the gradient
-            goes through that normalizer. A smaller rest is dropped and its frames get no
-            gradient from the tokens. 1 never fires a tail.
+        frames: (B, T, C) floating point; only the first `lengths` of each utterance are read.
+        weights: (B, T) floating point, finite and not negative in valid frames. The type may differ
+            from that of the frames (autocast), but float64 needs float64.
+        lengths: (B,) integer, frames of each utterance; None: all T.
+        target_lengths: (B,) integer, number of tokens of each utterance. The weights are scaled by
+            target * threshold / sum (the paper's scaling strategy) and give exactly that many
+            tokens. Weights that are all zero count as equal weights.
+        threshold: weight of a token. Tokens are sums, not means: each has this total weight.
+        tail_threshold: without `target_lengths`: a residual weight of at least this fraction of
+            `threshold`, 0 to 1, fires one more token. That token is normalized to the weight
+            `threshold`, and the gradient passes through the normalization. A smaller residual is
+            dropped: its frames get no gradient from the tokens. 1 never fires a tail.
 
     Returns:
-        CIFOutput. Positions are times in frames, frame t covering t to t + 1; multiply by the
-        frame shift for seconds. A token starts where the summed weight leaves its lower boundary
-        and ends where it first reaches its upper one: silence (zero weight) on a boundary is in
-        neither token, and leading silence comes before the first start. tokens, quantity and
-        weights are differentiable, positions are not. quantity is float32, or float64 like its
-        input.
+        CIFOutput. Positions are in frames; frame t covers t to t + 1. A token starts where the
+        cumulative weight leaves its lower boundary and ends where it first reaches its upper
+        boundary: frames of zero weight between two tokens belong to neither. tokens, quantity and
+        weights are differentiable, positions are not. quantity is float32, or float64 for float64
+        weights.
 
     Raises:
-        UserError (a ValueError) naming argument, index and rule. The values are checked with the
-        one look at the device that the result's shape needs anyway. In a compiled or exported
-        graph an asynchronous assertion takes its place.
+        ArgumentError: names the argument, the index and the rule. The check of values shares the
+            synchronization that the shape of the result needs. A compiled or exported graph has an
+            asynchronous assertion instead.
 
-    On CUDA the integration is one Triton kernel each way, on the CPU a compiled walk along the axis
-    and native sums, elsewhere (and under torch.compile and torch.export) torch operations, all
-    with the same results. `torch.compile(fullgraph=True)` needs
-    `torch._dynamo.config.capture_scalar_outputs`, since the number of tokens depends on values.
+    Kernels: one Triton kernel per direction on CUDA; a numba kernel and torch's native sums on the
+    CPU; torch operations elsewhere and under torch.compile and torch.export. All give the same
+    results. `torch.compile(fullgraph=True)` needs `torch._dynamo.config.capture_scalar_outputs`,
+    because the number of tokens depends on values.
     """
     check_arguments(frames, weights, lengths, target_lengths, threshold, tail_threshold)
     summed = sum_weights(weights, lengths, threshold)
@@ -84,32 +85,36 @@ def cif(
         plan = plan_exactly(summed, target_lengths[:, None].to(torch.int64, copy=True))
     sizes = read_sizes(summed, plan, lengths, target_lengths)
     if target_lengths is None:
-        edges, used, plain = stretch_tails(summed, plan), summed.weights, summed.sums.detach()
+        edges, used, raw_sums = stretch_tails(summed, plan), summed.weights, summed.sums.detach()
     else:
         edges, used = scale_edges(summed, plan, threshold, sizes.may_be_blank)
-        plain = edges.detach()
-    tokens, starts, ends = integrate(frames, edges, plain, summed, plan, sizes, threshold)
+        raw_sums = edges.detach()
+    tokens, starts, ends = integrate(frames, edges, raw_sums, summed, plan, sizes, threshold)
     quantity = summed.sums[:, -1].to(torch.promote_types(weights.dtype, torch.float32))
     return CIFOutput(tokens, plan.counts[:, 0], starts, ends, quantity, used)
 
 
-def integrate(frames, edges, plain, summed, plan, sizes, threshold):
-    """Sum the frames into tokens (B, N, C) with what the machine offers; starts and ends, too."""
-    if on_plain_cpu(frames):
-        from espnet_wabert.cif.numba_kernel import walk
+def integrate(frames, edges, raw_sums, summed, plan, sizes, threshold):
+    """Sum frames into tokens (B, N, C) with the kernel of the device; return positions too."""
+    if eager_on_cpu(frames):
+        from espnet_wabert.cif.numba_kernel import overlaps_and_positions
 
-        parts, starts, ends = walk(edges, plain, plan, sizes, threshold)
-        return IntegrateSegments.apply(frames, edges, sizes.most, threshold, *parts), starts, ends
-    crossings = cross(edges, plan, summed.frame, sizes.most)
-    starts, ends = positions(plain, plan, crossings)
-    last, begun, _ = crossings
+        parts, starts, ends = overlaps_and_positions(edges, raw_sums, plan, sizes, threshold)
+        return (
+            IntegrateSegments.apply(frames, edges, sizes.max_tokens, threshold, *parts),
+            starts,
+            ends,
+        )
+    crossings = cross(edges, plan, summed.frame, sizes.max_tokens)
+    starts, ends = positions(raw_sums, plan, crossings)
+    last, first_frame, _ = crossings
     if frames.is_cuda and not torch.compiler.is_compiling():
         from espnet_wabert.cif.triton_kernel import IntegrateTriton, triton_runs_on
 
         if triton_runs_on(frames.device):
             tokens = IntegrateTriton.apply(
-                frames, edges, last, begun, summed.lengths, plan.counts, threshold
+                frames, edges, last, first_frame, summed.lengths, plan.counts, threshold
             )
             return tokens, starts, ends
-    parts = cut(edges.detach(), last, begun, plan, sizes.total, threshold)
-    return IntegrateSegments.apply(frames, edges, sizes.most, threshold, *parts), starts, ends
+    parts = cut(edges.detach(), last, first_frame, plan, sizes.total, threshold)
+    return IntegrateSegments.apply(frames, edges, sizes.max_tokens, threshold, *parts), starts, ends

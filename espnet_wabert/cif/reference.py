@@ -1,11 +1,11 @@
-"""Integrate-and-fire as Dong & Xu wrote it (arXiv 1905.11235): the slow loop that decides."""
+"""Reference implementation of integrate-and-fire: the loop of Dong & Xu (arXiv 1905.11235)."""
 
 from typing import NamedTuple
 
 import torch
 
 
-class SerialTokens(NamedTuple):
+class ReferenceTokens(NamedTuple):
     """The tokens of one utterance."""
 
     tokens: torch.Tensor  # (n, C) float64
@@ -13,24 +13,26 @@ class SerialTokens(NamedTuple):
     ends: list[float]
 
 
-def cif_serial(frames, weights, target=None, *, threshold=1.0, tail_threshold=0.5) -> SerialTokens:
+def cif_reference(
+    frames, weights, target=None, *, threshold=1.0, tail_threshold=0.5
+) -> ReferenceTokens:
     """Integrate one utterance, (T, C) frames and (T,) weights, in float64, frame by frame.
 
-    Differentiable, and so slow that it is for tests and benchmarks only. Arguments as in `cif`,
-    of which this is the definition.
+    Differentiable, and slow: for tests and benchmarks. The arguments are those of `cif`, which
+    this function defines.
     """
     frames, weights = frames.double(), weights.double()
     if target is not None:
         # the scaling strategy: the weights sum to the target
         weights = weights * (target * threshold / weights.sum())
-    # with a target the last token is what remains, whatever rounding says of the sum
-    most = float("inf") if target is None else target - 1
+    # with a target, the last token takes what remains, whatever the rounding of the sum
+    max_tokens = float("inf") if target is None else target - 1
     tokens, starts, ends = [], [], []
     nothing = frames.new_zeros(frames.shape[1])
-    accumulated, state, start, heard = frames.new_zeros(()), nothing, 0.0, 0.0
-    for t, (frame, weight) in enumerate(zip(frames, weights)):
+    accumulated, state, start, last_weighted = frames.new_zeros(()), nothing, 0.0, 0.0
+    for t, (frame, weight) in enumerate(zip(frames, weights, strict=True)):
         rest = weight
-        while accumulated + rest >= threshold and rest > 0 and len(tokens) < most:
+        while accumulated + rest >= threshold and rest > 0 and len(tokens) < max_tokens:
             # the threshold is reached within this frame: split its weight and fire
             needed = threshold - accumulated
             place = t + ((weight - rest + needed) / weight).item()
@@ -44,7 +46,7 @@ def cif_serial(frames, weights, target=None, *, threshold=1.0, tail_threshold=0.
         if rest > 0:
             if accumulated == 0:
                 start = t + ((weight - rest) / weight).item()
-            heard = t + 1.0
+            last_weighted = t + 1.0
         # also where the rest is zero: its gradient is not
         accumulated, state = accumulated + rest, state + rest * frame
     if target is None:
@@ -55,6 +57,6 @@ def cif_serial(frames, weights, target=None, *, threshold=1.0, tail_threshold=0.
     if fires:
         tokens.append(state)
         starts.append(start)
-        ends.append(heard)
+        ends.append(last_weighted)
     stacked = torch.stack(tokens) if tokens else frames.new_zeros(0, frames.shape[1])
-    return SerialTokens(stacked, starts, ends)
+    return ReferenceTokens(stacked, starts, ends)

@@ -1,13 +1,14 @@
-"""Integration in torch operations: segments between edges, summed in bags by token or by frame.
+"""Integration in torch operations: sums over the overlaps of frames and tokens.
 
-The edges of T frames and N tokens cut an utterance's axis into T + N segments at most. Each lies
-in one frame and one token, and a list sorted by position is sorted by both: summed in bags by
-token it gives the tokens, in bags by frame the gradient of the frames. There is no loop, any
-number of tokens may fire in a frame, and nothing of size T x C is kept for the backward pass.
+The edges of T frames and N tokens cut the axis of an utterance into at most T + N segments. Each
+segment lies in one frame and one token. Summed per token they give the tokens; summed per frame
+they give the gradient of the frames. There is no loop, any number of tokens may fire in a frame,
+and the backward pass keeps nothing of size T x C.
 """
 
 import functools
 import warnings
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -18,31 +19,31 @@ from espnet_wabert.cif.boundaries import BEHIND
 from espnet_wabert.cif.huge_pages import LARGEST_HEAP_BLOCK, empty_rows
 
 HALF = (torch.float16, torch.bfloat16)
-CACHE = 32 * 2**20  # bytes that may still lie in a processor's cache
-PART = 8 * 2**20  # bytes of a large result to compute at a time: they stay in the cache
+CACHE = 32 * 2**20  # bytes: larger inputs do not fit into a processor's cache
+PART = 8 * 2**20  # bytes of a large result that are computed at a time, to stay in the cache
 
 
 class FrameTokenOverlaps(NamedTuple):
-    """S segments of all utterances, one behind the other."""
+    """S segments of all utterances, concatenated."""
 
     frames: torch.Tensor  # (S,) row of the frame in (B * T, C)
     tokens: torch.Tensor  # (S,) row of the token in (B * N, C)
     widths: torch.Tensor  # (S,) float64 weight
-    by_token: torch.Tensor  # (B * N + 1,) where each token's segments begin
-    frame_ends: torch.Tensor  # (B, T) float64, the segment that each frame's end closes
-    row_begins: torch.Tensor  # (B, 1) where each utterance's segments begin
-    row_ends: torch.Tensor  # (B, 1) and end
+    by_token: torch.Tensor  # (B * N + 1,) first segment of each token
+    frame_ends: torch.Tensor  # (B, T) float64, last segment of each frame
+    row_begins: torch.Tensor  # (B, 1) first segment of each utterance
+    row_ends: torch.Tensor  # (B, 1) end of its segments
 
 
-def cut(edges, last, begun, plan, total, threshold):
-    """List the segments; `total` is their number S. The other arguments as in `cif_axis`."""
+def cut(edges, last, first_frame, plan, total, threshold):
+    """List the S = `total` segments. The other arguments are those of `boundaries`."""
     batch, steps = last.shape
-    most = begun.shape[1] - 1
+    max_tokens = first_frame.shape[1] - 1
     device = edges.device
     row = torch.arange(batch, device=device)[:, None]
     frame = torch.arange(batch * steps, device=device).view(batch, steps)
-    token = torch.arange(most, device=device)
-    fired = begun[:, 1:]
+    token = torch.arange(max_tokens, device=device)
+    fired = first_frame[:, 1:]
     row_ends = plan.sizes.cumsum(0)
     begin = row_ends - plan.sizes
     token_begins = begin + token
@@ -57,11 +58,11 @@ def cut(edges, last, begun, plan, total, threshold):
     of_frames = edges[:, 1:] - torch.maximum(edges[:, :-1], last)
     of_tokens = token + 1 - torch.maximum(edges.gather(1, fired), token.double())
     widths = spread(of_frames, of_tokens)
-    by_token = torch.minimum(token_begins + begun[:, :-1], row_ends).view(-1)
+    by_token = torch.minimum(token_begins + first_frame[:, :-1], row_ends).view(-1)
     close = row_ends[-1:, 0] if batch else row_ends.new_zeros(1)
     return FrameTokenOverlaps(
         frames=spread(frame, row * steps + fired),
-        tokens=spread(last.long() + row * most, row * most + token),
+        tokens=spread(last.long() + row * max_tokens, row * max_tokens + token),
         widths=widths if threshold == 1 else widths * threshold,
         by_token=torch.cat([by_token, close]),
         frame_ends=frame_ends,
@@ -71,7 +72,7 @@ def cut(edges, last, begun, plan, total, threshold):
 
 
 def begin_frames(parts):
-    """Where each frame's segments begin: (B * T + 1,)."""
+    """Return the first segment of each frame (B * T + 1,)."""
     steps = parts.frame_ends.shape[1]
     begins = torch.cat([parts.row_begins.double(), parts.frame_ends + 1], 1)[:, :steps]
     begins = torch.minimum(begins, parts.row_ends.double()).long()
@@ -79,16 +80,16 @@ def begin_frames(parts):
 
 
 def sum_by_token(rows, parts):
-    """Sum weighted frames in tokens: (B * T, C) -> (B * N, C), in the type of the rows.
+    """Sum weighted frames per token: (B * T, C) -> (B * N, C), in the type of the rows.
 
-    Frames that are too many for the cache are read faster by a native sparse product than by
-    `embedding_bag`; there is none on a GPU and none in a graph.
+    On the CPU, frames that do not fit into the cache are summed by a sparse matrix product, which
+    is faster there than `embedding_bag`.
     """
     wide = rows.float() if rows.dtype in HALF else rows
     widths = parts.widths.to(wide.dtype)
-    if not on_plain_cpu(rows) or wide.numel() * wide.element_size() <= CACHE or not widths.shape[0]:
+    if not eager_on_cpu(rows) or wide.numel() * wide.element_size() <= CACHE or not widths.shape[0]:
         return bags(wide, parts.frames, parts.by_token, widths).to(rows.dtype)
-    hear_that_csr_is_beta()
+    silence_csr_warning()
     size = (parts.by_token.shape[0] - 1, rows.shape[0])
     matrix = torch.sparse_csr_tensor(
         parts.by_token, parts.frames, widths, size=size, check_invariants=False
@@ -97,8 +98,8 @@ def sum_by_token(rows, parts):
 
 
 @functools.cache
-def hear_that_csr_is_beta():
-    """Let torch say once, to nobody, that its CSR tensors are in beta: it is not the user's."""
+def silence_csr_warning():
+    """Silence torch's one-time warning that CSR tensors are in beta."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         empty = torch.zeros(1, dtype=torch.int64)
@@ -106,35 +107,35 @@ def hear_that_csr_is_beta():
 
 
 def sum_by_frame(rows, parts):
-    """Sum weighted gradients of tokens in frames: (B * N, C) -> (B * T, C).
+    """Sum weighted gradients of tokens per frame: (B * N, C) -> (B * T, C).
 
-    A large result is computed in parts that stay in the cache, and written to huge pages.
+    A large result is computed in parts that fit into the cache and written to huge pages.
     """
     wide = rows.float() if rows.dtype in HALF else rows
     widths = parts.widths.to(wide.dtype)
     offsets = begin_frames(parts)
     count, width = offsets.shape[0] - 1, rows.shape[1]
     size = width * wide.element_size()
-    if not on_plain_cpu(rows) or count * size <= LARGEST_HEAP_BLOCK:
+    if not eager_on_cpu(rows) or count * size <= LARGEST_HEAP_BLOCK:
         return bags(wide, parts.tokens, offsets, widths).to(rows.dtype)
     step = max(PART // size, 1)
     sums = empty_rows(count, width, rows)
     places = [*offsets[:-1:step].tolist(), widths.shape[0]]
-    for bag, begin, end in zip(range(0, count, step), places[:-1], places[1:]):
+    for bag, (begin, end) in zip(range(0, count, step), pairwise(places), strict=True):
         part = slice(begin, end)
         inside = offsets[bag : bag + step + 1] - begin
         sums[bag : bag + step] = bags(wide, parts.tokens[part], inside, widths[part])
     return sums
 
 
-def on_plain_cpu(rows):
-    """Whether torch runs operation by operation on the CPU."""
+def eager_on_cpu(rows):
+    """Return whether torch runs eagerly on the CPU."""
     return rows.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def bags(rows, index, offsets, widths):
-    """Sum weighted rows in bags: (R, C) -> (bags, C)."""
-    if rows.shape[1] == 0:  # torch's own bag refuses rows of width 0 on several threads
+    """Sum weighted rows per bag: (R, C) -> (bags, C)."""
+    if rows.shape[1] == 0:  # torch fails on rows of width 0 with several threads
         return rows.new_zeros(offsets.shape[0] - 1, 0)
     return torch._embedding_bag(
         rows, index, offsets, per_sample_weights=widths, include_last_offset=True
@@ -142,7 +143,7 @@ def bags(rows, index, offsets, widths):
 
 
 def products(left, left_index, right, right_index, offsets):
-    """Inner products of chosen rows: <left[left_index], right[right_index]>, (S,) float64."""
+    """Return the inner products <left[left_index], right[right_index]> (S,) in float64."""
     if left.dtype in HALF:
         left, right = left.float(), right.float()
     return torch.ops.aten._embedding_bag_per_sample_weights_backward(
@@ -153,7 +154,7 @@ def products(left, left_index, right, right_index, offsets):
 def turn_to_edges(of_widths, parts):
     """Turn the gradient of the widths (S,) into that of the edges (B, T + 1).
 
-    An edge takes weight from the segment behind it and gives it to the one before.
+    Moving an edge up widens the segment before it and narrows the one after it.
     """
     shape = parts.frame_ends.shape
     total = of_widths.shape[0]
@@ -166,15 +167,15 @@ def turn_to_edges(of_widths, parts):
 
 
 class IntegrateSegments(torch.autograd.Function):
-    """Tokens (B, N, C) of frames (B, T, C), cut in FrameTokenOverlaps by edges (B, T + 1)."""
+    """Integrate frames (B, T, C) into tokens (B, N, C) with FrameTokenOverlaps."""
 
     @staticmethod
-    def forward(ctx, frames, edges, most, threshold, *parts):
+    def forward(ctx, frames, edges, max_tokens, threshold, *parts):
         batch, steps, width = frames.shape
         ctx.save_for_backward(frames, *parts)
         ctx.threshold = threshold
         rows = frames.reshape(batch * steps, width).contiguous()
-        return sum_by_token(rows, FrameTokenOverlaps(*parts)).view(batch, most, width)
+        return sum_by_token(rows, FrameTokenOverlaps(*parts)).view(batch, max_tokens, width)
 
     @staticmethod
     @once_differentiable

@@ -1,9 +1,9 @@
-"""Integration in two fused Triton kernels for CUDA tensors.
+"""Triton kernels for CUDA: one for the forward and one for the backward pass.
 
-Forward: one program for a token and a block of channels reads the frames of its interval once.
-Backward: one program for a frame reads the gradients of its tokens and gives the gradient of the
-frame and the two inner products that the frame's edges need, in one pass. Nothing of size T x C
-but the gradient itself is written. `TRITON_INTERPRET=1` runs the same kernels on the CPU.
+Forward: one program per token and block of channels reads the frames of the token once. Backward:
+one program per frame reads the gradients of its tokens and computes the gradient of the frame and
+the two inner products for the gradient of its edges. The gradient is the only array of size T x C
+that is written. `TRITON_INTERPRET=1` runs the kernels on the CPU.
 """
 
 import functools
@@ -17,28 +17,28 @@ from espnet_wabert.cif.boundaries import BEHIND
 try:
     import triton
     import triton.language as tl
-except ImportError:  # a build of torch without Triton
+except ImportError:  # torch was built without Triton
     triton = None
 
-ROWS = 8  # frames a step of the forward kernel: a token of speech has about that many
-CHANNELS = 256  # channels a program holds
+ROWS = 8  # frames per step of the forward kernel: about as many as a token of speech has
+CHANNELS = 256  # channels per program
 
 
 if triton is not None:
 
     @triton.jit
     def _tokens_kernel(
-        frames, edges, begun, lengths, counts, tokens, steps, most, width,
+        frames, edges, first_frame, lengths, counts, tokens, steps, max_tokens, width,
         THRESHOLD: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr, SUM: tl.constexpr,
     ):  # fmt: skip
         """tokens[b, n] = threshold * sum over t of |frame t and token n overlap| * frames[b, t]."""
         cell = tl.program_id(0).to(tl.int64)
-        row, token = cell // most, cell % most
+        row, token = cell // max_tokens, cell % max_tokens
         channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
         inside = channel < width
         total = tl.zeros([CHANNELS], dtype=SUM)
         if token < tl.load(counts + row):
-            place_of_token = begun + row * (most + 1) + token
+            place_of_token = first_frame + row * (max_tokens + 1) + token
             first = tl.load(place_of_token)
             final = tl.load(place_of_token + 1)
             final = tl.minimum(final, tl.load(lengths + row).to(tl.int64) - 1)
@@ -59,11 +59,11 @@ if triton is not None:
 
     @triton.jit
     def _gradients_kernel(
-        grads, frames, edges, last, lengths, counts, of_frames, here, behind, steps, most, width,
-        THRESHOLD: tl.constexpr, BEHIND: tl.constexpr, CHANNELS: tl.constexpr,
+        grads, frames, edges, last, lengths, counts, of_frames, here, behind, steps, max_tokens,
+        width, THRESHOLD: tl.constexpr, BEHIND: tl.constexpr, CHANNELS: tl.constexpr,
         SUM: tl.constexpr, FRAMES: tl.constexpr, EDGES: tl.constexpr,
     ):  # fmt: skip
-        """Gradient of frame t, and its inner products with the tokens at its two edges."""
+        """Compute the gradient of frame t and its products with the tokens at its two edges."""
         cell = tl.program_id(0).to(tl.int64)
         row, step = cell // steps, cell % steps
         first = tl.load(last + cell - 1, mask=step > 0, other=0).to(tl.int64)
@@ -83,9 +83,9 @@ if triton is not None:
             if EDGES:
                 place = frames + cell * width + channel
                 frame = tl.load(place, mask=inside & used, other=0).to(SUM)
-            for ahead in range(0, final + 1 - first):
+            for ahead in range(final + 1 - first):
                 token = first + ahead
-                place = grads + (row * most + token) * width + channel
+                place = grads + (row * max_tokens + token) * width + channel
                 grad = tl.load(place, mask=inside, other=0).to(SUM)
                 low, high = token.to(tl.float64), (token + 1).to(tl.float64)
                 overlap = (tl.minimum(right, high) - tl.maximum(left, low)) * THRESHOLD
@@ -103,19 +103,19 @@ if triton is not None:
 
 @functools.cache
 def triton_runs_on(device):
-    """Whether the kernels compile and are right on a device: tried once, on a few numbers."""
+    """Return whether the kernels compile and give the right result on a device; tried once."""
     if triton is None:
         return False
     try:
         frames = torch.tensor([[[1.0], [3.0]]], device=device)
         edges = torch.tensor([[0.0, 0.5, 1.0]], device=device, dtype=torch.float64)
-        begun, one = torch.tensor([[0, 2]], device=device), torch.tensor([[1]], device=device)
+        first_frame, one = torch.tensor([[0, 2]], device=device), torch.tensor([[1]], device=device)
         tokens = IntegrateTriton.apply(
-            frames, edges, 0 * edges[:, 1:], begun, 2.0 * one.double(), one, 1.0
+            frames, edges, 0 * edges[:, 1:], first_frame, 2.0 * one.double(), one, 1.0
         )
         return tokens.item() == 2.0
-    except Exception as error:  # no C compiler, or a device that is too old
-        warnings.warn(f"cif: the portable form runs on {device}: {error}", stacklevel=2)
+    except Exception as error:  # no C compiler, or a device without support
+        warnings.warn(f"cif: torch operations are used on {device}: {error}", stacklevel=2)
         return False
 
 
@@ -124,22 +124,22 @@ def _sum_type(dtype):
 
 
 class IntegrateTriton(torch.autograd.Function):
-    """Tokens (B, N, C) of frames (B, T, C) between edges (B, T + 1)."""
+    """Integrate frames (B, T, C) into tokens (B, N, C) between edges (B, T + 1)."""
 
     @staticmethod
-    def forward(ctx, frames, edges, last, begun, lengths, counts, threshold):
+    def forward(ctx, frames, edges, last, first_frame, lengths, counts, threshold):
         frames = frames.contiguous()
         batch, steps, width = frames.shape
-        most = begun.shape[1] - 1
-        tokens = frames.new_empty(batch, most, width)
+        max_tokens = first_frame.shape[1] - 1
+        tokens = frames.new_empty(batch, max_tokens, width)
         ctx.save_for_backward(frames, edges, last, lengths, counts)
         ctx.threshold = threshold
         if tokens.numel():
-            grid = (batch * most, triton.cdiv(width, CHANNELS))
+            grid = (batch * max_tokens, triton.cdiv(width, CHANNELS))
             with torch.cuda.device_of(frames):
                 _tokens_kernel[grid](
-                    frames, edges.contiguous(), begun.contiguous(), lengths, counts, tokens,
-                    steps, most, width, threshold, ROWS, CHANNELS, _sum_type(frames.dtype),
+                    frames, edges.contiguous(), first_frame.contiguous(), lengths, counts, tokens,
+                    steps, max_tokens, width, threshold, ROWS, CHANNELS, _sum_type(frames.dtype),
                 )  # fmt: skip
         return tokens
 
@@ -148,21 +148,21 @@ class IntegrateTriton(torch.autograd.Function):
     def backward(ctx, grad):
         frames, edges, last, lengths, counts = ctx.saved_tensors
         batch, steps, width = frames.shape
-        wants_frames, wants_edges = ctx.needs_input_grad[:2]
-        of_frames = torch.empty_like(frames) if wants_frames else None
+        needs_frames, needs_edges = ctx.needs_input_grad[:2]
+        of_frames = torch.empty_like(frames) if needs_frames else None
         sums = torch.float64 if frames.dtype == torch.float64 else torch.float32
         here, behind = frames.new_zeros(2, batch, steps, dtype=sums)
         if frames.numel():
             with torch.cuda.device_of(frames):
                 _gradients_kernel[(batch * steps,)](
                     grad.contiguous(), frames, edges.contiguous(), last, lengths, counts,
-                    of_frames if wants_frames else frames, here, behind, steps, grad.shape[1],
+                    of_frames if needs_frames else frames, here, behind, steps, grad.shape[1],
                     width, ctx.threshold, BEHIND, CHANNELS, _sum_type(frames.dtype),
-                    wants_frames, wants_edges,
+                    needs_frames, needs_edges,
                 )  # fmt: skip
         of_edges = None
-        if wants_edges:
-            # an edge takes weight from the frame behind it and gives it to the one before
+        if needs_edges:
+            # moving an edge up widens the frame before it and narrows the one after it
             of_edges = edges.new_zeros(batch, steps + 1)
             of_edges[:, 1:] = here
             of_edges[:, 1:-1] -= behind[:, 1:]

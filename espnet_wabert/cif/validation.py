@@ -1,7 +1,7 @@
-"""What `cif` asks of its arguments, and how it reads two sizes without a second look at the device.
+"""Check the arguments of `cif` and read the sizes of its result.
 
-Shapes and types cost nothing. The values need one number from the device, and so does the shape
-of the result: both travel together, so that a check on a GPU adds no synchronisation.
+Shapes and types are known on the host. The values and the number of tokens are on the device: both
+are read in one transfer, so that the checks add no synchronization on a GPU.
 """
 
 import math
@@ -10,33 +10,36 @@ from typing import NamedTuple
 import torch
 
 from espnet_wabert.cif.boundaries import FLOOR
-from espnet_wabert.errors import UserError
 
-# More tokens than any utterance has: the sum of the weights went wrong.
+# A larger sum is not a number of tokens: the weights are wrong.
 MAX_TOKENS = 2**31
 
 
-class Sizes(NamedTuple):
-    """What the host must know of the values."""
+class ArgumentError(ValueError):
+    """An argument of `cif` is wrong; the message names the argument, the index and the rule."""
 
-    most: int  # tokens of the longest utterance
+
+class Sizes(NamedTuple):
+    """Sizes of the result, read from the device."""
+
+    max_tokens: int  # N, tokens of the longest utterance
     total: int  # segments of all utterances
-    may_be_blank: bool  # whether an utterance may have no weight at all
+    may_be_blank: bool  # whether the weights of an utterance may all be zero
 
 
 def check_arguments(frames, weights, lengths, target_lengths, threshold, tail_threshold):
-    """Check everything that is known without reading a value."""
+    """Check shapes, types and devices: no value is read."""
     if frames.dim() != 3:
-        raise UserError(f"frames must be (B, T, C), not {tuple(frames.shape)}")
+        raise ArgumentError(f"frames must be (B, T, C), not {tuple(frames.shape)}")
     batch, steps, _ = frames.shape
     if weights.dim() != 2 or weights.shape[0] != batch or weights.shape[1] != steps:
         shape = tuple(weights.shape)
-        raise UserError(f"weights must be (B, T) = ({batch}, {steps}) like frames, not {shape}")
+        raise ArgumentError(f"weights must be (B, T) = ({batch}, {steps}) like frames, not {shape}")
     for name, value in (("frames", frames), ("weights", weights)):
         if not value.is_floating_point():
-            raise UserError(f"{name} must be of a floating type, not {value.dtype}")
+            raise ArgumentError(f"{name} must be of a floating type, not {value.dtype}")
     if (frames.dtype == torch.float64) != (weights.dtype == torch.float64):
-        raise UserError(
+        raise ArgumentError(
             f"weights and frames must both be float64 or neither, not {weights.dtype}"
             f" with {frames.dtype}"
         )
@@ -48,32 +51,32 @@ def check_arguments(frames, weights, lengths, target_lengths, threshold, tail_th
 
 
 def check_thresholds(threshold, tail_threshold):
-    """Check the two numbers that decide where tokens fire."""
+    """Check the two thresholds."""
     if not 0 < threshold < math.inf:
-        raise UserError(f"threshold must be positive and finite, not {threshold}")
+        raise ArgumentError(f"threshold must be positive and finite, not {threshold}")
     if not 0 <= tail_threshold <= 1:
-        raise UserError(f"tail_threshold must lie in 0..1, not {tail_threshold}")
+        raise ArgumentError(f"tail_threshold must lie in 0..1, not {tail_threshold}")
 
 
 def _check_lengths(name, value, frames):
-    """Check one tensor of counts per utterance."""
+    """Check a tensor with one count per utterance."""
     batch = frames.shape[0]
     if not isinstance(value, torch.Tensor):
-        raise UserError(f"{name} must be an integer tensor, not {type(value).__name__}")
+        raise ArgumentError(f"{name} must be an integer tensor, not {type(value).__name__}")
     if value.dim() != 1 or value.shape[0] != batch:
-        raise UserError(f"{name} must be (B,) = ({batch},), not {tuple(value.shape)}")
+        raise ArgumentError(f"{name} must be (B,) = ({batch},), not {tuple(value.shape)}")
     if value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
-        raise UserError(f"{name} must be of an integer type, not {value.dtype}")
+        raise ArgumentError(f"{name} must be of an integer type, not {value.dtype}")
     _check_device(name, value, frames)
 
 
 def _check_device(name, value, frames):
     if value.device != frames.device:
-        raise UserError(f"{name} must be on {frames.device} like frames, not on {value.device}")
+        raise ArgumentError(f"{name} must be on {frames.device} like frames, not on {value.device}")
 
 
 def read_sizes(summed, plan, lengths, target_lengths):
-    """Check the values, and read the sizes, in one transfer."""
+    """Check the values and read the sizes in one transfer from the device."""
     if summed.weights.shape[0] == 0:
         return Sizes(0, 0, False)
     sums = summed.sums[:, -1:]
@@ -84,31 +87,31 @@ def read_sizes(summed, plan, lengths, target_lengths):
     may_lack_frames = target_lengths is None
     if torch.compiler.is_compiling():
         return _read_in_graph(table, summed, plan, may_lack_frames)
-    most, total, blank = 0, 0, False
+    max_tokens, total, blank = 0, 0, False
     for sum_, length, count, size, *least in table.tolist():
-        # each comparison is false for NaN
+        # NaN makes each comparison false
         good = 0 <= sum_ <= MAX_TOKENS and 0 <= length < summed.sums.shape[1] and count >= 0
         good = good and all(value >= 0 for value in least)
         if not (good and (length or not count or may_lack_frames)):
             _raise(summed.weights, sums[:, 0], lengths, target_lengths)
-        most, total, blank = max(most, count), total + size, blank or sum_ < FLOOR
-    return Sizes(int(most), int(total), blank)
+        max_tokens, total, blank = max(max_tokens, count), total + size, blank or sum_ < FLOOR
+    return Sizes(int(max_tokens), int(total), blank)
 
 
 def _read_in_graph(table, summed, plan, may_lack_frames):
-    """Do the same in a graph, where no value can be looked at: assert, and leave N unknown."""
+    """Do the same in a compiled graph: assert on the device, leave the sizes symbolic."""
     sums, lengths, counts = table[:, 0], table[:, 1], table[:, 2]
     good = (sums <= MAX_TOKENS) & (lengths >= 0) & (lengths < summed.sums.shape[1])
     good &= (table >= 0).all(1) & ((lengths > 0) | (counts == 0) | may_lack_frames)
     torch._assert_async(good.all(), "cif: weights, lengths or target_lengths out of range")
-    most, total = plan.counts.amax().item(), plan.sizes.sum().item()
-    torch._check(most >= 0)
+    max_tokens, total = plan.counts.amax().item(), plan.sizes.sum().item()
+    torch._check(max_tokens >= 0)
     torch._check(total >= 0)
-    return Sizes(most, total, True)
+    return Sizes(max_tokens, total, True)
 
 
 def _raise(given, sums, lengths, target_lengths):
-    """Name the first value that is out of range."""
+    """Raise for the first value that is out of range."""
     steps = given.shape[1]
     if lengths is not None:
         _raise_at("lengths", lengths, (lengths < 0) | (lengths > steps), f"must lie in 0..{steps}")
@@ -121,13 +124,15 @@ def _raise(given, sums, lengths, target_lengths):
         wrong = (target_lengths > 0) & (count < 1)
         _raise_at("target_lengths", target_lengths, wrong, "must be 0 where there is no frame")
     wrong = ~(sums < MAX_TOKENS)
-    _raise_at("weights", sums, wrong, f"must sum to fewer than {MAX_TOKENS} tokens an utterance")
-    raise UserError("weights, lengths or target_lengths are out of range")
+    _raise_at("weights", sums, wrong, f"must sum to fewer than {MAX_TOKENS} tokens per utterance")
+    raise ArgumentError("weights, lengths or target_lengths are out of range")
 
 
 def _raise_at(name, values, wrong, rule):
-    """Raise for the first element that is marked wrong."""
+    """Raise for the first element that `wrong` marks."""
     where = wrong.nonzero()
     if len(where):
         place = where[0].tolist()
-        raise UserError(f"{name}[{', '.join(map(str, place))}] = {values[tuple(place)]}: {rule}")
+        raise ArgumentError(
+            f"{name}[{', '.join(map(str, place))}] = {values[tuple(place)]}: {rule}"
+        )

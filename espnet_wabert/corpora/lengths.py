@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, read_folder, subset, write_files, write_folder
-from espnet_wabert.text.wordpiece import WordPieces, read_vocabulary, write_vocabulary
+from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary, write_vocabulary
 
 # The convolutions of data2vec (and wav2vec 2.0, HuBERT, WavLM) in samples at 16 kHz: 50 Hz.
 WINDOW = 400
@@ -107,7 +107,7 @@ def _removed_before(data: Path, out: Path, kept: set[str]) -> dict[str, str]:
     return {utt: why for utt, why in before.items() if utt not in kept}
 
 
-def load_tokenizer(name: str) -> WordPieces:
+def load_tokenizer(name: str) -> WordPieceTokenizer:
     """The word pieces of a BERT.
 
     `name` is a vocab.txt, the folder of a model, or a Hugging Face name.
@@ -116,11 +116,11 @@ def load_tokenizer(name: str) -> WordPieces:
     if path.is_dir() and (path / "vocab.txt").is_file():
         path = path / "vocab.txt"
     if path.is_file():
-        return WordPieces(read_vocabulary(path))
+        return WordPieceTokenizer(read_vocabulary(path))
     with TemporaryDirectory() as folder:
         vocabulary = Path(folder) / "vocab.txt"
         write_vocabulary(name, vocabulary)
-        return WordPieces(read_vocabulary(vocabulary))
+        return WordPieceTokenizer(read_vocabulary(vocabulary))
 
 
 def count_tokens(text: dict[str, str], tokenizer: str) -> dict[str, int]:

@@ -82,7 +82,7 @@ def _read_tsv(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
             raise UserError(
                 f"{path}:{number}: {len(fields)} fields, but the header has {len(header)}"
             )
-        records.append((dict(zip(header, fields)), f"{path}:{number}"))
+        records.append((dict(zip(header, fields, strict=True)), f"{path}:{number}"))
     return header, records
 
 

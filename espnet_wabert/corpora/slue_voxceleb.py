@@ -99,7 +99,9 @@ def _hub_rows(labels: Path, split: str) -> dict[str, Row]:
 
 def _filled(row: Row, other: Row) -> Row:
     """`row` with the values it lacks taken from `other`."""
-    return Row(*(theirs if own in (None, "") else own for own, theirs in zip(row, other)))
+    return Row(
+        *(theirs if own in (None, "") else own for own, theirs in zip(row, other, strict=True))
+    )
 
 
 def _audio_without_row(folder: Path, table: Table, rejects: Rejects) -> None:
@@ -117,7 +119,7 @@ def select_v01(rows: list[Row], split: str, path: Path) -> list[Row]:
     That v0.1's dev is v0.2's without the moved speakers is not documented, so the published
     counts decide.
     """
-    if split == "fine-tune" or split == "test" and len(rows) == V01_TEST_ROWS:
+    if split == "fine-tune" or (split == "test" and len(rows) == V01_TEST_ROWS):
         return rows
     if split == "test":
         raise UserError(

@@ -1,0 +1,10 @@
+"""File formats: Kaldi data folders, CTM, TextGrid, labels, audio. All readers check what they read.
+
+A wrong file raises `UserError` with one line that names the file, the line and the rule. This room
+knows files and nothing about models, corpora or scores.
+"""
+
+from espnet_wabert.formats.kaldi import DataFolder, read_folder
+from espnet_wabert.formats.word import Word, WordTimes
+
+__all__ = ["DataFolder", "Word", "WordTimes", "read_folder"]

@@ -21,7 +21,7 @@ class UtteranceAlignment(NamedTuple):
     word_confidences: list[float] | None
     subword_confidences: list[float] | None
     confidence: float | None  # of the utterance
-    reading: str
+    method: str
     predicted_length: int  # tokens found without the transcript
     duration: float  # seconds
 
@@ -66,7 +66,7 @@ def as_dict(found: UtteranceAlignment, model: str) -> dict:
     """Return what the JSON says of an utterance; `read_words` reads its words."""
     return {
         "model": model,
-        "reading": found.reading,
+        "method": found.method,
         "duration": round(found.duration, 4),
         "confidence": _rounded(found.confidence),
         "predicted_length": found.predicted_length,
@@ -79,7 +79,7 @@ def as_dict(found: UtteranceAlignment, model: str) -> dict:
 def _entries(words: list[Word], confidences: list[float] | None) -> list[dict]:
     return [
         {"word": w.word, "start": round(w.start, 4), "end": round(w.end, 4), "confidence": score}
-        for w, score in zip(words, map(_rounded, confidences or [None] * len(words)))
+        for w, score in zip(words, map(_rounded, confidences or [None] * len(words)), strict=True)
     ]
 
 
@@ -91,9 +91,9 @@ def table(found: UtteranceAlignment) -> str:
     """Return a readable table of the words."""
     lines = ["   start      end  confidence  word"]
     scores = found.word_confidences or [None] * len(found.words)
-    for (word, start, end), score in zip(found.words, scores):
+    for (word, start, end), score in zip(found.words, scores, strict=True):
         shown = "-" if score is None else f"{score:.2f}"
         lines.append(f"{start:8.3f} {end:8.3f}  {shown:>10}  {word}")
     mean = "-" if found.confidence is None else f"{found.confidence:.2f}"
-    lines.append(f"mean confidence {mean}, read by {found.reading}")
+    lines.append(f"mean confidence {mean}, method {found.method}")
     return "\n".join(lines)

@@ -101,7 +101,7 @@ def _words_tier(path: Path, text: str):
 
 
 def _check_counts(path: Path, text: str, tiers: int, intervals: Sequence) -> None:
-    """praatio reads a truncated file without a word; the counts in the file tell."""
+    """Praatio reads a truncated file without a word; the counts in the file tell."""
     promised_tiers = _TIERS.search(text)
     if not promised_tiers:
         return  # praatio's JSON form, which cannot be cut off and still be read

@@ -138,7 +138,7 @@ def read_json(path: Path) -> WordTimes:
 
 
 def _spoken_part(entry: dict, path: Path) -> dict:
-    """pocketsphinx' begin and duration as start and end."""
+    """Pocketsphinx' begin and duration as start and end."""
     try:
         return {"word": entry["t"], "start": entry["b"], "end": entry["b"] + entry["d"]}
     except (KeyError, TypeError):

@@ -1,0 +1,10 @@
+"""Use trained models: the Python API, recordings, data folders and recognizers.
+
+`api.WaBERTInference` aligns, transcribes and classifies; `align_corpus` aligns many recordings in
+batches, `decoding` writes the results for a data folder, `recordings` finds and loads audio, and
+`recognizer` has the CTC and Whisper recognizers of the pipelines. Files are written by `formats`.
+"""
+
+from espnet_wabert.inference.api import Classification, Transcription, WaBERTInference
+
+__all__ = ["Classification", "Transcription", "WaBERTInference"]

@@ -1,4 +1,4 @@
-"""Decode a data folder: alignments, candidates and readings, or sentiment, into files."""
+"""Decode a data folder into files: alignments and hypotheses, or sentiment."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,9 @@ from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.modules.batching import length_batches
 from espnet_wabert.scoring.tokens import read_text
 
-SHORTEST = 400  # samples: the window of a frame
+SHORTEST = 400  # samples: the receptive field of a frame
 Recognizer = Callable[[Sequence[np.ndarray]], list[str]]  # of recognizer.py
-TEXT_BINS = 4000  # letters a padded batch of transcripts
+TEXT_BINS = 4000  # characters per padded batch of transcripts
 
 
 class SpeechSource:
@@ -26,7 +26,7 @@ class SpeechSource:
 
     Args:
         data: data folder.
-        feats: folder of cached features; None or "" for the audio.
+        feats: folder of cached features; None or "": the audio.
     """
 
     def __init__(self, data: str | Path, feats: str | Path | None):
@@ -47,15 +47,15 @@ class SpeechSource:
         return read_audio(self.folder.wav[utterance], utterance)
 
     def batches(self, seconds: float) -> Iterator[tuple[list[str], list[np.ndarray]]]:
-        """Yield utterances with their speech, `seconds` of it a padded batch, with a bar."""
+        """Yield batches of utterances with their speech, `seconds` of padded audio each."""
         samples = self.folder.samples
         if samples is None:
             raise UserError("the data folder lacks utt2num_samples; run format_wav (stage 3)")
         short = [u for u, n in samples.items() if n < SHORTEST]
         if short:
             raise UserError(
-                f"utterance {short[0]}: {samples[short[0]]} samples, less than a frame; leave it"
-                f" out (filter_lengths, stage 4) ({len(short)} such utterances)"
+                f"utterance {short[0]}: {samples[short[0]]} samples, less than a frame; remove it"
+                f" (filter_lengths, stage 4) ({len(short)} such utterances)"
             )
         with tqdm(total=len(samples), desc="decoding", unit="utt") as bar:
             for batch in length_batches(samples, int(seconds * 16000)):
@@ -66,7 +66,7 @@ class SpeechSource:
 def decode_alignment(
     model: WaBERTInference, source: SpeechSource, out: Path, seconds: float
 ) -> list[str]:
-    """Align and read every utterance; write words.<reading>.ctm, decoding.jsonl and hypothesis.
+    """Align and transcribe every utterance; write words.METHOD.ctm, decoding.jsonl, hypothesis.
 
     Returns:
         The names of the files.
@@ -78,25 +78,25 @@ def decode_alignment(
     confidences: dict[str, dict] = {}
     entries = {}
     for batch, speech in source.batches(seconds):
-        aligned = model.align(speech, [texts[u] for u in batch])
-        for u, a, r in zip(batch, aligned, model.read(speech)):
-            for reading, found in a.timed.items():
-                words.setdefault(reading, {})[u] = found.words
+        aligned, transcribed = model.align_and_transcribe(speech, [texts[u] for u in batch])
+        for u, a, t in zip(batch, aligned, transcribed, strict=True):
+            for method, found in a.by_method.items():
+                words.setdefault(method, {})[u] = found.words
                 if found.word_confidences is not None:
-                    confidences.setdefault(reading, {})[u] = found.word_confidences
+                    confidences.setdefault(method, {})[u] = found.word_confidences
             entries[u] = dict(
                 utt_id=u, tokens=a.tokens, nearest=a.nearest or [], top=a.top or [],
-                predicted_length=a.predicted_length, length=len(a.tokens), hypothesis=r.text,
+                predicted_length=a.predicted_length, length=len(a.tokens), hypothesis=t.text,
             )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     dense = len(entries) - len(words.get("similarity", entries))
     if dense:
-        print(f"{dense} utterances have more tokens than frames: not read by similarity")
-    for reading, found in words.items():
-        write_ctm(out / f"words.{reading}.ctm", found, confidences.get(reading))
+        print(f"{dense} utterances have more tokens than frames: not aligned by similarity")
+    for method, of_method in words.items():
+        write_ctm(out / f"words.{method}.ctm", of_method, confidences.get(method))
     _write(out / "decoding.jsonl", [json.dumps(entries[u]) for u in sorted(entries)])
     _write(out / "hypothesis", [f"{u} {entries[u]['hypothesis']}" for u in sorted(entries)])
-    return [*(f"words.{reading}.ctm" for reading in words), "decoding.jsonl", "hypothesis"]
+    return [*(f"words.{method}.ctm" for method in words), "decoding.jsonl", "hypothesis"]
 
 
 def decode_sentiment(
@@ -106,9 +106,9 @@ def decode_sentiment(
     seconds: float,
     text: Path | None = None,
 ) -> list[str]:
-    """Classify every utterance; write `sentiment`: id, label, a probability for each class.
+    """Classify every utterance; write `sentiment`: id, label, one probability per class.
 
-    With a Kaldi `text`, its lines stand in the place of the aligner's tokens.
+    With a Kaldi `text`, BERT's states of its lines replace the aligner's tokens.
     """
     texts = None if text is None else read_text(text)
     missing = [] if texts is None else sorted(source.folder.wav.keys() - texts.keys())
@@ -116,29 +116,29 @@ def decode_sentiment(
         raise UserError(f"{text}: {len(missing)} utterances are missing ({missing[0]}, ...)")
     found: dict[str, Classification] = {}
     for batch, speech in source.batches(seconds):
-        said = None if texts is None else [texts[u] for u in batch]
-        found |= zip(batch, model.classify(speech, batch, said))
+        transcripts = None if texts is None else [texts[u] for u in batch]
+        found |= zip(batch, model.classify(speech, batch, transcripts), strict=True)
     return _write_sentiment(found, out)
 
 
 def decode_text_sentiment(model: WaBERTInference, text: Path, out: Path) -> list[str]:
-    """Classify every line of a Kaldi `text`, a transcript's or a recognizer's, likewise."""
+    """Classify every line of a Kaldi `text`: transcripts, or the hypotheses of a recognizer."""
     texts = read_text(text)
     if not texts:
-        raise UserError(f"{text}:1: is empty; it must hold one utterance a line")
+        raise UserError(f"{text}:1: is empty; it must have one utterance per line")
     found: dict[str, Classification] = {}
     for batch in length_batches({u: len(line) + 1 for u, line in texts.items()}, TEXT_BINS):
-        found |= zip(batch, model.classify([texts[u] for u in batch], batch))
+        found |= zip(batch, model.classify([texts[u] for u in batch], batch), strict=True)
     return _write_sentiment(found, out)
 
 
 def transcribe(recognizer: Recognizer, source: SpeechSource, text: Path, seconds: float) -> None:
-    """Write what a recognizer hears in every utterance as a Kaldi `text`."""
-    heard: dict[str, str] = {}
+    """Write the hypothesis of a recognizer for every utterance as a Kaldi `text`."""
+    hypotheses: dict[str, str] = {}
     for batch, speech in source.batches(seconds):
-        heard |= zip(batch, recognizer(speech))
+        hypotheses |= zip(batch, recognizer(speech), strict=True)
     text.parent.mkdir(parents=True, exist_ok=True)
-    _write(text, [f"{u} {heard[u]}".rstrip() for u in sorted(heard)])
+    _write(text, [f"{u} {hypotheses[u]}".rstrip() for u in sorted(hypotheses)])
 
 
 def _write_sentiment(found: dict[str, Classification], out: Path) -> list[str]:

@@ -72,7 +72,9 @@ class CTCRecognizer:
         frames = self.encoder(*pad(to_tensors(speech, self.device)))
         scores = self.head(frames.features).float().log_softmax(-1).cpu()  # (B, T, V)
         read = self._greedy if self.decoder is None else self._search
-        return [plain_text(read(s[:n])) for s, n in zip(scores, frames.lengths.tolist())]
+        return [
+            plain_text(read(s[:n])) for s, n in zip(scores, frames.lengths.tolist(), strict=True)
+        ]
 
     def _greedy(self, scores: torch.Tensor) -> str:
         best = scores.argmax(-1).unique_consecutive().tolist()
@@ -109,10 +111,10 @@ class WhisperRecognizer:
         loops = [i for i, text in enumerate(written) if repeats_itself(text)]
         if loops:
             again = self._write([pieces[i][1] for i in loops], no_repeat_ngram_size=3)
-            for i, text in zip(loops, again):
+            for i, text in zip(loops, again, strict=True):
                 written[i] = text
         texts: list[list[str]] = [[] for _ in speech]
-        for (b, _), text in zip(pieces, written):
+        for (b, _), text in zip(pieces, written, strict=True):
             texts[b].append(text)
         return [plain_text(" ".join(parts)) for parts in texts]
 
@@ -129,7 +131,7 @@ class WhisperRecognizer:
                 max_new_tokens=max(most), **self.options, **options,
             )  # fmt: skip
         # Each by its own bound, so that a text does not depend on its batch.
-        kept = [row[:n] for row, n in zip(ids.tolist(), most)]
+        kept = [row[:n] for row, n in zip(ids.tolist(), most, strict=True)]
         return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
 
 

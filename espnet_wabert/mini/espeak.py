@@ -132,7 +132,7 @@ def word_times(events: list[tuple], samples: np.ndarray) -> list[tuple[int, int]
     starts = [at for kind, at, _ in events if kind == EVENT_WORD]
     pauses = [at for kind, at, name in events if kind == EVENT_PHONEME and name[:1] == b"_"]
     times, after_pause = [], True
-    for start, following in zip(starts, starts[1:] + [len(samples)], strict=True):
+    for start, following in zip(starts, [*starts[1:], len(samples)], strict=True):
         pause = next((at for at in pauses if start < at <= following), None)
         end = following if pause is None else max(start, _sound_end(audible, pause))
         times.append((min(_sound_start(audible, start), end) if after_pause else start, end))

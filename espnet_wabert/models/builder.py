@@ -1,4 +1,4 @@
-"""From a configuration to a model: the same for training, decoding and a packed model."""
+"""Build a model from a configuration, for training, decoding and packed models."""
 
 import copy
 import inspect
@@ -27,31 +27,31 @@ PARTS = {
         "text_sentiment": TextSentiment,
     },
 }
-ALONE = ("wabert_sentiment", "text_sentiment")  # models that do without encoder and postencoder
+WITHOUT_ALIGNER = ("wabert_sentiment", "text_sentiment")  # encoder, postencoder are optional
 
 SOURCE = "model_name_or_path"  # of a pretrained model, in frontend_conf and postencoder_conf
 
 
 def options(cls: type) -> list[str]:
-    """Return the names that a class takes in its `*_conf`: the arguments with a default."""
+    """Return the options of a class in its `*_conf`: the arguments with a default."""
     signature = inspect.signature(cls.__init__).parameters.values()
     return [p.name for p in signature if p.default is not inspect.Parameter.empty]
 
 
 def check_config(args: Namespace) -> None:
-    """Refuse a configuration with everything that is wrong in it, in one message."""
+    """Check a configuration; raise one UserError that names everything that is wrong."""
     errors = []
     frontend_conf = getattr(args, "frontend_conf", None) or {}
     for part, classes in PARTS.items():
         name = getattr(args, part, None)
-        optional = part in ("encoder", "postencoder") and args.model in ALONE
+        optional = part in ("encoder", "postencoder") and args.model in WITHOUT_ALIGNER
         if name not in classes and not (name is None and optional):
             errors.append(f"{part}: {name!r}: one of {', '.join(classes)}")
             continue
         known = options(classes[name]) if name is not None else []
         for field in getattr(args, f"{part}_conf", None) or {}:
             if field == "extract_feats_in_collect_stats" or name is None:
-                continue  # ESPnet's own field; and what configures nothing does no harm
+                continue  # ESPnet's own field, or the configuration of no part
             if field not in known:
                 errors.append(f"{part}_conf.{field}: unknown; one of {', '.join(known)}")
     if (args.encoder is None) != (args.postencoder is None):
@@ -63,12 +63,12 @@ def check_config(args: Namespace) -> None:
         errors.append("model_conf.grapheme_weight: wants frontend_conf.convolutions: true")
     if (args.model_conf or {}).get("text_weight") and args.encoder is None:
         errors.append("model_conf.text_weight: wants an encoder and a postencoder")
-    errors += _reading_errors(args.model_conf or {})
+    errors += _self_transcript_errors(args.model_conf or {})
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
 
 
-def _reading_errors(model_conf: dict) -> list[str]:
+def _self_transcript_errors(model_conf: dict) -> list[str]:
     weight = model_conf.get("self_transcript_weight", 0.0)
     if not isinstance(weight, int | float) or not 0 <= weight <= 1:
         return [f"model_conf.self_transcript_weight: {weight!r}: a share from 0 to 1"]
@@ -87,13 +87,15 @@ def build_model(
     Args:
         args: the options. The Hugging Face configs are written into `*_conf.config`, so that
             config.yaml rebuilds the model without its sources.
-        pretrained: take frozen weights from their sources; False for a packed model, which
-            carries them, and which has a teacher only if `args.with_teacher` says so.
+        pretrained: load frozen weights from their sources; False for a packed model, which contains
+            them. A packed model has a teacher only if `args.with_teacher` is true.
     """
     check_config(args)
     for conf in (args.frontend_conf, args.postencoder_conf):
         if conf and conf.get(SOURCE) and Path(conf[SOURCE]).is_dir():
-            conf[SOURCE] = str(Path(conf[SOURCE]).resolve())  # config.yaml is read from elsewhere
+            conf[SOURCE] = str(
+                Path(conf[SOURCE]).resolve()
+            )  # the path of config.yaml may differ later
     frontend = _frontend(args, pretrained)
     conf = dict(args.model_conf or {})
     conf.pop("extract_feats_in_collect_stats", None)
@@ -127,7 +129,7 @@ def build_model(
 
 
 def _token_decoder(args: Namespace, postencoder: TruncatedBert, head: SubwordHead) -> TokenDecoder:
-    """Build the token_decoder, with upper layers of its own: the task may train the model's."""
+    """Build the token decoder with its own upper layers: the task may train the model's."""
     vocabulary = list(args.token_list or ())
     if not {"[CLS]", "[SEP]"} <= set(vocabulary):
         raise UserError("model_conf.self_transcript_weight: wants BERT's vocabulary, --token_list")
@@ -136,7 +138,7 @@ def _token_decoder(args: Namespace, postencoder: TruncatedBert, head: SubwordHea
 
 
 def _frontend(args: Namespace, pretrained: bool) -> HuggingFaceFrontend | TextEncoder:
-    """Build the frontend; write into `args.frontend_conf` what rebuilds it without its source."""
+    """Build the frontend; write its config into `args.frontend_conf`, to rebuild it later."""
     conf = dict(args.frontend_conf or {})
     frontend = PARTS["frontend"][args.frontend](**{**conf, "pretrained": pretrained})
     kept = "tokenizer" if args.frontend == "text" else "normalize"
@@ -145,11 +147,9 @@ def _frontend(args: Namespace, pretrained: bool) -> HuggingFaceFrontend | TextEn
 
 
 def restorable_parts(args: Namespace) -> list[str]:
-    """Return the model's parts whose weights come from a pretrained source."""
+    """Return the parts of the model whose weights are from a pretrained source."""
     parts = ["frontend"] if (args.frontend_conf or {}).get(SOURCE, "hub") else []
     if args.postencoder is not None and (args.postencoder_conf or {}).get(SOURCE, "hub"):
         parts += ["postencoder", "teacher", "subword_head", "token_decoder.postencoder"]
-        parts += [
-            "token_decoder.head.predictions.decoder"
-        ]  # the rest is small, and may be the aligner's
+        parts += ["token_decoder.head.predictions.decoder"]  # other parts are small
     return parts

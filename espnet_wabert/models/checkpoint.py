@@ -1,4 +1,4 @@
-"""Checkpoints: find one, load it with nothing missing, start from one, pack one."""
+"""Checkpoints: find, load, start from and pack trained models."""
 
 import hashlib
 import logging
@@ -17,7 +17,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import SOURCE, build_model
 from espnet_wabert.modules.frozen import full_state_dict
 
-# The names under which a packed model holds its files; ESPnet's for SLU models.
+# Names of the files of a packed model, as ESPnet names them for SLU models.
 MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
 
 
@@ -29,7 +29,7 @@ class Files(NamedTuple):
 
 
 def find_files(model: str | Path, config: str | Path | None = None) -> Files:
-    """Return the files of a model: a .pth, a folder with one, a packed .zip, or a hub's tag.
+    """Return the files of a model: a .pth, a folder with one, a packed .zip, or a tag of the Hub.
 
     A zip is unpacked through espnet_model_zoo's downloader into the user's cache.
     """
@@ -65,7 +65,7 @@ def _unpack(model: str) -> Files:
         warnings.simplefilter("ignore")
         try:
             found = ModelDownloader(cache).download_and_unpack(model)
-        except Exception as error:  # whatever a hub, an archive or the network may raise
+        except Exception as error:  # errors of the Hub, the archive or the network
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"{model}: no such file, nor to be had from a hub: {reason}") from error
     if MODEL_KEY not in found:
@@ -83,9 +83,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]:
-    """Load a model for inference; fail when a weight is missing or has another shape.
+    """Load a model for inference; fail if a weight is missing or has another shape.
 
-    A slim checkpoint gets its frozen weights from their sources; a packed one holds all.
+    The frozen weights of a slim checkpoint are loaded from their sources; a packed model has all.
     """
     with files.config.open(encoding="utf-8") as file:
         args = Namespace(**yaml.safe_load(file))
@@ -100,7 +100,7 @@ def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]
 def check_state(
     model: nn.Module, state: dict[str, torch.Tensor], source: Path, allow_frozen: bool
 ) -> None:
-    """Refuse weights that are missing, surplus or of another shape, naming them."""
+    """Raise UserError for weights that are missing, unexpected or of another shape."""
     slim = getattr(model, "slim_checkpoints", None)
     expected = {key: value.shape for key, value in full_state_dict(model).items()}
     trainable = {name for name, p in model.named_parameters() if p.requires_grad}
@@ -116,7 +116,7 @@ def check_state(
 
 
 def init_from(model: nn.Module, source: str | Path) -> None:
-    """Start a model's frontend and encoder, and what it reads with, from an aligned model's.
+    """Initialize frontend, encoder and token decoder from an aligned model.
 
     Args:
         source: a .pth or packed .zip.
@@ -154,13 +154,13 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
     Args:
         model: the .pth, with its config.yaml beside it.
         output: the .zip to write.
-        with_teacher: keep BERT's dropped layers in it, for aligning by similarity.
+        with_teacher: include BERT's dropped layers, for the alignment method `similarity`.
     """
     from espnet2.main_funcs.pack_funcs import pack as espnet_pack
 
     files = find_files(model)
     loaded, args = load_model(files)
-    # What reads wants the teacher in use, too.
+    # The token decoder needs the teacher at inference.
     with_teacher = with_teacher or getattr(loaded, "token_decoder", None) is not None
     state = full_state_dict(loaded)
     if not with_teacher:
@@ -177,7 +177,7 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
     with (folder / "config.yaml").open("w", encoding="utf-8") as file:
         yaml.safe_dump(vars(args), file, sort_keys=False)
     here = Path.cwd()
-    try:  # ESPnet writes paths as it sees them from here; absolute ones do not unpack elsewhere
+    try:  # ESPnet stores the paths as given; absolute ones cannot be unpacked elsewhere
         os.chdir(output.parent)
         espnet_pack(
             files={MODEL_KEY: "packed/model.pth"},
@@ -193,7 +193,7 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
 
 
 def _drop_paths(args: Namespace) -> None:
-    """Take out of a config what speaks of the machine it was trained on."""
+    """Remove paths and settings of the training machine from a config."""
     for name in list(vars(args)):
         if name.endswith(("_path_and_name_and_type", "_shape_file")) or name in (
             "output_dir", "config", "pretrained_model", "init_param", "dist_master_addr",

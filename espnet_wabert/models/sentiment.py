@@ -1,4 +1,4 @@
-"""Sentiment: WaBERT with a classifier on top, or the speech encoder alone with the same one.
+"""Sentiment: WaBERT, or its speech encoder alone, with a classifier.
 
 Shapes: B utterances, S samples, T frames, D frontend width, N tokens, H width below the head.
 """
@@ -16,9 +16,9 @@ from espnet_wabert.modules.token_decoder import TokenDecoder
 
 
 class LayerMix(nn.Module):
-    """A learned average of a speech encoder's layers, each normalized first (as SUPERB does).
+    """Learned weighted average of a speech encoder's normalized layers, as in SUPERB.
 
-    How a voice sounds is in the lower layers, what it says in the upper ones.
+    Lower layers have more of the voice, upper layers more of the words.
     """
 
     def __init__(self, layers: int):
@@ -26,7 +26,7 @@ class LayerMix(nn.Module):
         self.scores = nn.Parameter(torch.zeros(layers))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Mix layers side by side (B, T, K D) into (B, T, D)."""
+        """Average concatenated layers (B, T, K D) to (B, T, D)."""
         x = x.unflatten(-1, (len(self.scores), -1))
         x = nn.functional.layer_norm(x, x.shape[-1:])
         return (torch.softmax(self.scores, dim=0)[:, None] * x).sum(dim=2)
@@ -35,24 +35,23 @@ class LayerMix(nn.Module):
 class WaBERTSentiment(SentimentHead, SpeechPath):
     """WaBERT, or its speech encoder alone, with a sentiment head (paper, section 4.2).
 
-    A frontend that gives all layers (frontend_conf.all_layers) has them mixed for the voice path
-    and for a head without aligner; the aligner always gets the top layer, which it was trained on.
-    Where it gives the convolutions (frontend_conf.convolutions) the voice path takes those alone:
-    pitch and loudness are in them, and layers above that know the words are learned by heart.
+    With frontend_conf.all_layers, the layers are mixed for the prosody branch and for a head
+    without aligner; the aligner always gets the last layer, on which it was trained. With
+    frontend_conf.convolutions, the prosody branch gets the convolutions only: they have pitch and
+    loudness, and upper layers, which know the words, overfit.
 
     Args:
         frontend: the speech encoder.
-        encoder, postencoder: the aligner and BERT's upper layers; None for data2vec alone.
-        teacher: BERT's dropped layers, for text_weight and self_transcript_weight; None without.
+        encoder, postencoder: the aligner and BERT's upper layers; None: data2vec alone.
+        teacher: BERT's dropped layers, for text_weight and self_transcript_weight; or None.
         token_decoder: decodes text from the aligner's tokens, for self_transcript_weight; or None.
         labels, pooling, dropout, class_weights, focal_gamma: see `SentimentHead`.
-        prosody_pooling: pooling of a path past the aligner; None (the paper's) is without one.
-        prosody_size: numbers an utterance that the voice path adds to BERT's pooled vector.
-        prosody_dropout: of what the voice path pools.
-        text_weight: of the same loss where BERT's own states of the transcript stand in the place
-            of the aligner's tokens. What the head learns of language is then free of the
-            aligner's errors, and there is twice as much to learn from. For training only; above 0
-            it wants transcripts.
+        prosody_pooling: pooling of the prosody branch; None (the paper): no such branch.
+        prosody_size: width that the prosody branch adds to BERT's pooled vector.
+        prosody_dropout: dropout after its pooling.
+        text_weight: weight of the same loss on BERT's states of the transcript instead of the
+            aligner's tokens, so that the head also learns from text without alignment errors. For
+            training only; above 0 it needs transcripts.
         self_transcript_weight: weight, 0 to 1, of a second classification: of BERT's own states of
             the text that the token_decoder decodes. A wrong word there is still a word, which
             BERT's upper layers handle better than a vector between two words. Requires
@@ -91,84 +90,88 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         self.mix = LayerMix(frontend.layers) if mixed else None
         self.prosody_branch = None
         if prosody_pooling:
-            heard = frontend.conv_size or width
+            frame_size = frontend.conv_size or width
             self.prosody_branch = ProsodyBranch(
-                heard, prosody_pooling, prosody_size, prosody_dropout
+                frame_size, prosody_pooling, prosody_size, prosody_dropout
             )
         size = self.pooling.size + (prosody_size if prosody_pooling else 0)
         self.add_head(size, labels, dropout, class_weights, focal_gamma)
 
     def encode(self, speech, speech_lengths):
-        """Return the aligner's tokens (B, N, H), or frames (B, T, D) without one; their lengths;
-        and the voice path's numbers (B, V), None without.
+        """Encode speech, as for `forward`.
+
+        Returns:
+            The aligner's tokens (B, N, H), or frames (B, T, D) without an aligner; their lengths
+            (B,); and the prosody branch's vectors (B, V), or None.
         """
         features, lengths = self.features(speech, speech_lengths)
         top = self.frontend.top(features)
         frames = top if self.mix is None else self.mix(self.frontend.all_layers(features))
-        heard, heard_lengths = frames, lengths
+        tokens, token_lengths = frames, lengths
         if self.encoder is not None:
-            heard, heard_lengths, _ = self.encoder(top, lengths)
-            if heard.shape[1] == 0:  # silence: BERT wants something to attend to
-                heard = nn.functional.pad(heard, (0, 0, 0, 1))
+            tokens, token_lengths, _ = self.encoder(top, lengths)
+            if tokens.shape[1] == 0:  # silence: attention needs at least one token
+                tokens = nn.functional.pad(tokens, (0, 0, 0, 1))
         if self.prosody_branch is None:
-            return heard, heard_lengths, None
+            return tokens, token_lengths, None
         if self.frontend.conv_size:
             frames = self.frontend.conv_features(features)
-        return heard, heard_lengths, self.prosody_branch(frames, lengths, heard_lengths)
+        return tokens, token_lengths, self.prosody_branch(frames, lengths, token_lengths)
 
-    def classify_states(self, heard, lengths, voice) -> torch.Tensor:
-        """Return the class scores (B, classes) of what `encode` returns, or of BERT's own states in
-        the place of the aligner's tokens.
+    def classify_states(self, tokens, lengths, prosody) -> torch.Tensor:
+        """Return the class scores (B, classes) of the result of `encode`.
+
+        BERT's states of a transcript can replace the aligner's tokens.
         """
         if self.postencoder is not None:
-            heard, lengths = self.postencoder(heard, lengths)
-        pooled = self.pooling(heard, lengths)
-        return self.classifier(pooled if voice is None else torch.cat([pooled, voice], dim=-1))
+            tokens, lengths = self.postencoder(tokens, lengths)
+        pooled = self.pooling(tokens, lengths)
+        return self.classifier(pooled if prosody is None else torch.cat([pooled, prosody], dim=-1))
 
-    def fuse(self, scores, heard, lengths, voice) -> torch.Tensor:
+    def fuse(self, scores, tokens, lengths, prosody) -> torch.Tensor:
         """Return the class scores (B, classes), fused with those of the decoded text.
 
-        Their probabilities are averaged: the two err in different utterances. BERT's positions
-        limit what is read to the beginning of a recording of some minutes.
+        Late fusion: the probabilities are averaged. Of a recording longer than BERT's positions
+        only the beginning is decoded.
         """
         if self.token_decoder is None:
             return scores
-        text = self.token_decoder(heard, lengths)[:, : self.teacher.positions]
+        text = self.token_decoder(tokens, lengths)[:, : self.teacher.positions]
         lengths = lengths.clamp(max=text.shape[1])
-        read = self.classify_states(self.teacher(text, lengths), lengths, voice)
-        both = torch.stack([scores.log_softmax(-1), read.log_softmax(-1)], dim=-1)
-        shares = both.new_tensor([1.0 - self.self_transcript_weight, self.self_transcript_weight])
-        return (both + shares.log()).logsumexp(-1)
+        of_text = self.classify_states(self.teacher(text, lengths), lengths, prosody)
+        both = torch.stack([scores.log_softmax(-1), of_text.log_softmax(-1)], dim=-1)
+        weights = both.new_tensor([1.0 - self.self_transcript_weight, self.self_transcript_weight])
+        return (both + weights.log()).logsumexp(-1)
 
     def classify(self, speech, speech_lengths, text=None, text_lengths=None) -> torch.Tensor:
         """Return the class scores (B, classes).
 
-        With text, BERT's own states of it (B, N) stand in the place of the aligner's tokens: what
-        is lost without is the aligner's part in the errors.
+        With text (B, N), BERT's states of it replace the aligner's tokens, which shows the cost of
+        the aligner's errors.
         """
-        heard, lengths, voice = self.encode(speech, speech_lengths)
+        tokens, lengths, prosody = self.encode(speech, speech_lengths)
         if text is not None:
-            return self.classify_states(self.teacher(text, text_lengths), text_lengths, voice)
-        return self.fuse(self.classify_states(heard, lengths, voice), heard, lengths, voice)
+            return self.classify_states(self.teacher(text, text_lengths), text_lengths, prosody)
+        return self.fuse(self.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
 
     def forward(self, speech, speech_lengths, sentiment, text=None, text_lengths=None, **kwargs):
         """Return the loss, the accuracy for the log, and the number of utterances.
 
         Args:
-            speech: (B, S) samples, or cached frames (B, T, K D).
+            speech: (B, S) samples, or cached features (B, T, W).
             speech_lengths: (B,).
             sentiment: class indices (B, 1).
-            text: with text_weight, BERT's ids of the transcript with [CLS] and [SEP] (B, N).
+            text: BERT's ids of the transcript with [CLS] and [SEP] (B, N), for text_weight.
             text_lengths: (B,).
         """
-        heard, lengths, voice = self.encode(speech, speech_lengths)
-        scores = self.classify_states(heard, lengths, voice)
-        if not self.training:  # checkpoints are chosen by what they will say
-            scores = self.fuse(scores, heard, lengths, voice)
+        tokens, lengths, prosody = self.encode(speech, speech_lengths)
+        scores = self.classify_states(tokens, lengths, prosody)
+        if not self.training:  # checkpoints are chosen by the fused scores
+            scores = self.fuse(scores, tokens, lengths, prosody)
         loss, stats, count = self.classification_loss(scores, sentiment)
         if self.text_weight:
             states = self.teacher(text[:, : int(text_lengths.max())], text_lengths)
-            scores = self.classify_states(states, text_lengths, voice)
+            scores = self.classify_states(states, text_lengths, prosody)
             text_loss, *_ = self.classification_loss(scores, sentiment)
             loss = loss + self.text_weight * text_loss
             stats["loss"] = loss.detach()

@@ -8,7 +8,7 @@ from espnet_wabert.modules.text_encoder import TextEncoder
 
 
 class TextSentiment(SentimentHead, AbsESPnetModel):
-    """transcript > text encoder, fine-tuned > the sentiment head of the other systems.
+    """Text encoder (fine-tuned) and the sentiment head of the other systems.
 
     Args:
         frontend: the text encoder.
@@ -44,5 +44,5 @@ class TextSentiment(SentimentHead, AbsESPnetModel):
         return self.classification_loss(self.classify(text, text_lengths), sentiment)
 
     def collect_feats(self, text, text_lengths, **kwargs) -> dict[str, torch.Tensor]:
-        """Return nothing: ids need no statistics."""
+        """Return nothing: ids have no statistics."""
         return {}

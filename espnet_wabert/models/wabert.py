@@ -10,8 +10,8 @@
         | subword head                  --> L_subword (here), or
         | sentiment head                --> cross entropy (fine-tuning, sentiment.py)
 
-Beside it, for word boundaries and not in the paper: a head of letters on data2vec's convolutions
-(letters.py), which moves nothing else.
+For word boundaries, and not in the paper: an acoustic model of graphemes on data2vec's convolutions
+(grapheme_head.py). Its loss does not change the other parts.
 
 Shapes: B utterances, S samples, T frames, D frontend width, N tokens, H BERT's width.
 """
@@ -32,41 +32,39 @@ from espnet_wabert.modules.postencoder import BertTeacher, SubwordHead, Truncate
 
 
 class Grafted(NamedTuple):
-    """What the path from speech to BERT's top gives."""
+    """Result of the path from speech to BERT's last layer."""
 
-    aligned: torch.Tensor  # (B, N, H), in the place of BERT's layer-i states
-    hidden: torch.Tensor  # (B, N, H), BERT's output over them
+    aligned: torch.Tensor  # (B, N, H), input of BERT instead of its layer-i states
+    hidden: torch.Tensor  # (B, N, H), BERT's output
     lengths: torch.Tensor  # (B,), in tokens
-    fired: CIFOutput  # where each token begins and ends
+    fired: CIFOutput  # boundaries of each token
 
 
 class SpeechPath(AbsESPnetModel):
-    """What all models share: from a waveform, or from the frontend's cached frames, upwards."""
+    """Base of the speech models: the frontend, with waveforms or its cached features as input."""
 
     def __init__(self, frontend: HuggingFaceFrontend):
         super().__init__()
         self.frontend = frontend
 
     def features(self, speech: torch.Tensor, lengths: torch.Tensor):
-        """Return all that the frontend gives, (B, T, W), and lengths of waveforms (B, S).
+        """Return the frontend's features (B, T, W) of waveforms (B, S), and their lengths.
 
-        W is D, the top layer's width, unless frontend_conf asks for more. Features that were
-        cached from this same frontend, (B, T, W), go through as they are.
+        W is D, the width of the last layer, plus what frontend_conf adds (all layers,
+        convolutions). Features that were cached from this frontend are returned as they are.
+
+        Raises:
+            UserError: cached features have another width than this frontend's.
         """
         if speech.dim() == 3:
             width = self.frontend.feature_size()
             if speech.shape[-1] != width:
                 raise UserError(
-                    f"cached features are {speech.shape[-1]} wide, the frontend gives"
+                    f"cached features have width {speech.shape[-1]}, this frontend's have"
                     f" {width}: extract them again with this frontend"
                 )
             return speech[:, : int(lengths.max())], lengths
         return self.frontend(speech[:, : int(lengths.max())], lengths)
-
-    def frames(self, speech: torch.Tensor, lengths: torch.Tensor):
-        """Return the top layer's frames (B, T, D) and their lengths."""
-        features, lengths = self.features(speech, lengths)
-        return self.frontend.top(features), lengths
 
     def collect_feats(self, speech, speech_lengths, **kwargs) -> dict[str, torch.Tensor]:
         """Return the frontend's features, for ESPnet's statistics stage."""
@@ -79,17 +77,17 @@ class WaBERT(SpeechPath):
 
     Args:
         frontend, encoder, postencoder: the three parts of the path.
-        teacher: BERT's dropped layers; None in a packed model, which then cannot be trained.
-        subword_head: BERT's masked-LM head; None without L_subword.
-        grapheme_head: letters on the frontend's convolutions; None without.
+        teacher: BERT's dropped layers; None in a packed model, which cannot be trained.
+        subword_head: BERT's masked-LM head; None: no L_subword.
+        grapheme_head: acoustic model of graphemes on the frontend's convolutions, or None.
         align_loss: "infonce" (equations 3, 4) or "cosine" (equations 1, 2), the baseline.
         temperature, negatives: of InfoNCE.
-        align_weight, quantity_weight, subword_weight: of the terms of L_total. Equation 6 has 1
-            for each; 0 leaves a loss out (Table 1 is made with subword_weight 0).
-        subword_tokens: tokens a batch, drawn at random, that L_subword is taken over, because the
-            vocabulary makes it the dearest of the losses; None for all.
-        grapheme_weight: of the letter head's own loss; 0 (the paper's model) is without the head.
-            Above 0 it wants frontend_conf.convolutions.
+        align_weight, quantity_weight, subword_weight: of the terms of L_total. Equation 6 has
+            weight 1 for each; 0 switches a loss off (Table 1 has subword_weight 0).
+        subword_tokens: number of random tokens per batch for L_subword, which is the most
+            expensive loss because of the vocabulary; None: all.
+        grapheme_weight: of the grapheme head's loss; 0 (the paper's model): no such head.
+            Above 0 it needs frontend_conf.convolutions.
     """
 
     def __init__(
@@ -123,9 +121,15 @@ class WaBERT(SpeechPath):
         self.subword_tokens = subword_tokens
         self.grapheme_weight = grapheme_weight
 
-    def graft(self, speech, speech_lengths, target_lengths=None) -> Grafted:
-        """Go from speech to BERT's top; `target_lengths` (B,) tokens if there is a transcript."""
-        frames, lengths = self.frames(speech, speech_lengths)
+    def graft(self, features, lengths, target_lengths=None) -> Grafted:
+        """Go from the frontend's features to BERT's last layer (paper, section 3.2).
+
+        Args:
+            features: (B, T, W), as `features` returns them.
+            lengths: (B,) in frames.
+            target_lengths: (B,) tokens of the transcripts; None: predict them.
+        """
+        frames = self.frontend.top(features)
         aligned, lengths, fired = self.encoder(frames, lengths, target_lengths=target_lengths)
         hidden, _ = self.postencoder(aligned, lengths)
         return Grafted(aligned, hidden, lengths, fired)
@@ -134,8 +138,8 @@ class WaBERT(SpeechPath):
         """Return L_total (equation 6), its terms for the log, and the number of utterances.
 
         Args:
-            speech: (B, S) samples, or cached frames (B, T, D).
-            speech_lengths: (B,).
+            speech: (B, S) samples, or cached features (B, T, W).
+            speech_lengths: (B,) in samples, or in frames.
             text: BERT's ids of the transcript with [CLS] and [SEP] (B, N).
             text_lengths: (B,).
         """
@@ -155,8 +159,8 @@ class WaBERT(SpeechPath):
             stats["subword"] = subword.detach()
         if self.grapheme_head is not None:
             conv_features = self.frontend.conv_features(features)
-            letters = self.grapheme_head.loss(conv_features, lengths, text, text_lengths)
-            loss = loss + self.grapheme_weight * letters
-            stats["graphemes"] = letters.detach()
+            graphemes = self.grapheme_head.loss(conv_features, lengths, text, text_lengths)
+            loss = loss + self.grapheme_weight * graphemes
+            stats["graphemes"] = graphemes.detach()
         stats["loss"] = loss.detach()
         return force_gatherable((loss, stats, len(text)), loss.device)

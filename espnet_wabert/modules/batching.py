@@ -1,6 +1,6 @@
-"""Utterances side by side, padded with zeros.
+"""Collate utterances: convert, pad with zeros, batch by length.
 
-Shapes: B utterances of S samples or T frames of D numbers.
+Shapes: B utterances of S samples or T frames of W numbers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,20 +11,20 @@ from torch.nn.utils.rnn import pad_sequence
 
 
 def to_tensors(speech: Sequence[np.ndarray], device: str) -> list[torch.Tensor]:
-    """Return waveforms (S,), of 16-bit integers or in +-1, or cached features (T, D) in float."""
+    """Return waveforms (S,), 16-bit or in -1..1, or cached features (T, W), as float tensors."""
     tensors = [torch.as_tensor(np.asarray(x)) for x in speech]
     tensors = [x.float() / 32768 if not x.is_floating_point() else x.float() for x in tensors]
     return [x.to(device) for x in tensors]
 
 
 def pad(tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return tensors of unlike lengths as one (B, longest, ...) and their lengths (B,)."""
+    """Pad tensors to one (B, longest, ...); return it and their lengths (B,)."""
     lengths = torch.tensor([len(x) for x in tensors], device=tensors[0].device)
     return pad_sequence(tensors, batch_first=True), lengths
 
 
 def length_batches(lengths: dict[str, int], bins: int) -> Iterator[list[str]]:
-    """Group utterances of like length, so that a padded batch holds at most `bins` steps."""
+    """Group utterances of similar length into padded batches of at most `bins` steps."""
     batch: list[str] = []
     for utterance in sorted(lengths, key=lengths.get, reverse=True):
         if batch and lengths[batch[0]] * (len(batch) + 1) > bins:

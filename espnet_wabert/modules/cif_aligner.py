@@ -9,7 +9,7 @@ import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import nn
 
-from espnet_wabert.cif import CIFOutput, cif
+from espnet_wabert.cif import ArgumentError, CIFOutput, cif
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.masking import valid_mask
 
@@ -28,17 +28,17 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Transform frames (B, T, D); mask (B, T, 1) is true within each length."""
-        y = self.norm(x).masked_fill(~mask, 0.0)  # padding must look like the end of the audio
+        y = self.norm(x).masked_fill(~mask, 0.0)  # padding must equal the end of the audio
         y = self.depthwise(y.transpose(1, 2)).transpose(1, 2)
         return x + self.feed_forward(y)
 
 
 class WeightPredictor(nn.Module):
-    """Convolution, then a sigmoid: how much of a token each frame holds (paper, section 3.1).
+    """Convolution, then a sigmoid: the weight of each frame, in tokens (paper, section 3.1).
 
     Args:
-        initial_rate: tokens a frame before training. Far too many tokens at the start make the
-            quantity loss drown the others, so the bias starts there.
+        initial_rate: tokens per frame before training; sets the bias. With far too many tokens at
+            the start, the quantity loss dominates the others.
     """
 
     def __init__(self, size: int, hidden_size: int, kernel_size: int, initial_rate: float):
@@ -61,16 +61,17 @@ class CIFAligner(AbsEncoder):
     Args:
         input_size: D.
         output_size: H; the builder gives BERT's.
-        adapter_layers: residual convolution blocks before the weights. The paper trains the
-            speech encoder instead and needs none; a frozen encoder needs some.
-        adapter_size: width of these blocks, to which frames are projected first; None for D.
+        adapter_layers: number of residual convolution blocks before the weights. The paper trains
+            the speech encoder and needs none; a frozen encoder needs some.
+        adapter_size: width of these blocks; None: D.
         adapter_kernel: their kernel in frames (odd).
         hidden_size: channels of the weight predictor.
         kernel_size: its kernel in frames (odd).
         dropout: within the adapter and before the projection.
-        initial_rate: tokens a frame before training (speech: 3 to 5 pieces a second, 50 frames).
-        tail_threshold: without a transcript, what is left at the end fires one more token from
-            this share of a token on.
+        initial_rate: tokens per frame before training (speech has 3 to 5 word pieces per second and
+            50 frames).
+        tail_threshold: without a transcript, a residual weight above this fraction fires a final
+            token.
     """
 
     def __init__(
@@ -103,15 +104,15 @@ class CIFAligner(AbsEncoder):
         self.weight_predictor = WeightPredictor(size, hidden_size, kernel_size, initial_rate)
         self.dropout = nn.Dropout(dropout)
         self.projection = nn.Linear(size, output_size)
-        # Every layer of BERT ends in a layer norm, whose scale the layers above were trained on;
-        # a cosine cannot teach a scale. So the aligner ends in one too, started from BERT's own.
+        # BERT's layers end in a layer norm, and the layers above expect its scale. A cosine loss
+        # cannot learn a scale, so the aligner ends in a layer norm that starts from BERT's.
         self.norm = nn.LayerNorm(output_size)
 
     def output_size(self) -> int:
         return self.width
 
     def start_norm(self, norm: nn.LayerNorm) -> None:
-        """Start the last layer norm from that of the BERT layer it takes the place of."""
+        """Initialize the last layer norm from that of the BERT layer that the aligner replaces."""
         self.norm.load_state_dict(norm.state_dict())
 
     def adapt(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -123,35 +124,43 @@ class CIFAligner(AbsEncoder):
         return frames
 
     def fire(
-        self, adapted: torch.Tensor, lengths: torch.Tensor, target_lengths: torch.Tensor = None
+        self,
+        adapted: torch.Tensor,
+        lengths: torch.Tensor,
+        target_lengths: torch.Tensor | None = None,
     ) -> CIFOutput:
         """Integrate adapted frames (B, T, D) into tokens; `target_lengths` as in `forward`."""
         weights = self.weight_predictor(adapted, valid_mask(lengths, adapted.shape[1])[..., None])
-        return cif(adapted, weights, lengths, target_lengths, tail_threshold=self.tail_threshold)
+        try:
+            return cif(
+                adapted, weights, lengths, target_lengths, tail_threshold=self.tail_threshold
+            )
+        except ArgumentError as error:  # weights that are not finite, for example
+            raise UserError(f"CIF aligner: {error}") from error
 
     def project(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Bring vectors (..., D), frames or tokens, into BERT's space (..., H)."""
+        """Project vectors (..., D), frames or tokens, into BERT's space (..., H)."""
         return self.norm(self.projection(self.dropout(vectors)))
 
     def forward(
         self,
         xs_pad: torch.Tensor,
         ilens: torch.Tensor,
-        prev_states: torch.Tensor = None,
-        target_lengths: torch.Tensor = None,
+        prev_states: torch.Tensor | None = None,
+        target_lengths: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, CIFOutput]:
         """Align frames with tokens.
 
         Args:
             xs_pad: frames (B, T, D).
             ilens: (B,) in frames.
-            prev_states: not used; ESPnet's contract.
-            target_lengths: tokens of each transcript (B,), [CLS] and [SEP] counted: the weights
-                are scaled to give exactly these. Without it the predicted count decides.
+            prev_states: not used; part of ESPnet's interface.
+            target_lengths: number of tokens of each transcript (B,), with [CLS] and [SEP]; the
+                weights are scaled to give exactly this number. None: the predicted number.
 
         Returns:
-            Tokens (B, N, H), their lengths (B,), and what integrate-and-fire found: where each
-            token begins and ends in frames, and the predicted quantity.
+            Tokens (B, N, H), their lengths (B,), and the output of integrate-and-fire: boundaries
+            of the tokens in frames, and the predicted quantity.
         """
         fired = self.fire(self.adapt(xs_pad, ilens), ilens, target_lengths)
         return self.project(fired.tokens), fired.token_lengths, fired

@@ -1,9 +1,8 @@
-"""All monotonic alignments of a sequence of states with frames: their sum, and each state's share.
+"""Forward-backward over left-to-right HMM topologies: the forward sum and the state posteriors.
 
-A topology of states, left to right: every frame is in one state, every state holds at least one
-frame, optional states (pauses) may be passed over, and so may the first and the last. The sum over
-all such paths is the forward sum of hidden Markov models (Rabiner 1989); as a loss of an aligner,
-it is that of Badlani et al. (arXiv 2108.10447).
+Every frame is in one state and every state has at least one frame; optional states (silence) and
+the first and last state may be skipped. The sum over all paths is the forward sum of hidden Markov
+models (Rabiner 1989); as the loss of an aligner it is that of Badlani et al. (arXiv 2108.10447).
 
 Shapes: T frames, V symbols, S states.
 """
@@ -17,24 +16,24 @@ import torch
 from numba import njit
 
 LOG_ZERO = -1e30
-# Frames times states whose posteriors are held at once, in float64, twice: 160 MB each.
+# Most frames x states whose posteriors are in memory at once: two float64 arrays of 160 MB.
 MAX_CELLS = 20_000_000
 
 
 class HMMTopology(NamedTuple):
-    """The states of an utterance, left to right."""
+    """The state sequence of an utterance."""
 
     symbols: np.ndarray  # (S,) column of the scores
-    optional: np.ndarray  # (S,) bool: may be passed over
-    tokens: np.ndarray  # (S,) the token that each state belongs to; -1: none
+    optional: np.ndarray  # (S,) bool: may be skipped
+    tokens: np.ndarray  # (S,) token of each state; -1: none
 
     def shortest(self) -> int:
-        """Return the fewest frames that a path needs."""
+        """Return the smallest number of frames of a path."""
         return int((~self.optional[1:-1]).sum()) or 1
 
 
 def forward_sum(scores: np.ndarray, topology: HMMTopology) -> tuple[float, np.ndarray]:
-    """Return the log of the sum over paths, and each state's share of each frame (T, S).
+    """Return the log of the sum over paths, and the state posteriors (T, S).
 
     Args:
         scores: log-probabilities (T, V), float64; T at least `topology.shortest()`.
@@ -58,7 +57,7 @@ def expected_durations(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
     while first < states:
         last = first + size
         while first + 1 < last < states and not topology.optional[last]:
-            last -= 1  # a part begins with a pause, which may be passed over
+            last -= 1  # a part begins with an optional state
         last = min(last, states)
         end = begins[last] if last < states else len(scores)
         part = slice(first, last)
@@ -74,7 +73,7 @@ def expected_durations(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _forward_backward(scores, symbols, optional, may_skip_last=True):
-    """Return the log of the sum, and the posteriors (T, S)."""
+    """Return the log of the sum and the state posteriors (T, S)."""
     frames, states = len(scores), len(symbols)
     alpha = np.full((frames, states), LOG_ZERO)
     alpha[0, 0] = scores[0, symbols[0]]
@@ -99,7 +98,7 @@ def _forward_backward(scores, symbols, optional, may_skip_last=True):
             posteriors[t, s] = np.exp(value) if value > -700.0 else 0.0
         if t == 0:
             break
-        for s in range(states):  # in place: what lies to the right is not yet overwritten
+        for s in range(states):  # in place: states to the right are not yet overwritten
             stay = beta[s] + scores[t, symbols[s]]
             step = skip = LOG_ZERO
             if s + 1 < states:
@@ -154,11 +153,11 @@ def _best_path(scores, symbols, optional):
 
 
 class ForwardSum(torch.autograd.Function):
-    """The forward sum of a batch as a loss: minus its log, a frame.
+    """The forward sum of a batch as a loss: its negative log per frame.
 
-    The gradient of the log of the sum by a score is the share of the states with its symbol; so
-    the loss and its gradient come from one pass. Utterances with more states than frames have no
-    path and count for nothing.
+    The gradient with respect to a score is the posterior of the states with its symbol, so one
+    pass computes the loss and its gradient. Utterances with more states than frames have no path
+    and are ignored.
     """
 
     @staticmethod
@@ -177,7 +176,7 @@ class ForwardSum(torch.autograd.Function):
             np.subtract.at(grads[row, :length].T, topology.symbols, posteriors.T)
             return total, length
 
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # the sums release the GIL
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # numba releases the GIL
             done = list(pool.map(one, range(len(topologies)), lengths.tolist()))
         frames = max(sum(length for _, length in done), 1)
         ctx.save_for_backward(torch.from_numpy(grads / frames).to(scores))

@@ -1,4 +1,4 @@
-"""The frontend: a Hugging Face speech encoder as ESPnet knows frontends."""
+"""The frontend: a Hugging Face speech encoder with ESPnet's frontend interface."""
 
 import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
@@ -15,20 +15,19 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
     """data2vec-audio, wav2vec 2.0, HuBERT, WavLM or Whisper's encoder (paper, section 3.1).
 
     Args:
-        model_name_or_path: name on the hub or folder of the encoder; None builds a new one from
-            `config`.
-        config: the encoder's Hugging Face config as a dictionary. Filled in by training, so that
-            a checkpoint can be rebuilt without the source.
-        freeze: "all"; "convolutions" (the feature extractor); a number k (everything up to and
-            with layer k); or "none". Frozen parts are in eval mode.
-        normalize: scale waveforms to zero mean and unit variance; None asks the source's own
-            feature extractor (True where it has none).
-        all_layers: give every layer's frames side by side, bottom first, (B, T, K D), for a
-            sentiment model to mix; False gives the top layer's.
-        convolutions: put the output of the encoder's convolutions, L wide, before the layers': the
-            letter head of `WaBERT` wants it (grapheme_weight).
-        fs: sampling rate in Hz of what it is fed. All the supported encoders want 16000.
-        pretrained: take the weights from `model_name_or_path`; a packed model sets it to False.
+        model_name_or_path: name on the Hub or folder of the encoder; None: a new one from `config`.
+        config: the encoder's Hugging Face config as a dictionary. Training fills it in, so that a
+            checkpoint can be rebuilt without the source.
+        freeze: "all"; "convolutions" (the feature extractor); a number k (everything up to
+            layer k); or "none". Frozen parts are in eval mode.
+        normalize: scale waveforms to zero mean and unit variance; None: as the source's feature
+            extractor does (True if it has none).
+        all_layers: return the frames of all K layers concatenated, first layer first,
+            (B, T, K D), for a sentiment model to mix; False: those of the last layer.
+        convolutions: prepend the output of the encoder's convolutions, of width L, to the layers'
+            frames. The grapheme head of `WaBERT` needs it (grapheme_weight).
+        fs: sampling rate of the input in Hz. All supported encoders need 16000.
+        pretrained: load the weights from `model_name_or_path`; False in a packed model.
     """
 
     def __init__(
@@ -70,26 +69,26 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
             )
         extractor = getattr(self.encoder.model, "feature_extractor", None)
         if extractor is not None and str(what) != "none":
-            extractor._freeze_parameters()  # else it asks for the waveform's gradient
+            extractor._freeze_parameters()  # otherwise it needs the gradient of the waveform
 
     def output_size(self) -> int:
         """Return the width D of a frame."""
         return self.encoder.width
 
     def feature_size(self) -> int:
-        """Return the width of all that `forward` gives: L + K D."""
+        """Return the width W = L + K D of the features that `forward` returns."""
         return self.conv_size + self.layers * self.output_size()
 
     def conv_features(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the convolutions' frames (B, T, L) of what `forward` gave; L is 0 without."""
+        """Return the convolutions' frames (B, T, L) of features (B, T, W); L may be 0."""
         return features[..., : self.conv_size]
 
     def all_layers(self, features: torch.Tensor) -> torch.Tensor:
-        """Return the layers' frames (B, T, K D) of what `forward` gave."""
+        """Return the frames of all layers (B, T, K D) of features (B, T, W)."""
         return features[..., self.conv_size :]
 
     def top(self, layers: torch.Tensor) -> torch.Tensor:
-        """Return the top layer's frames (B, T, D) of what `forward` gave."""
+        """Return the frames of the last layer (B, T, D) of features (B, T, W)."""
         return layers[..., -self.encoder.width :]
 
     def forward(
@@ -98,12 +97,11 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         """Encode waveforms.
 
         Args:
-            input: (B, S) samples, floating point in +-1, or integers of 16 bits as arks hold.
+            input: (B, S) samples: floating point in -1..1, or 16-bit integers.
             input_lengths: (B,) in samples.
 
         Returns:
-            Frames (B, T, D), or (B, T, L + K D) with convolutions and all layers, zero beyond each
-            length, and their lengths (B,) in frames.
+            Features (B, T, W), zero after each length, and their lengths (B,) in frames.
         """
         if not input.is_floating_point():
             input = input.float() / 32768.0
@@ -145,7 +143,7 @@ def load_pretrained(
 
 
 def wants_normalize(model: str | None, pretrained: bool) -> bool:
-    """Tell whether the source's feature extractor normalizes waveforms; True where it has none."""
+    """Return whether the source's feature extractor normalizes waveforms; True if it has none."""
     if model is None or not pretrained:
         return True
     try:

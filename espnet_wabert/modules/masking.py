@@ -9,7 +9,7 @@ def valid_mask(lengths: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def attention_mask(lengths: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-    """Return the additive mask (B, 1, 1, N) that hides what is beyond each length."""
+    """Return the additive attention mask (B, 1, 1, N) that hides steps after each length."""
     mask = valid_mask(lengths, hidden.shape[1])
     additive = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device)
     return additive.masked_fill(~mask, torch.finfo(hidden.dtype).min)[:, None, None]

@@ -24,14 +24,13 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
     """BERT's layers i+1..L, frozen, continuing exactly from layer-i states (paper, section 3.2).
 
     Args:
-        input_size: width of what it is fed; None, or BERT's own width.
-        model_name_or_path: name on the hub or folder of a BERT; None builds a new one from
-            `config`.
-        config: the Hugging Face config as a dictionary. Filled in by training, so that a
+        input_size: width of the input; None or BERT's width.
+        model_name_or_path: name on the Hub or folder of a BERT; None: a new one from `config`.
+        config: the Hugging Face config as a dictionary. Training fills it in, so that a
             checkpoint can be rebuilt without the source.
-        drop_layers: i, from 0 (the embeddings alone are dropped) to L (nothing is left).
-        train_layers: how many of the upper layers train; 0 is the paper's: BERT is fixed.
-        pretrained: take the weights from `model_name_or_path`; a packed model sets it to False.
+        drop_layers: i, from 0 (only the embeddings are dropped) to L (all layers are dropped).
+        train_layers: number of upper layers that are trained; 0 (the paper): BERT is frozen.
+        pretrained: load the weights from `model_name_or_path`; False in a packed model.
     """
 
     def __init__(
@@ -64,11 +63,11 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
             )
         self.layers[len(self.layers) - train_layers :].requires_grad_(True)
         teacher = BertTeacher(bert.bert.embeddings, layers[:drop_layers])
-        # A tuple, so that what was cut off is not a part of this module.
+        # In a tuple, so that the dropped layers are not registered as parts of this module.
         self.cut_off = (teacher, SubwordHead(bert.cls.predictions, trained_head))
 
     def take_cut_off(self) -> "tuple[BertTeacher, SubwordHead]":
-        """Hand over the dropped layers and the masked-LM head, once."""
+        """Return the dropped layers and the masked-LM head; can be called once."""
         taken, self.cut_off = self.cut_off, None
         return taken
 
@@ -96,7 +95,7 @@ class BertTeacher(nn.Module):
         freeze([self])
 
     def last_norm(self) -> nn.LayerNorm:
-        """Return the layer norm that layer i, or the embeddings, end in."""
+        """Return the last layer norm of layer i, or of the embeddings."""
         return self.layers[-1].output.LayerNorm if len(self.layers) else self.embeddings.LayerNorm
 
     def train(self, mode: bool = True):
@@ -104,7 +103,7 @@ class BertTeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return the layer-i states (B, N, H) of token ids (B, N); ids beyond a length are free."""
+        """Return the layer-i states (B, N, H) of token ids (B, N), ignoring ids after a length."""
         if tokens.shape[1] > self.positions:
             raise UserError(
                 f"a transcript of {tokens.shape[1]} tokens: this BERT has positions for"
@@ -121,14 +120,14 @@ class BertTeacher(nn.Module):
 class SubwordHead(FrozenInEval, nn.Module):
     """BERT's masked-LM head, which predicts the vocabulary id of each token (paper, 3.2).
 
-    A language model without one (sentence encoders) gets a new transform, which is trained,
-    before the frozen word embeddings that it is tied to.
+    A language model without one (a sentence encoder) gets a new transform, which is trained, before
+    its frozen word embeddings.
     """
 
     def __init__(self, predictions: nn.Module, trained: bool):
         super().__init__()
         self.predictions = predictions
-        self.trained = trained  # by its source
+        self.trained = trained  # in its source
         freeze([self])
         if not trained:
             predictions.transform.requires_grad_(True)
@@ -141,7 +140,7 @@ class SubwordHead(FrozenInEval, nn.Module):
 def load_bert(
     model: str | None, config: dict | None, pretrained: bool
 ) -> tuple[PretrainedConfig, BertForMaskedLM, bool]:
-    """Return the config, the whole BERT, and whether its masked-LM head came trained."""
+    """Return the config, the whole BERT, and whether its masked-LM head is trained."""
     hf_config, source = load_config("postencoder_conf", model, config, pretrained)
     if hf_config.model_type != "bert":
         raise UserError(

@@ -15,10 +15,10 @@ def load_config(
     """Return a Hugging Face config and the source of its weights.
 
     Args:
-        field: the option this is for, such as frontend_conf; errors name it.
-        model: name on the hub or folder, or None.
+        field: name of the option, such as frontend_conf, for errors.
+        model: name on the Hub, folder, or None.
         config: a config as a dictionary, or None.
-        pretrained: prefer `model`; else the config alone decides, and the source is None.
+        pretrained: use `model`; False: use `config` only, and the source is None.
     """
     if model is not None and pretrained:
         try:
@@ -36,7 +36,7 @@ def load_config(
 
 
 def _reason(source: str, error: Exception) -> str:
-    """Say in one line why `source` could not be loaded."""
+    """Return one line on why `source` could not be loaded."""
     looks_like_path = Path(source).is_absolute() or source.startswith(".")
     if looks_like_path and not Path(source).is_dir():
         return f"{source}: no such folder"
@@ -45,7 +45,7 @@ def _reason(source: str, error: Exception) -> str:
 
 @contextmanager
 def quiet_loading():
-    """Silence transformers' bars and reports; what a load lacked is checked by the caller."""
+    """Silence transformers' progress bars and reports; the caller checks for missing weights."""
     verbosity = hf_logging.get_verbosity()
     bars = hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""How an utterance sounds, past the aligner: what words alone do not tell (not in the paper).
+"""The prosody branch: paralinguistic features that bypass the aligner (not in the paper).
 
 Shapes: B utterances, T frames, D their width, V pooled numbers.
 """
@@ -10,10 +10,10 @@ from espnet_wabert.modules.sentiment_head import Pooling
 
 
 class RunningNorm(nn.Module):
-    """Zero mean and unit variance over all utterances that training has seen so far.
+    """Normalize to zero mean and unit variance over all training utterances so far.
 
-    Not over the batch: utterances of like length share one, and slow speech is long, so that a
-    batch's own averages would take away what tells voices apart.
+    Statistics of a batch are not used: a batch has utterances of similar length, so its statistics
+    depend on the rate of speech.
     """
 
     def __init__(self, size: int):
@@ -39,11 +39,10 @@ class RunningNorm(nn.Module):
 
 
 class ProsodyBranch(nn.Module):
-    """From the frames past the aligner into the head: pooled, projected to `size` numbers.
+    """Pool the frames, add the rate of speech (frames per token), project to `size` numbers.
 
-    The aligner keeps what makes words; how they are said reaches the head here, with what only
-    the aligner knows: how many frames a token takes, the rate of speech. These numbers are
-    normalized: their means differ far more than what tells voices apart.
+    The aligner keeps what distinguishes words; this branch keeps how they are spoken. The numbers
+    are normalized, because their means are much larger than their differences between voices.
     """
 
     def __init__(self, width: int, kind: str, size: int, dropout: float):

@@ -1,4 +1,4 @@
-"""What every sentiment model ends in: pooling, the classifier, and its loss.
+"""The head of every sentiment model: pooling, classifier and loss.
 
 Shapes: B utterances, N vectors each (tokens or frames), H their width, C classes.
 """
@@ -16,13 +16,13 @@ POOLINGS = ("mean", "attention", "statistics")
 
 
 class Pooling(nn.Module):
-    """One vector an utterance, within each length.
+    """Pool the vectors within each length to one vector per utterance.
 
     Args:
         size: H.
         kind: "mean"; "attention", a mean weighted by a learned score (the SLUE toolkit's); or
-            "statistics", mean and standard deviation side by side, in which the range of a voice
-            shows.
+            "statistics", mean and standard deviation concatenated (the deviation shows the range
+            of a voice).
     """
 
     def __init__(self, size: int, kind: str):
@@ -34,7 +34,7 @@ class Pooling(nn.Module):
         self.size = 2 * size if self.deviation else size
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Pool vectors (B, N, H) into (B, H), or (B, 2H) with their deviation."""
+        """Pool vectors (B, N, H) into (B, H), or (B, 2H) with the deviation."""
         mask = valid_mask(lengths, x.shape[1])
         scores = x.new_zeros(mask.shape) if self.score is None else self.score(x).squeeze(-1)
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
@@ -43,25 +43,27 @@ class Pooling(nn.Module):
         if not self.deviation:
             return mean
         variance = (weights * (x - mean[:, None]) ** 2).sum(dim=1)
-        return torch.cat([mean, (variance + 1e-6).sqrt()], dim=-1)  # the root of 0 has no gradient
+        return torch.cat(
+            [mean, (variance + 1e-6).sqrt()], dim=-1
+        )  # the square root has no gradient at 0
 
 
 class SentimentHead(FrozenInEval):
-    """A model with labels, a classifier over `size` numbers an utterance, and a loss.
+    """Mixin with labels, a classifier over `size` numbers per utterance, and the loss.
 
-    To be inherited beside a module. The options, documented here for all models:
+    Options of all sentiment models:
 
         labels: the classes, in the order of the scores.
         pooling: see `Pooling`.
         dropout: of the classifier.
-        class_weights: None, all classes alike (the SLUE toolkit's choice); "balanced", each by
-            the inverse of its count in the training labels; or a list of weights.
-        focal_gamma: of the focal loss (Lin et al. 2017), which takes (1 - p)^gamma of each
-            utterance's loss, p the probability of its class; 0 is the cross entropy.
+        class_weights: None: no weights (the SLUE toolkit); "balanced": each class by the
+            inverse of its count in the training labels; or a list of weights.
+        focal_gamma: of the focal loss (Lin et al. 2017): each utterance's loss is multiplied by
+            (1 - p)^gamma, p the probability of its class; 0 is the cross entropy.
     """
 
     def add_head(self, size: int, labels, dropout: float, class_weights, focal_gamma: float):
-        """Make the classifier; `class_weights` are numbers by now, or None."""
+        """Make the classifier; `class_weights` are numbers or None."""
         self.labels = list(labels)
         self.classifier = nn.Sequential(  # the SLUE toolkit's head
             nn.Dropout(dropout), nn.Linear(size, size), nn.GELU(),
@@ -76,11 +78,11 @@ class SentimentHead(FrozenInEval):
                     f" or one number for each of {', '.join(self.labels)}"
                 )
             weights = torch.tensor([float(w) for w in class_weights])
-        # Constants of training, not weights of the model: they stay out of checkpoints.
+        # Constants of training: not saved in checkpoints.
         self.register_buffer("class_weights", weights, persistent=False)
 
     def classification_loss(self, scores: torch.Tensor, labels: torch.Tensor):
-        """Return the loss, what the log shows, and the number of utterances, as ESPnet wants.
+        """Return the loss, the statistics for the log, and the number of utterances.
 
         Args:
             scores: (B, C).
@@ -92,17 +94,17 @@ class SentimentHead(FrozenInEval):
         weights = torch.ones_like(own) if self.class_weights is None else self.class_weights[labels]
         losses = -own if not self.focal_gamma else -own * (1 - own.exp()) ** self.focal_gamma
         loss = (weights * losses).sum() / weights.sum().clamp(min=1e-8)
-        # ESPnet averages it over batches: with balanced weights it is the mean recall of the
-        # classes, by which a model that always says Neutral is not the best one.
+        # ESPnet averages it over batches. With balanced weights it is the mean recall of the
+        # classes, so that a model that always predicts Neutral is not the best one.
         accuracy = (weights * (scores.argmax(-1) == labels)).mean()
         stats = {"loss": loss.detach(), "acc": accuracy}
         return force_gatherable((loss, stats, len(labels)), loss.device)
 
 
 def balanced_weights(counts: dict[str, int], labels) -> list[float]:
-    """Return n / (C n_c) for each class, which gives every class the same part of the loss.
+    """Return n / (C n_c) for each class: every class has the same part of the loss.
 
-    A class without an utterance in training gets 0: there is nothing to weigh.
+    A class without training utterances gets 0.
     """
     present = [label for label in labels if counts.get(label)]
     if not present:

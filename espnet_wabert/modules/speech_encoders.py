@@ -2,9 +2,9 @@
 
 Shapes: B utterances, S samples, T frames, D the encoder's width, M mel bands.
 
-A padded batch gives each utterance the frames that it gets alone. Hugging Face does not promise
-that: data2vec's stacked positional convolutions and the group norm of wav2vec 2.0 base look at
-the padding, and Whisper has no mask at all. The classes here put the masks where they belong.
+Each utterance of a padded batch gets the frames that it gets alone. Hugging Face does not ensure
+that: data2vec's stacked positional convolutions and the group norm of wav2vec 2.0 base depend on
+the padding, and Whisper has no mask. The classes here add the missing masks.
 """
 
 from typing import NamedTuple
@@ -20,15 +20,15 @@ SUPPORTED = ("data2vec-audio", "wav2vec2", "hubert", "wavlm", "whisper")  # mode
 
 
 class Frames(NamedTuple):
-    """What a speech encoder returns."""
+    """Output of a speech encoder."""
 
-    features: torch.Tensor  # (B, T, D), or K layers (B, T, K D); zero beyond each length
+    features: torch.Tensor  # (B, T, D), or K layers (B, T, K D); zero after each length
     lengths: torch.Tensor  # (B,), in frames
-    conv_features: torch.Tensor  # (B, T, L) what the convolutions gave the layers
+    conv_features: torch.Tensor  # (B, T, L) output of the convolutions
 
 
 class MaskedGroupNorm(nn.GroupNorm):
-    """One group a channel over time (wav2vec 2.0 base), its statistics taken within each length.
+    """Group norm with one group per channel (wav2vec 2.0 base), with statistics within each length.
 
     `lengths` (B,), in steps of the input, is set by the encoder before each call.
     """
@@ -50,16 +50,16 @@ class WaveformEncoder(nn.Module):
 
     Args:
         model: the Hugging Face model.
-        normalize: scale each waveform to zero mean and unit variance first, as the model's
-            own feature extractor says.
+        normalize: scale each waveform to zero mean and unit variance first, if the model's
+            feature extractor does so.
     """
 
     def __init__(self, model: nn.Module, normalize: bool = True):
         super().__init__()
         self.model = model
         self.normalize = normalize
-        # Frozen layers must not be dropped and DDP must not miss gradients: no layer drop, and
-        # masking belongs to specaug, not to the frontend.
+        # No layer drop: frozen layers must not be dropped, and DDP needs all gradients. Masking
+        # of the input is specaug's part.
         model.config.layerdrop = 0.0
         model.config.apply_spec_augment = False
         if getattr(model, "masked_spec_embed", None) is not None:
@@ -83,7 +83,7 @@ class WaveformEncoder(nn.Module):
         self._conv_features = output.transpose(1, 2)
 
     def stages(self) -> list[nn.Module]:
-        """Return the parts from the bottom up: convolutions, projections, then each layer."""
+        """Return the parts, first to last: convolutions, projections, then each layer."""
         encoder = self.model.encoder
         below = [self.model.feature_projection, encoder.pos_conv_embed, encoder.layer_norm]
         return [self.model.feature_extractor, nn.ModuleList(below), *encoder.layers]
@@ -91,14 +91,18 @@ class WaveformEncoder(nn.Module):
     def seconds(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the times of positions in frames; t + 1/2 is the middle of frame t's window."""
         hop = window = 1  # in samples
-        for kernel, stride in zip(self.model.config.conv_kernel, self.model.config.conv_stride):
+        for kernel, stride in zip(
+            self.model.config.conv_kernel, self.model.config.conv_stride, strict=True
+        ):
             hop, window = hop * stride, window + (kernel - 1) * hop
         return ((positions - 0.5) * hop + window / 2) / 16000
 
     def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
-        """Return the number of frames (B,) that `samples` (B,) give."""
+        """Return the number of frames (B,) of `samples` (B,)."""
         lengths = samples
-        for kernel, stride in zip(self.model.config.conv_kernel, self.model.config.conv_stride):
+        for kernel, stride in zip(
+            self.model.config.conv_kernel, self.model.config.conv_stride, strict=True
+        ):
             lengths = torch.div(lengths - kernel, stride, rounding_mode="floor") + 1
         return lengths.clamp(min=0)
 
@@ -124,11 +128,11 @@ class WaveformEncoder(nn.Module):
             waveforms, attention_mask=samples.long(), output_hidden_states=all_layers
         )
         hidden = output.last_hidden_state
-        if all_layers:  # the first of hidden_states is what goes into layer 1
+        if all_layers:  # hidden_states[0] is the input of layer 1
             hidden = torch.cat([*output.hidden_states[1:-1], hidden], dim=-1)
         features = hidden.masked_fill(~self._frame_mask[..., None], 0.0)
         conv_features = self._conv_features.masked_fill(~self._frame_mask[..., None], 0.0)
-        self._conv_features = None  # it is as large as the features
+        self._conv_features = None  # free memory: it is as large as the features
         return Frames(features, frame_lengths, conv_features)
 
     def _mask_channels(self, module, inputs, output):  # (B, D, T) within the stack
@@ -148,7 +152,7 @@ class WaveformEncoder(nn.Module):
 class MelEncoder(nn.Module):
     """Whisper's encoder on log-mel frames, without its padding to 30 s.
 
-    Longer audio is encoded in windows of the 1500 frames (30 s) that Whisper has positions for.
+    Longer audio is encoded in windows of 1500 frames (30 s), the number of Whisper's positions.
     """
 
     HOP, WINDOW = 160, 400  # samples
@@ -161,7 +165,7 @@ class MelEncoder(nn.Module):
         filters = mel_filter_bank(
             1 + self.WINDOW // 2, model.config.num_mel_bins, 0.0, 8000.0, 16000, "slaney", "slaney"
         )
-        # Constants, not weights: they stay out of checkpoints.
+        # Constants: not saved in checkpoints.
         self.register_buffer("filters", torch.tensor(filters).float(), persistent=False)
         self.register_buffer("window", torch.hann_window(self.WINDOW), persistent=False)
 
@@ -174,20 +178,20 @@ class MelEncoder(nn.Module):
         return self.model.config.d_model
 
     def stages(self) -> list[nn.Module]:
-        """Return the parts from the bottom up: convolutions, positions, then each layer."""
+        """Return the parts, first to last: convolutions, positions, then each layer."""
         convolutions = nn.ModuleList([self.model.conv1, self.model.conv2])
         return [convolutions, self.model.embed_positions, *self.model.layers]
 
     def seconds(self, positions: torch.Tensor) -> torch.Tensor:
-        """Return the times of positions in frames: frame t looks at both sides of 20 t ms."""
+        """Return the times of positions in frames: frame t is centered at 20 t ms."""
         return (positions - 0.5) * 2 * self.HOP / 16000
 
     def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
-        """Return the number of frames (B,) that `samples` (B,) give: one for each 20 ms begun."""
+        """Return the number of frames (B,) of `samples` (B,): one per started 20 ms."""
         return (samples // self.HOP + 1) // 2
 
     def log_mel(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return Whisper's log-mel features (B, M, 2T), zero beyond each length."""
+        """Return Whisper's log-mel features (B, M, 2T), zero after each length."""
         waveforms = waveforms.masked_fill(~valid_mask(lengths, waveforms.shape[1]), 0.0)
         padded = nn.functional.pad(waveforms, (self.WINDOW // 2, self.WINDOW // 2))
         with torch.autocast(waveforms.device.type, enabled=False):
@@ -213,14 +217,14 @@ class MelEncoder(nn.Module):
             )
             for start in range(0, max(mel.shape[-1], 1), limit)
         ]
-        hidden, conv_features = (torch.cat(parts, dim=1) for parts in zip(*windows))
+        hidden, conv_features = (torch.cat(parts, dim=1) for parts in zip(*windows, strict=True))
         return Frames(hidden, self.frame_lengths(lengths), conv_features)
 
     def _encode(self, mel: torch.Tensor, lengths: torch.Tensor, all_layers: bool):
         """Return the layers' (B, T, D) or (B, T, K D) and the convolutions' (B, T, L) output."""
         model = self.model
         hidden = nn.functional.gelu(model.conv1(mel))
-        # An end of an utterance must look to the second convolution as the end of the batch does.
+        # The second convolution must see the end of an utterance as it sees the end of a batch.
         hidden = hidden.masked_fill(~valid_mask(lengths, mel.shape[-1])[:, None], 0.0)
         conv_features = nn.functional.gelu(model.conv2(hidden)).transpose(1, 2)  # (B, T, D)
         hidden = conv_features + model.embed_positions.weight[: conv_features.shape[1]]

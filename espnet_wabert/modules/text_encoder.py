@@ -16,19 +16,19 @@ from espnet_wabert.modules.pretrained import load_config, quiet_loading
 
 
 class TextEncoder(FrozenInEval, AbsFrontend):
-    """BERT, DeBERTa and their kin, whole, with their own tokenizer (the toplines of Table 3).
+    """A whole BERT or DeBERTa with its own tokenizer (the NLP toplines of Table 3).
 
     Args:
-        model_name_or_path: name on the hub or folder; None builds a new one from `config`.
-        config: the Hugging Face config as a dictionary. Filled in by training, so that a
+        model_name_or_path: name on the Hub or folder; None: a new one from `config`.
+        config: the Hugging Face config as a dictionary. Training fills it in, so that a
             checkpoint can be rebuilt without the source.
-        tokenizer: a tokenizer.json as text. Filled in by training, for the same reason.
-        freeze: "none", the toolkit's choice; a number k (the embeddings and layers 1..k); "all".
-        pretrained: take weights and tokenizer from `model_name_or_path`; a packed model sets it
-            to False.
+        tokenizer: a tokenizer.json as text; also filled in by training.
+        freeze: "none" (the SLUE toolkit); a number k (the embeddings and layers 1..k); "all".
+        pretrained: load weights and tokenizer from `model_name_or_path`; False in a packed
+            model.
     """
 
-    layers = 1  # it gives its top layer
+    layers = 1  # it returns its last layer
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class TextEncoder(FrozenInEval, AbsFrontend):
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encode token ids (B, N) into (B, N, H); ids beyond a length are free."""
+        """Encode token ids (B, N) into (B, N, H); ids after a length are ignored."""
         input = input[:, : int(input_lengths.max())]
         mask = valid_mask(input_lengths, input.shape[1])
         ids = input.masked_fill(~mask, self.padding)  # RoBERTa counts positions by it
@@ -81,7 +81,7 @@ class TextEncoder(FrozenInEval, AbsFrontend):
 
 def load_text_model(config, source: str | None) -> nn.Module:
     """Return the model of a source with all its weights, or a new one of the config."""
-    # A pooler would be a part that takes no part: its gradient is missed on several GPUs.
+    # An unused pooler has no gradient, which breaks DDP.
     plain = {} if config.model_type.startswith("deberta") else {"add_pooling_layer": False}
     try:
         if source is None:
@@ -104,7 +104,7 @@ def load_text_model(config, source: str | None) -> nn.Module:
 
 
 def read_tokenizer(source: str, positions: int) -> str:
-    """Return a source's tokenizer as the text of a tokenizer.json; it cuts at `positions`."""
+    """Return a source's tokenizer as the text of a tokenizer.json; it truncates at `positions`."""
     try:
         wrapped = AutoTokenizer.from_pretrained(source)
         tokenizer = wrapped.backend_tokenizer
@@ -112,11 +112,11 @@ def read_tokenizer(source: str, positions: int) -> str:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{source}: its tokenizer cannot be loaded: {reason}") from error
     tokenizer.no_padding()
-    # A recognizer that repeats itself may write more than the model has positions for.
+    # The hypothesis of a recognizer that loops may be longer than the model's positions.
     tokenizer.enable_truncation(min(wrapped.model_max_length, positions))
     return tokenizer.to_str()
 
 
 def build_tokenizer(conf: dict) -> Tokenizer:
-    """Return the tokenizer that building a text frontend wrote into its configuration."""
+    """Return the tokenizer that the text frontend wrote into its configuration."""
     return Tokenizer.from_str(conf["tokenizer"])

@@ -1,7 +1,7 @@
-"""What WaBERT reads in what it hears: the aligner's tokens as BERT's word pieces.
+"""Decode the aligner's tokens to BERT's word pieces: the self-transcript of a sentiment model.
 
-The paper reads with L_subword's head to see what the aligner's tokens hold (section 4.2.1, Table
-4); to judge what was read beside what was heard is not in the paper.
+The paper decodes with L_subword's head to inspect the aligner's tokens (section 4.2.1, Table 4). To
+classify the decoded text as well is not in the paper.
 
 Shapes: B utterances, N tokens with [CLS] and [SEP], H BERT's width.
 """
@@ -14,13 +14,13 @@ from espnet_wabert.modules.postencoder import SubwordHead, TruncatedBert
 
 
 class TokenDecoder(nn.Module):
-    """BERT's upper layers, as they were above the aligner in its training, and the subword head.
+    """BERT's upper layers, as in the training of the aligner, and the subword head; all frozen.
 
-    All of it is frozen, whatever a task trains of BERT beside it.
+    A task may train its own copy of BERT's upper layers; this one does not change.
 
     Args:
-        postencoder: BERT's upper layers, for the token_decoder alone.
-        head: the subword head. `init_from` gives it what the aligner's training taught it.
+        postencoder: BERT's upper layers, not shared.
+        head: the subword head; `init_from` loads its weights from the aligned model.
         first, last: the ids of [CLS] and [SEP].
     """
 
@@ -36,9 +36,9 @@ class TokenDecoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return the likeliest ids (B, N) of the aligner's tokens (B, N, H)."""
+        """Return the most likely ids (B, N) of the aligner's tokens (B, N, H)."""
         hidden, _ = self.postencoder(tokens, lengths)
         ids = self.head(hidden).argmax(-1)
         ids[:, 0] = self.first
-        last = (lengths[:, None] - 1).clamp(min=0)  # an utterance may have no token
+        last = (lengths[:, None] - 1).clamp(min=0)  # an utterance may have no tokens
         return ids.scatter(1, last, self.last)

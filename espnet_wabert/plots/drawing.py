@@ -1,4 +1,4 @@
-"""The pictures as PNG files, drawn without a display and legible at a README's width.
+"""Draw the figures as PNG files, without a display and legible at a README's width.
 
 Colours are Okabe and Ito's, which colour-blind readers tell apart, and maps whose lightness rises
 evenly.
@@ -17,30 +17,31 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from espnet_wabert.formats.word import Word
-from espnet_wabert.plots.figures import KINDS, Seen, diagonal_accuracy
+from espnet_wabert.plots.figures import KINDS, Projections, diagonal_accuracy
 
-DOTS_AN_INCH = 150
+DPI = 150
 WIDTH = 8.0  # inches
 RATE = 16000
 BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
-CLOUDS = dict(zip(KINDS, ("#999999", VERMILION, BLUE)))
+CLOUDS = dict(zip(KINDS, ("#999999", VERMILION, BLUE), strict=True))
 LANES = {"reference": GREEN, "cif": VERMILION}
 OTHER_LANES = (BLUE, "#8A5C00", "#A0457C", BLACK)
 
 
 def new_figure(height: float) -> Figure:
+    """Return an empty figure of WIDTH x `height` inches."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
     return figure
 
 
-def save(figure: Figure, path: str | Path, colours: int | None = None) -> None:
-    """Write a PNG; with a palette of `colours` it is a third of the size, on flat tints unseen."""
+def save(figure: Figure, path: str | Path, colors: int | None = None) -> None:
+    """Write a PNG; a palette of `colors` makes it a third of the size."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=DOTS_AN_INCH, format="png")
+    figure.savefig(drawn, dpi=DPI, format="png")
     image = Image.open(drawn).convert("RGB")
-    if colours:
-        image = image.quantize(colours, dither=Image.Dither.NONE)
+    if colors:
+        image = image.quantize(colors, dither=Image.Dither.NONE)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     image.save(path, format="png", optimize=True)
 
@@ -54,7 +55,7 @@ def draw_similarity(path: str | Path, matrices: Mapping[str, np.ndarray], tokens
     figure = new_figure(WIDTH * (0.7 if one else 0.5))
     panels = figure.subplots(1, len(matrices), sharey=True, squeeze=False)[0]
     places = np.arange(len(tokens))
-    for axes, (name, matrix) in zip(panels, matrices.items()):
+    for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
         image = axes.imshow(matrix, cmap="cividis", vmin=min(0.0, matrix.min()), vmax=matrix.max())
         axes.plot(matrix.argmax(axis=1), places, "o", color="white", mec=BLACK, ms=5, mew=0.8)
         axes.set_title(f"{name}: {diagonal_accuracy(matrix):.0%} nearest to their own", fontsize=11)
@@ -75,8 +76,8 @@ def draw_components(
     """Draw the three clouds of each loss on common axes (Figure 4); points (M, 2) a cloud."""
     figure = new_figure(WIDTH * (0.7 if len(models) == 1 else 0.56))
     panels = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (name, clouds) in zip(panels, models.items()):
-        for kind, marker in zip(KINDS, "s^o"):
+    for axes, (name, clouds) in zip(panels, models.items(), strict=True):
+        for kind, marker in zip(KINDS, "s^o", strict=True):
             axes.scatter(
                 *clouds[kind].T, s=9, marker=marker, c=CLOUDS[kind], alpha=0.55, linewidths=0,
                 label=kind,
@@ -91,11 +92,11 @@ def draw_components(
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=2)
     for handle in legend.legend_handles:
         handle.set_alpha(1.0)
-    save(figure, path, colours=128)
+    save(figure, path, colors=128)
 
 
 def draw_alignment(
-    path: str | Path, audio: np.ndarray, seen: Seen, lanes: Mapping[str, Sequence[Word]]
+    path: str | Path, audio: np.ndarray, seen: Projections, lanes: Mapping[str, Sequence[Word]]
 ) -> None:
     """Draw one utterance over time: waveform, spectrogram, words a lane, CIF's weights.
 
@@ -129,7 +130,7 @@ def draw_alignment(
         axes.vlines(edges, 0, 1, transform=across, color=GREEN, linewidth=1, label=first)
     handles, labels = weights.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", fontsize=9, ncols=2)
-    save(figure, path, colours=64)
+    save(figure, path, colors=64)
 
 
 def _draw_spectrogram(axes: Axes, audio: np.ndarray) -> None:

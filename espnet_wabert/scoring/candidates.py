@@ -22,7 +22,7 @@ def candidate_table(decoded: Decoded, most: int = 5) -> Table:
             " head (L_subword was off)"
         )
     rows, ranks = [], []
-    for token, candidates in zip(decoded.tokens, decoded.top):
+    for token, candidates in zip(decoded.tokens, decoded.top, strict=True):
         if token in SPECIAL:
             continue
         shown = candidates[:most]
@@ -48,7 +48,7 @@ def typical(decoding: Mapping[str, Decoded], count: int = 3) -> list[str]:
 
     def key(utt_id: str) -> tuple[float, int, str]:
         found = decoding[utt_id]
-        hits = [token in top[:1] for token, top in zip(found.tokens, found.top)]
+        hits = [token in top[:1] for token, top in zip(found.tokens, found.top, strict=True)]
         return sum(hits) / max(len(hits), 1), -found.length, utt_id
 
     order = sorted(decoding, key=key)

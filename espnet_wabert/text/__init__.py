@@ -1,0 +1,9 @@
+"""Text: BERT's word pieces, the spoken form of transcripts, and normalization for scoring.
+
+`wordpiece.WordPieceTokenizer` gives ids and knows which word each piece belongs to; `transcript`
+turns digits and symbols into spoken words; `normalization` prepares the transcripts of corpora.
+"""
+
+from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
+
+__all__ = ["Encoded", "WordPieceTokenizer"]

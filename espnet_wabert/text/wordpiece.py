@@ -23,7 +23,7 @@ class Encoded(NamedTuple):
     word_index: list[int | None]  # N: index into `words`; None for [CLS] and [SEP]
 
 
-class WordPieces:
+class WordPieceTokenizer:
     """BERT's tokenizer from its vocabulary alone.
 
     Args:
@@ -68,7 +68,7 @@ def letters_of(encoded: Encoded) -> np.ndarray:
     """
     said = [
         encoded.words[word] if piece == "[UNK]" else piece.removeprefix("##")
-        for piece, word in zip(encoded.pieces, encoded.word_index)
+        for piece, word in zip(encoded.pieces, encoded.word_index, strict=True)
     ]
     return np.array([len(x) + 3 * sum(map(str.isdigit, x)) for x in said], dtype=np.float64)
 
@@ -82,7 +82,7 @@ def word_ends_of(encoded: Encoded) -> list[bool]:
 def word_confidences(encoded: Encoded, confidences: Sequence[float]) -> list[float]:
     """Return each word's mean over its tokens; 0 for a word without tokens."""
     by_word: list[list[float]] = [[] for _ in encoded.words]
-    for index, confidence in zip(encoded.word_index, confidences):
+    for index, confidence in zip(encoded.word_index, confidences, strict=True):
         if index is not None:
             by_word[index].append(confidence)
     return [sum(values) / max(len(values), 1) for values in by_word]
@@ -96,7 +96,7 @@ def words_of(encoded: Encoded, starts: list[float], ends: list[float]) -> list[W
     """
     first: dict[int, float] = {}
     last: dict[int, float] = {}
-    for index, start, end in zip(encoded.word_index, starts, ends):
+    for index, start, end in zip(encoded.word_index, starts, ends, strict=True):
         if index is not None:
             first.setdefault(index, start)
             last[index] = end
@@ -128,7 +128,7 @@ def write_vocabulary(model: str, path: str | Path) -> int:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{model}: its tokenizer cannot be loaded: {reason}") from error
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    WordPieces(piece for piece, _ in pieces)  # refuses what is not a BERT vocabulary
+    WordPieceTokenizer(piece for piece, _ in pieces)  # refuses what is not a BERT vocabulary
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")

@@ -1,0 +1,6 @@
+"""Training with ESPnet: the task, the preprocessor and the cache of frozen features.
+
+`task.WaBERTTask` is the task that ESPnet's trainer and `espnet_model_zoo` use (its dotted path is
+public). `preprocessor` turns text and labels into ids and augments speech; `feature_cache` computes
+the features of a wholly frozen frontend once.
+"""

@@ -45,7 +45,7 @@ def extract_features(
             audio = to_tensors([read_audio(folder.wav[u], u) for u in batch], device)
             with torch.inference_mode():
                 frames, frame_lengths = frontend(*pad(audio))
-            for utterance, matrix, count in zip(batch, frames, frame_lengths.tolist()):
+            for utterance, matrix, count in zip(batch, frames, frame_lengths.tolist(), strict=True):
                 writer(utterance, matrix[:count].cpu().numpy())
                 counts[utterance] = count
             bar.update(len(batch))

@@ -5,7 +5,7 @@ from espnet2.train.preprocessor import CommonPreprocessor
 from tokenizers import Tokenizer
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.text.wordpiece import WordPieces
+from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
 
 class WaBERTPreprocessor(CommonPreprocessor):
@@ -31,7 +31,7 @@ class WaBERTPreprocessor(CommonPreprocessor):
         **speech,
     ):
         super().__init__(train=train, token_type=None, fs=16000, **speech)
-        self.pieces = tokenizer or (WordPieces(vocabulary) if vocabulary else None)
+        self.pieces = tokenizer or (WordPieceTokenizer(vocabulary) if vocabulary else None)
         self.labels = {label: index for index, label in enumerate(labels)}
 
     def __call__(self, uid: str, data: dict) -> dict[str, np.ndarray]:

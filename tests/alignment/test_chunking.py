@@ -1,5 +1,7 @@
 """Recordings and transcripts in windows are joined to what the whole would be."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -8,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import arguments, speech_config
 
-from espnet_wabert.alignment.chunking import FrameWindows, encode_transcripts, windows
+from espnet_wabert.alignment.chunking import ChunkedFrontend, chunks, encode_transcripts
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 
 
 @given(st.integers(0, 500), st.integers(1, 60), st.integers(0, 20))
 def test_windows_keep_every_step_once(size, core, context):
-    found = windows(size, core, context)
+    found = chunks(size, core, context)
     assert found[0].first == 0 and found[-1].last == size
-    assert all(a.last == b.first for a, b in zip(found, found[1:]))
+    assert all(a.last == b.first for a, b in itertools.pairwise(found))
     for window in found:
         assert window.last - window.first <= core
         assert window.start == max(0, window.first - context)
@@ -47,7 +49,7 @@ def test_joined_frames_are_those_of_the_whole(kind, data):
     if kind == "whisper":  # its positions count from each window's start: frames differ by these
         encoder.encoder.model.embed_positions.weight.data.zero_()
         speech[::1600] = 1.0  # the loudness that log-mel frames are cut off below
-    cut = FrameWindows(encoder, encoder.encoder, whole=0.4, core=0.3, context=0.4)
+    cut = ChunkedFrontend(encoder, encoder.encoder, whole=0.4, core=0.3, context=0.4)
     with torch.inference_mode():
         joined, lengths = cut([speech, speech[:5000]])
         whole, expected = encoder(speech[None], torch.tensor([samples]))
@@ -71,7 +73,7 @@ def test_short_audio_is_encoded_whole():
     encoder = frontend("data2vec-audio", local=False)
     speech = [torch.randn(size) * 0.1 for size in (9000, 16000)]
     with torch.inference_mode():
-        found, lengths = FrameWindows(encoder, encoder.encoder)(speech)
+        found, lengths = ChunkedFrontend(encoder, encoder.encoder)(speech)
         padded = torch.nn.utils.rnn.pad_sequence(speech, batch_first=True)
         expected, expected_lengths = encoder(padded, torch.tensor([9000, 16000]))
     torch.testing.assert_close(found, expected)
@@ -99,7 +101,7 @@ def test_a_long_recording_aligns_in_windows(tmp_path, monkeypatch):
     words = [WORDS[n % 5] for n in range(300)]
     speech = np.random.default_rng(0).normal(size=40 * 16000).astype(np.float32) * 0.1
     found = model.align([speech], [" ".join(words)])[0]
-    for timed in found.timed.values():
+    for timed in found.by_method.values():
         assert [w.word for w in timed.words] == words
         times = [t for w in timed.words for t in (w.start, w.end)]
         assert times == sorted(times) and times[0] >= 0 and times[-1] <= 40.0

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 from click.testing import CliRunner
 
-from espnet_wabert.alignment.pocketsphinx_aligner import NotAligned, PocketsphinxAligner
+from espnet_wabert.alignment.pocketsphinx_aligner import NotAlignedError, PocketsphinxAligner
 from espnet_wabert.bin import align_pocketsphinx, score_alignment
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
@@ -27,7 +27,8 @@ def spoken():
     speech = speak(TEXT, "gmw/en-US+m3", Prosody(50, 50, 150))
     audio = soxr.resample(speech.samples.astype(np.float32) / 32768, RATE, 16000)
     times = [
-        Word(w, s / RATE + 0.5, e / RATE + 0.5) for w, (s, e) in zip(TEXT.split(), speech.words)
+        Word(w, s / RATE + 0.5, e / RATE + 0.5)
+        for w, (s, e) in zip(TEXT.split(), speech.words, strict=True)
     ]
     return np.concatenate([SILENCE, audio, SILENCE]), times
 
@@ -43,15 +44,19 @@ def test_words_are_in_order_inside_the_audio_and_near_the_truth(aligner, spoken)
     assert [w.word for w in words] == "The film was good, and not too LONG.".split()
     edges = [edge for word in words for edge in word[1:]]
     assert edges == sorted(edges) and edges[0] >= 0 and edges[-1] <= len(audio) / 16000
-    errors = [abs(a - b) for w, t in zip(words, truth) for a, b in zip(w[1:], t[1:])]
+    errors = [
+        abs(a - b)
+        for w, t in zip(words, truth, strict=True)
+        for a, b in zip(w[1:], t[1:], strict=True)
+    ]
     assert np.mean(errors) < 0.05
     assert aligner(audio, "The film was good, and not too LONG.") == words  # no memory
 
 
 def test_what_it_cannot_align_says_why(aligner, spoken):
-    with pytest.raises(NotAligned, match="not in the dictionary: 1999, zzxqy"):
+    with pytest.raises(NotAlignedError, match="not in the dictionary: 1999, zzxqy"):
         aligner(spoken[0], "the zzxqy of 1999")
-    with pytest.raises(NotAligned, match=r"the search ended with \d+ of 60 words"):
+    with pytest.raises(NotAlignedError, match=r"the search ended with \d+ of 60 words"):
         aligner(SILENCE, "extraordinary " * 60)
     assert aligner(spoken[0], " -- ") == []
 

@@ -27,7 +27,7 @@ def enumerate_best(scores, pause, expected, weights, word_ends, penalty, longest
         for cuts in itertools.combinations(range(1, frames), len(names) - 1):
             bounds = [0, *cuts, frames]
             value = 0.0
-            for name, start, end in zip(names, bounds, bounds[1:]):
+            for name, start, end in zip(names, bounds[:-1], bounds[1:], strict=True):
                 if name not in ("pause", 0, tokens - 1) and end - start > longest[name]:
                     value = -np.inf
                 elif name == "pause":
@@ -42,7 +42,7 @@ def enumerate_best(scores, pause, expected, weights, word_ends, penalty, longest
 def score(scores, pause, expected, weights, penalty, starts, ends) -> float:
     """Return the score of one segmentation."""
     value, position = 0.0, 0
-    for n, (start, end) in enumerate(zip(starts, ends)):
+    for n, (start, end) in enumerate(zip(starts, ends, strict=True)):
         if start > position:
             value += pause[position:start].sum() - penalty
         value += scores[start:end, n].sum()
@@ -57,7 +57,7 @@ def score(scores, pause, expected, weights, penalty, starts, ends) -> float:
     st.integers(1, 4).flatmap(lambda n: st.tuples(st.just(n), st.integers(n, n + 4))),
     st.integers(0, 2**32 - 1),
 )
-def test_the_programme_finds_the_best_segmentation(size, seed):
+def test_the_best_segmentation_is_found(size, seed):
     tokens, frames = size
     rng = np.random.default_rng(seed)
     scores, pause = rng.normal(size=(frames, tokens)) * 2, rng.normal(size=frames)
@@ -74,7 +74,7 @@ def test_the_programme_finds_the_best_segmentation(size, seed):
     assert found == pytest.approx(best)
 
 
-def test_a_clear_similarity_is_read_to_the_frame():
+def test_clear_similarities_give_exact_frames():
     """[CLS] 5 frames, two words of 4 and 6 with a pause of 3 between, [SEP] 2."""
     truth = [0] * 5 + [1] * 4 + [0] * 3 + [2] * 6 + [3] * 2
     cosines = np.full((20, 4), -0.2)

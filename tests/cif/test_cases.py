@@ -5,7 +5,7 @@ import torch
 from cif_makers import batch, one
 
 from espnet_wabert.cif import cif
-from espnet_wabert.cif.reference import cif_serial
+from espnet_wabert.cif.reference import cif_reference
 
 
 def test_case_01_weights_that_sum_to_n_keep_the_last_token():
@@ -45,7 +45,7 @@ def test_case_04_another_threshold(threshold):
         out = cif(frames, weights, lengths, target, threshold=threshold)
         for row, length in enumerate(lengths.tolist()):
             wanted = None if target is None else int(target[row])
-            loop = cif_serial(
+            loop = cif_reference(
                 frames[row, :length], weights[row, :length], wanted, threshold=threshold
             )
             n = len(loop.tokens)
@@ -129,7 +129,7 @@ def test_case_08_garbage_in_padding(garbage, scaled):
         for x in noisy:
             assert not x.grad[padding].any()
         results.append([*out, *(x.grad for x in noisy)])
-    for clean, dirty in zip(*results):
+    for clean, dirty in zip(*results, strict=True):
         assert torch.equal(clean, dirty)
 
 
@@ -146,5 +146,5 @@ def test_case_09_a_padded_batch_equals_each_alone(scaled):
         for name in ("tokens", "starts", "ends"):
             assert torch.equal(getattr(out, name)[row, :n], getattr(alone, name)[0])
         of_one = torch.autograd.grad(alone.tokens.square().sum(), (frames, weights))
-        for one_grad, batch_grad in zip(of_one, of_batch):
+        for one_grad, batch_grad in zip(of_one, of_batch, strict=True):
             torch.testing.assert_close(one_grad[row], batch_grad[row], rtol=1e-5, atol=1e-6)

@@ -6,12 +6,12 @@ from cif_makers import batch, one
 
 from espnet_wabert.cif import cif
 from espnet_wabert.cif.dense import cif_dense
-from espnet_wabert.cif.reference import cif_serial
+from espnet_wabert.cif.reference import cif_reference
 
 
 @pytest.mark.parametrize("tail, fires", [(0.49999, False), (0.5, True), (0.50001, True)])
 def test_case_10_tail_at_its_threshold(tail, fires):
-    out, weights = one(0.75, 0.25, tail)
+    out, _weights = one(0.75, 0.25, tail)
     assert out.token_lengths.item() == 1 + fires
     if fires:
         assert out.tokens[0, 1].item() == pytest.approx(3)  # a whole token's mass
@@ -60,7 +60,7 @@ def test_case_12_long_audio_against_float64():
     single = [frames.requires_grad_(), weights.requires_grad_()]
     double = [x.detach().double().requires_grad_() for x in single]
     out = cif(*single, None, count)
-    loop = cif_serial(double[0][0], double[1][0], 600)
+    loop = cif_reference(double[0][0], double[1][0], 600)
     assert (out.tokens[0] - loop.tokens).abs().max() <= 2e-6
     of_out = torch.autograd.grad((out.tokens * grad).sum(), single)
     of_loop = torch.autograd.grad((loop.tokens * grad[0]).sum(), double)
@@ -171,13 +171,13 @@ def test_case_16_positions_are_monotone_and_those_of_the_loop():
         dense = cif_dense(frames, weights, lengths, target)
         for row, length in enumerate(lengths.tolist()):
             wanted = None if target is None else int(target[row])
-            loop = cif_serial(frames[row, :length], weights[row, :length], wanted)
+            loop = cif_reference(frames[row, :length], weights[row, :length], wanted)
             n = len(loop.tokens)
             starts, ends = out.starts[row, :n], out.ends[row, :n]
             assert starts.tolist() == pytest.approx(loop.starts, abs=1e-9)
             assert ends.tolist() == pytest.approx(loop.ends, abs=1e-9)
             assert (starts < ends).all() and (starts[1:] >= ends[:-1]).all()
-            assert 0 <= starts[0] and ends[-1] <= length
+            assert starts[0] >= 0 and ends[-1] <= length
             torch.testing.assert_close(dense.starts[row, :n], starts)
             torch.testing.assert_close(dense.ends[row, :n], ends)
 

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from espnet_wabert.cif import cif
+from espnet_wabert.cif import ArgumentError, cif
 from espnet_wabert.cif.dense import cif_dense
 from espnet_wabert.cif.streaming import CIFStream
-from espnet_wabert.errors import UserError
 
 NAN, INF = float("nan"), float("inf")
 
@@ -25,7 +24,9 @@ def call(weights=None, lengths=None, targets=None, frames=None, function=cif, **
 def test_weights_in_valid_frames(value, targets):
     weights = torch.full((2, 4), 0.5)
     weights[1, 2] = value
-    with pytest.raises(UserError, match=r"weights\[1, 2\] = .*finite and not negative") as error:
+    with pytest.raises(
+        ArgumentError, match=r"weights\[1, 2\] = .*finite and not negative"
+    ) as error:
         call(weights, targets=targets)
     assert "\n" not in str(error.value)
     assert call(weights, [4, 2], targets).token_lengths.tolist() == [2, 1] if not targets else True
@@ -63,43 +64,45 @@ def test_lengths(lengths, targets, message):
     ],
 )
 def test_frames_and_weights(frames, weights, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ArgumentError, match=message):
         call(weights, frames=frames)
 
 
 def test_lengths_without_a_tensor():
-    with pytest.raises(UserError, match="lengths must be an integer tensor, not list"):
+    with pytest.raises(ArgumentError, match="lengths must be an integer tensor, not list"):
         cif(torch.ones(1, 2, 3), torch.ones(1, 2), [2])
 
 
 @pytest.mark.parametrize("value", [0, -1.0, NAN, INF])
 def test_threshold(value):
     for function in (cif, cif_dense):
-        with pytest.raises(UserError, match="threshold must be positive and finite"):
+        with pytest.raises(ArgumentError, match="threshold must be positive and finite"):
             call(function=function, threshold=value)
-    with pytest.raises(UserError, match="threshold must be positive and finite"):
+    with pytest.raises(ArgumentError, match="threshold must be positive and finite"):
         CIFStream(threshold=value)
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, NAN])
 def test_tail_threshold(value):
-    with pytest.raises(UserError, match="tail_threshold must lie in 0..1"):
+    with pytest.raises(ArgumentError, match="tail_threshold must lie in 0..1"):
         call(tail_threshold=value)
 
 
 def test_target_without_frames():
-    with pytest.raises(UserError, match=r"target_lengths\[1\] = 2: must be 0 where there is no"):
+    with pytest.raises(
+        ArgumentError, match=r"target_lengths\[1\] = 2: must be 0 where there is no"
+    ):
         cif(torch.ones(2, 0, 3), torch.ones(2, 0), None, torch.tensor([0, 2]))
 
 
 def test_stream_chunks_fit_together():
     stream = CIFStream()
-    with pytest.raises(UserError, match="no chunk was pushed"):
+    with pytest.raises(ArgumentError, match="no chunk was pushed"):
         stream.finish()
     stream.push(torch.ones(2, 4, 3), torch.ones(2, 4))
     for frames in (torch.ones(1, 4, 3), torch.ones(2, 4, 2), torch.ones(2, 4, 3).half()):
-        with pytest.raises(UserError, match=r"like the first chunk, not \("):
+        with pytest.raises(ArgumentError, match=r"like the first chunk, not \("):
             stream.push(frames, torch.ones(frames.shape[:2]))
-    with pytest.raises(UserError, match=r"weights\[0, 1\] = -1"):
+    with pytest.raises(ArgumentError, match=r"weights\[0, 1\] = -1"):
         stream.push(torch.ones(2, 2, 3), torch.tensor([[1.0, -1.0], [1.0, 1.0]]))
     assert stream.push(torch.ones(2, 1, 3), torch.ones(2, 1)).token_lengths.tolist() == [1, 1]

@@ -48,11 +48,11 @@ def test_case_15_compile_with_dynamic_sizes(scaled, backend):
         for rows, steps in SIZES:
             given = inputs(rows, steps, scaled, grad=True)
             pair = cif(*given), compiled(*given)
-            for one, other in zip(*pair):
+            for one, other in zip(*pair, strict=True):
                 torch.testing.assert_close(one, other)
             losses = [out.tokens.square().sum() + out.quantity.sum() for out in pair]
             grads = [torch.autograd.grad(loss, given[:2]) for loss in losses]
-            for one, other in zip(*grads):
+            for one, other in zip(*grads, strict=True):
                 torch.testing.assert_close(one, other)
 
 
@@ -74,7 +74,7 @@ def test_case_15_export_with_dynamic_sizes(scaled, strict):
     run = program.module()
     for rows, steps in SIZES:
         given = inputs(rows, steps, scaled)
-        for one, other in zip(cif(*given), run(*given)):
+        for one, other in zip(cif(*given), run(*given), strict=True):
             torch.testing.assert_close(one, other)
 
 
@@ -92,6 +92,6 @@ def test_case_15_onnx_of_the_dense_form(scaled, tmp_path):
     names = [x.name for x in session.get_inputs()]
     for rows, steps in SIZES:
         given = inputs(rows, steps, scaled)
-        out = session.run(None, {name: x.numpy() for name, x in zip(names, given)})
-        for one, other in zip(cif(*given), out):
+        out = session.run(None, {name: x.numpy() for name, x in zip(names, given, strict=True)})
+        for one, other in zip(cif(*given), out, strict=True):
             torch.testing.assert_close(one, torch.from_numpy(other))

@@ -25,7 +25,7 @@ def test_parts_give_the_gradient_of_the_whole(monkeypatch, dtype, scaled, part):
     for module in (cif_segments, cif_pages):
         monkeypatch.setattr(module, "LARGEST_HEAP_BLOCK", 0)
     monkeypatch.setattr(cif_segments, "PART", part)
-    for one, other in zip(whole, gradients(dtype, scaled)):
+    for one, other in zip(whole, gradients(dtype, scaled), strict=True):
         assert torch.equal(one, other)
 
 

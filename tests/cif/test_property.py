@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from espnet_wabert.cif import cif
 from espnet_wabert.cif.dense import cif_dense
-from espnet_wabert.cif.reference import cif_serial
+from espnet_wabert.cif.reference import cif_reference
 
 SETTINGS = settings(max_examples=60, deadline=None)
 WIDTH = 3
@@ -46,7 +46,7 @@ def both(batch):
     options = {"threshold": threshold, "tail_threshold": tail}
     out = cif(*fast, lengths, targets, **options)
     rows = [
-        cif_serial(
+        cif_reference(
             slow[0][b, :n], slow[1][b, :n], None if targets is None else int(targets[b]), **options
         )
         for b, n in enumerate(lengths.tolist())
@@ -57,7 +57,7 @@ def both(batch):
     if loss.requires_grad:
         loss.backward()
     none = [torch.zeros_like(x) for x in slow]
-    of_loop = [zero if x.grad is None else x.grad for x, zero in zip(slow, none)]
+    of_loop = [zero if x.grad is None else x.grad for x, zero in zip(slow, none, strict=True)]
     return out, rows, [x.grad for x in fast], of_loop
 
 
@@ -113,7 +113,7 @@ def test_dense_form_equals_the_fast_one(batch, scaled):
     rows = [frames.requires_grad_(), weights.requires_grad_()]
     fast = cif(*rows, lengths, targets if scaled else None, **options)
     dense = cif_dense(*rows, lengths, targets if scaled else None, **options)
-    for name, one, other in zip(fast._fields, fast, dense):
+    for name, one, other in zip(fast._fields, fast, dense, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11, msg=name)
     one, other = (torch.autograd.grad(out.tokens.sum(), rows[0])[0] for out in (fast, dense))
     torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
@@ -121,21 +121,21 @@ def test_dense_form_equals_the_fast_one(batch, scaled):
 
 @SETTINGS
 @given(ragged(scaled=True), st.booleans(), st.integers(0, 2**16))
-def test_torch_operations_equal_the_compiled_walk(batch, scaled, seed):
+def test_torch_operations_equal_the_numba_kernel(batch, scaled, seed):
     frames, weights, lengths, targets, threshold, tail = batch
     if seed % 2:  # weights whose sums round, too
         weights = weights * torch.rand(weights.shape, generator=torch.manual_seed(seed)).double()
     rows = [frames.requires_grad_(), weights.requires_grad_()]
     given = (*rows, lengths, targets if scaled else None)
     options = {"threshold": threshold, "tail_threshold": tail}
-    walked = cif(*given, **options)
+    compiled = cif(*given, **options)
     module = importlib.import_module("espnet_wabert.cif.function")
-    with mock.patch.object(module, "on_plain_cpu", lambda rows: False):
+    with mock.patch.object(module, "eager_on_cpu", lambda rows: False):
         plain = cif(*given, **options)
-    for name, one, other in zip(walked._fields, walked, plain):
+    for name, one, other in zip(compiled._fields, compiled, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12, msg=name)
-    grads = [torch.autograd.grad(out.tokens.square().sum(), rows) for out in (walked, plain)]
-    for one, other in zip(*grads):
+    grads = [torch.autograd.grad(out.tokens.square().sum(), rows) for out in (compiled, plain)]
+    for one, other in zip(*grads, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 

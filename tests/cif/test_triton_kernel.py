@@ -54,18 +54,18 @@ def prepare(dtype, scaled, threshold):
     ],
 )
 def test_kernels_equal_the_portable_form(dtype, scaled, threshold):
-    frames, edges, lengths, plan, (last, begun, _) = prepare(dtype, scaled, threshold)
-    parts = cut(edges.detach(), last, begun, plan, int(plan.sizes.sum()), threshold)
+    frames, edges, lengths, plan, (last, first_frame, _) = prepare(dtype, scaled, threshold)
+    parts = cut(edges.detach(), last, first_frame, plan, int(plan.sizes.sum()), threshold)
     tokens = [
-        IntegrateSegments.apply(frames, edges, begun.shape[1] - 1, threshold, *parts),
-        IntegrateTriton.apply(frames, edges, last, begun, lengths, plan.counts, threshold),
+        IntegrateSegments.apply(frames, edges, first_frame.shape[1] - 1, threshold, *parts),
+        IntegrateTriton.apply(frames, edges, last, first_frame, lengths, plan.counts, threshold),
     ]
     tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.02}[dtype]
     torch.testing.assert_close(*tokens, rtol=tolerance, atol=tolerance)
     grad = torch.randn(tokens[0].shape).to(dtype)
     for wanted in ((frames, edges), (frames,), (edges,)):
         grads = [torch.autograd.grad(x, wanted, grad, retain_graph=True) for x in tokens]
-        for one, other in zip(*grads):
+        for one, other in zip(*grads, strict=True):
             scale = one.abs().max().item()
             torch.testing.assert_close(one, other, rtol=0, atol=tolerance * scale)
 
@@ -85,12 +85,12 @@ def test_kernels_under_the_interpreter():
 
 
 @pytest.mark.skipif(INTERPRETED or torch.cuda.is_available(), reason="for machines without a GPU")
-def test_where_the_kernels_cannot_run_the_portable_form_does():
+def test_torch_operations_run_where_the_kernels_cannot():
     triton_runs_on.cache_clear()
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         assert not triton_runs_on(torch.device("cpu"))
-    assert any("the portable form runs on cpu" in str(x.message) for x in seen)
+    assert any("torch operations are used on cpu" in str(x.message) for x in seen)
 
 
 @pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
@@ -104,9 +104,9 @@ def test_kernels_compile_for_a_gpu(kind):
 
     sums, name = (tl.float64, "fp64") if kind == "fp64" else (tl.float32, "fp32")
     row, edge, index = f"*{kind}", "*fp64", "*i64"
-    sizes = dict.fromkeys(["steps", "most", "width"], "i32")
+    sizes = dict.fromkeys(["steps", "max_tokens", "width"], "i32")
     common = {"THRESHOLD": 0.7, "CHANNELS": cif_triton.CHANNELS, "SUM": sums}
-    forward = {"frames": row, "edges": edge, "begun": index, "tokens": row, **sizes}
+    forward = {"frames": row, "edges": edge, "first_frame": index, "tokens": row, **sizes}
     backward = {"grads": row, "frames": row, "edges": edge, "last": edge, "of_frames": row}
     backward |= {"here": f"*{name}", "behind": f"*{name}", **sizes}
     more = {"BEHIND": BEHIND, "FRAMES": True, "EDGES": True}
@@ -138,6 +138,6 @@ def test_cuda_equals_the_cpu(dtype, scaled):
         out = cif(*rows[:3], rows[3] if scaled else None)
         out.tokens.float().square().sum().backward()
         results.append([*out, rows[0].grad, rows[1].grad])
-    for one, other in zip(*results):
+    for one, other in zip(*results, strict=True):
         scale = max(one.abs().max().item(), 1)
         torch.testing.assert_close(one, other.cpu(), rtol=0, atol=tolerance * scale)

@@ -35,7 +35,9 @@ def folders(draw) -> DataFolder:
     words = {}
     for utt in draw(st.lists(st.sampled_from(utts), unique=True)):
         starts = sorted(draw(samples_at_16k) for _ in texts[utt])
-        words[utt] = tuple(Word(w, s, s + draw(samples_at_16k)) for w, s in zip(texts[utt], starts))
+        words[utt] = tuple(
+            Word(w, s, s + draw(samples_at_16k)) for w, s in zip(texts[utt], starts, strict=True)
+        )
     segments = {utt: Segment(f"rec-{utt}", 0.5, 0.5 + 1 / 16000) for utt in utts}
     segments = draw(st.sampled_from([None, segments]))
 

@@ -102,7 +102,7 @@ def test_many_recordings_become_textgrids_ctms_and_json(model, tmp_path):
         assert 0.0 <= float(line.split()[5]) <= 1.0
     for utterance, text in texts.items():
         found = json.loads((out / f"{utterance}.json").read_text())[utterance]
-        assert found["model"] == "aligner.zip" and found["reading"] == "similarity"
+        assert found["model"] == "aligner.zip" and found["method"] == "similarity"
         assert found["length"] == len(found["subwords"]) + 2 and found["predicted_length"] >= 0
         grid = textgrid.openTextgrid(
             str(out / f"{utterance}.TextGrid"), includeEmptyIntervals=False
@@ -111,7 +111,7 @@ def test_many_recordings_become_textgrids_ctms_and_json(model, tmp_path):
         words = grid.getTier("words").entries
         assert [entry.label for entry in words] == text.split()
         assert grid.maxTimestamp == pytest.approx(found["duration"], abs=1e-3)
-        for entry, word, timed in zip(words, found["words"], times[utterance]):
+        for entry, word, timed in zip(words, found["words"], times[utterance], strict=True):
             assert entry.start == pytest.approx(word["start"], abs=2e-3)
             assert timed.start == pytest.approx(word["start"], abs=2e-3)
         subwords = [entry.label for entry in grid.getTier("subwords").entries]
@@ -119,23 +119,23 @@ def test_many_recordings_become_textgrids_ctms_and_json(model, tmp_path):
     assert read_words(out / "u1.json")["u1"] == read_words(out / "u1.json", "json")["u1"]
 
 
-def test_formats_and_reading_are_chosen(model, tmp_path):
+def test_formats_and_method_are_chosen(model, tmp_path):
     arguments = (*write_lists(tmp_path, {"u1": "good"}), "--out", tmp_path / "out")
-    done = align(model, *arguments, "--format", "ctm", "--reading", "cif")
+    done = align(model, *arguments, "--format", "ctm", "--method", "cif")
     assert done.exit_code == 0, done.output
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["subwords.ctm", "words.ctm"]
-    done = align(model, *arguments, "--reading", "tea")
-    assert "error: --reading tea: this model offers similarity, cif" in done.stderr
+    done = align(model, *arguments, "--method", "tea")
+    assert "error: --method tea: this model has similarity, cif" in done.stderr
     done = align(model, *arguments, "--format", "ctm,elan")
-    assert "error: --format ctm,elan: one or more of textgrid,ctm,json" in done.stderr
+    assert "error: --format ctm,elan: must be one or more of textgrid,ctm,json" in done.stderr
 
 
-def test_a_model_without_its_teacher_reads_by_cif(bare, tmp_path):
+def test_a_model_without_its_teacher_aligns_by_cif(bare, tmp_path):
     done = align(bare, noise(tmp_path / "a.wav"), "--text", "the film")
-    assert done.exit_code == 0 and "read by cif" in done.stdout
+    assert done.exit_code == 0 and "method cif" in done.stdout
     assert "packed without its teacher" in done.stderr
-    done = align(bare, noise(tmp_path / "a.wav"), "--text", "the film", "--reading", "similarity")
-    assert done.exit_code == 1 and "this model offers cif; it was packed without" in done.stderr
+    done = align(bare, noise(tmp_path / "a.wav"), "--text", "the film", "--method", "similarity")
+    assert done.exit_code == 1 and "this model has cif; it was packed without" in done.stderr
 
 
 def test_a_wrong_transcript_has_a_low_confidence(listener):
@@ -149,12 +149,12 @@ def test_a_wrong_transcript_has_a_low_confidence(listener):
         mixed = [*said[:place], other[0], *said[place + 1 :]]
         texts = [" ".join(words) for words in (said, other, mixed, other[:1])]
         found = listener.align([say(said, rng)] * 4, texts)
-        right.append([timed.confidence for timed in found[0].timed.values()])
-        wrong.append([timed.confidence for timed in found[1].timed.values()])
-        by_word = found[2].timed["similarity"].word_confidences
+        right.append([timed.confidence for timed in found[0].by_method.values()])
+        wrong.append([timed.confidence for timed in found[1].by_method.values()])
+        by_word = found[2].by_method["similarity"].word_confidences
         substituted.append(by_word[place])
         kept.append(np.mean([c for n, c in enumerate(by_word) if n != place]))
-        alone.append(found[3].timed["similarity"].confidence)
+        alone.append(found[3].by_method["similarity"].confidence)
     assert (np.mean(right, axis=0) > np.mean(wrong, axis=0) + 0.2).all()
     assert np.min(right, axis=0)[0] > np.max(wrong, axis=0)[0]
     assert np.mean(kept) > np.mean(substituted) + 0.2
@@ -163,12 +163,12 @@ def test_a_wrong_transcript_has_a_low_confidence(listener):
 
 def test_doubtful_utterances_are_named(model, tmp_path):
     lists = write_lists(tmp_path, {"u1": "good", "u2": "not bad"})
-    done = align(model, *lists, "--out", tmp_path / "out", "--doubtful", "1.01")
+    done = align(model, *lists, "--out", tmp_path / "out", "--min_confidence", "1.01")
     assert done.exit_code == 0
     warning = [line for line in done.stderr.splitlines() if line.startswith("warning")]
     assert len(warning) == 1 and "2 of 2 utterances" in warning[0]
     assert "u1 (" in warning[0] and "u2 (" in warning[0]
-    assert "warning" not in align(model, *lists, "--out", tmp_path, "--doubtful", "-1").stderr
+    assert "warning" not in align(model, *lists, "--out", tmp_path, "--min_confidence", "-1").stderr
 
 
 def test_one_list_has_what_the_other_lacks(model, tmp_path):
@@ -199,7 +199,7 @@ def test_unusable_utterances_are_named_and_the_others_written(model, tmp_path):
     expected = {
         "broken": "not an audio file", "short": "less than a frame", "missing": "no such file",
         "pipe": "a pipe", "nan": "not finite", "a/b": "holds a '/'",
-        "empty": "its transcript is empty", "dashes": "nothing in its transcript is said",
+        "empty": "its transcript is empty", "dashes": "its transcript has no spoken word",
     }  # fmt: skip
     for utterance, reason in expected.items():
         for report in (listed, done.stderr):
@@ -224,16 +224,16 @@ def test_mistakes_with_one_recording_are_one_line(model, tmp_path, audio, text, 
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
 
 
-def test_more_tokens_than_frames_are_read_by_cif_and_named(model, tmp_path):
+def test_more_tokens_than_frames_are_aligned_by_cif_and_named(model, tmp_path):
     texts = {"dense": "not good and not bad", "u1": "good"}
     paths = {"dense": noise(tmp_path / "dense.wav", 0.1)}
     done = align(model, *write_lists(tmp_path, texts, **paths), "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert (
-        "1 utterances have too few frames for their text and were read by CIF: dense" in done.stderr
+        "1 utterances have too few frames for their text and were aligned by cif: dense" in done.stderr
     )
     found = json.loads((tmp_path / "out/dense.json").read_text())["dense"]
-    assert found["reading"] == "cif" and len(found["words"]) == 5
+    assert found["method"] == "cif" and len(found["words"]) == 5
 
 
 def test_silence_and_words_outside_the_vocabulary_align(model, tmp_path):
@@ -261,7 +261,7 @@ def test_what_is_said_of_a_word(word, said):
 
 
 def test_a_digit_lasts_as_long_as_what_is_said_for_it(listener):
-    encoded = listener.pieces.encode("of 42 film")
+    encoded = listener.tokenizer.encode("of 42 film")
     assert letters_of(encoded)[1:-1].tolist() == [2.0, 8.0, 4.0]
 
 

@@ -14,9 +14,10 @@ from espnet_wabert.mini.prosody import SHIFTS, manner_of
 from espnet_wabert.mini.utterance import RATE, Plan
 from espnet_wabert.mini.utterance import speak as speak_plan
 from espnet_wabert.mini.voices import ACCENTS, LIMITS, VARIANTS, clip, make_speaker
+import itertools
 
 OWN = Prosody(50, 50, 165)
-VOICES = sorted({accent for accent in ACCENTS})
+VOICES = sorted(set(ACCENTS))
 
 
 @pytest.mark.parametrize("accent", VOICES)
@@ -84,7 +85,7 @@ def test_word_times_are_in_order_and_within_the_speech(given_speech):
     for (start, end), reported in zip(times, starts, strict=True):
         assert reported <= start <= reported + espeak.REACH and end > start
     pauses = {at for kind, at, name in events if name == b"_:"}
-    for (_, end), (start, _) in zip(times, times[1:], strict=False):
+    for (_, end), (start, _) in itertools.pairwise(times):
         assert end == start or any(end <= pause < start for pause in pauses)
 
 

@@ -75,7 +75,9 @@ def test_the_accuracy_that_chooses_checkpoints_weighs_classes_as_the_loss_does()
 def test_balanced_weights_give_each_class_the_same_part():
     counts = {"Neutral": 6, "Positive": 3, "Negative": 1}
     weights = balanced_weights(counts, ("Negative", "Neutral", "Positive"))
-    assert [w * n for w, n in zip(weights, (1, 6, 3))] == pytest.approx([10 / 3] * 3, rel=1e-5)
+    assert [w * n for w, n in zip(weights, (1, 6, 3), strict=True)] == pytest.approx(
+        [10 / 3] * 3, rel=1e-5
+    )
     assert balanced_weights({"Neutral": 2}, ("Negative", "Neutral")) == [0.0, 1.0]
     with pytest.raises(UserError, match="balanced, but no training label is known"):
         balanced_weights({}, ("Negative", "Neutral"))
@@ -140,13 +142,13 @@ def test_transcripts_can_stand_in_the_place_of_the_tokens(tmp_path):
     model = WaBERTInference.from_pretrained(weights)
     speech, texts = [torch.randn(n).numpy() * 0.1 for n in (9000, 7000)], ["the good film", "bad"]
     found = model.classify(speech, texts=texts)
-    for said, text in zip(found, texts):
-        ids = torch.tensor([model.pieces.encode(text).ids])
+    for said, text in zip(found, texts, strict=True):
+        ids = torch.tensor([model.tokenizer.encode(text).ids])
         lengths = torch.tensor([ids.shape[1]])
         scores = model.model.classify_states(model.model.teacher(ids, lengths), lengths, None)
         assert said.scores == pytest.approx(scores.softmax(-1)[0].tolist(), abs=1e-5)
     packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
-    with pytest.raises(UserError, match="reads no transcripts beside speech; one trained with"):
+    with pytest.raises(UserError, match="takes no transcripts with speech; one that was trained with"):
         packed.classify(speech, texts=texts)
 
 
@@ -185,7 +187,7 @@ def test_utterances_in_which_no_token_fires_have_a_sentiment_too(utterances):
         model.encoder.weight_predictor.projection.bias.fill_(-30.0)
     speech = torch.randn(utterances, 8000) * 0.1
     lengths = torch.full((utterances,), 8000)
-    assert model.encoder(*model.frames(speech, lengths))[0].shape[1] == 0
+    assert model.encoder(*model.features(speech, lengths))[0].shape[1] == 0
     loss, *_ = model(speech, lengths, LABELS[:utterances])
     loss.backward()
     assert loss.isfinite()

@@ -61,7 +61,7 @@ def test_a_text_model_in_use(tmp_path, monkeypatch):
     found = model.classify(texts)
     assert [c.label in model.model.labels for c in found] == [True, True]
     packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "text.zip"))
-    for before, after in zip(found, packed.classify(texts)):
+    for before, after in zip(found, packed.classify(texts), strict=True):
         assert after.scores == pytest.approx(before.scores, abs=1e-6)
     with pytest.raises(UserError, match="a 'text_sentiment' model takes transcripts"):
         model.classify([torch.zeros(16000).numpy()])
@@ -74,7 +74,7 @@ def test_a_text_longer_than_the_model_has_positions_is_cut(tmp_path):
     _, source = write_tiny_sources(tmp_path)
     conf = dict(model_name_or_path=str(source), config=None, tokenizer=None)
     model = WaBERTInference.from_pretrained(save(text_arguments(**conf), tmp_path))
-    ids = model.tokenizer.encode("not bad " * 200).ids
+    ids = model.text_tokenizer.encode("not bad " * 200).ids
     assert len(ids) == 128 and ids[-1] == VOCABULARY.index("[SEP]")
     assert model.classify(["not bad " * 200])
 

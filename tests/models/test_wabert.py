@@ -103,10 +103,14 @@ def test_a_padded_batch_gives_the_alignment_that_each_utterance_gets_alone():
     torch.manual_seed(0)
     model = build_model(arguments()).eval()
     data = batch()
-    together = model.graft(data["speech"], data["speech_lengths"], data["text_lengths"])
+    together = model.graft(
+        *model.features(data["speech"], data["speech_lengths"]), data["text_lengths"]
+    )
     for row in range(3):
         one = {k: v[row : row + 1] for k, v in data.items()}
-        alone = model.graft(one["speech"], one["speech_lengths"], one["text_lengths"])
+        alone = model.graft(
+            *model.features(one["speech"], one["speech_lengths"]), one["text_lengths"]
+        )
         n = int(alone.lengths[0])
         torch.testing.assert_close(together.hidden[row, :n], alone.hidden[0], atol=1e-4, rtol=1e-3)
         torch.testing.assert_close(together.fired.ends[row, :n], alone.fired.ends[0, :n])
@@ -118,7 +122,7 @@ def test_cached_features_give_the_same_loss():
     feats = model.collect_feats(**data)
     cached = {**data, "speech": feats["feats"], "speech_lengths": feats["feats_lengths"]}
     torch.testing.assert_close(model(**cached)[0], model(**data)[0])
-    with pytest.raises(UserError, match="cached features are 7 wide, the frontend gives 32"):
+    with pytest.raises(UserError, match="cached features have width 7, this frontend's have 32"):
         model(**{**cached, "speech": torch.zeros(3, 40, 7)})
 
 
@@ -218,14 +222,15 @@ def test_a_packed_model_needs_no_source(bert_folder, tmp_path, monkeypatch):
     files = save(model, args, tmp_path)
     archive = pack(files.weights, tmp_path / "packed" / "model.zip")
     data = batch()
-    before = model.graft(data["speech"], data["speech_lengths"]).hidden
+    before = model.graft(*model.features(data["speech"], data["speech_lengths"])).hidden
     shutil.rmtree(source)
     files.weights.unlink()
     files.config.unlink()
     from espnet_wabert.inference.api import WaBERTInference
 
     loaded = WaBERTInference.from_pretrained(archive)
-    after = loaded.model.graft(data["speech"], data["speech_lengths"]).hidden
+    features = loaded.model.features(data["speech"], data["speech_lengths"])
+    after = loaded.model.graft(*features).hidden
     torch.testing.assert_close(after, before)
     assert loaded.model.teacher is None
     results = loaded.align([data["speech"][0].numpy()], ["the good film"])
@@ -243,15 +248,18 @@ def test_both_readings_of_an_alignment(tmp_path):
     speech = [batch()["speech"][row].numpy()[:size] for row, size in enumerate((16000, 1000))]
     texts = ["the good film", "not good and not bad"]
     one, dense = model.align(speech, texts)
-    assert set(one.readings) == {"cif", "similarity"} and one.words == one.readings["similarity"]
-    for words in one.readings.values():
+    assert (
+        set(one.words_by_method) == {"cif", "similarity"}
+        and one.words == one.words_by_method["similarity"]
+    )
+    for words in one.words_by_method.values():
         assert [w.word for w in words] == texts[0].split()
         times = [t for w in words for t in (w.start, w.end)]
-        assert times == sorted(times) and 0 <= times[0] and times[-1] <= 1.0
+        assert times == sorted(times) and times[0] >= 0 and times[-1] <= 1.0
     # 2 frames for 7 tokens: CIF still places them, the similarity has no path.
-    assert set(dense.readings) == {"cif"} and len(dense.words) == 5
+    assert set(dense.words_by_method) == {"cif"} and len(dense.words) == 5
     assert len(one.nearest) == len(one.top) == len(one.tokens) == 5
-    assert [r.predicted_length for r in model.read(speech)] == [
+    assert [r.predicted_length for r in model.transcribe(speech)] == [
         one.predicted_length, dense.predicted_length
     ]  # fmt: skip
 
@@ -262,5 +270,5 @@ def test_a_model_refuses_what_it_was_not_made_for(tmp_path):
     args = arguments()
     files = save(build_model(args), args, tmp_path)
     model = WaBERTInference(str(files.config), str(files.weights))
-    with pytest.raises(UserError, match="a 'wabert' model cannot tell sentiment"):
+    with pytest.raises(UserError, match="a 'wabert' model cannot classify sentiment"):
         model.classify([batch()["speech"][0].numpy()])

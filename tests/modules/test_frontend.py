@@ -78,7 +78,7 @@ def test_frozen_parts_take_no_gradient_and_stay_in_eval_mode(freeze, trained):
     stages = model.encoder.stages()
     learning = [any(p.requires_grad for p in stage.parameters()) for stage in stages]
     assert sum(learning) == trained == sum(learning[len(stages) - trained :])
-    for stage, learns in zip(stages, learning):
+    for stage, learns in zip(stages, learning, strict=True):
         parts = [part for part in stage.modules() if list(part.parameters(recurse=False))]
         assert all(part.training == learns for part in parts)
     features, _ = model(*ragged(4000, 3000))

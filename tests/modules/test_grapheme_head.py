@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from espnet_wabert.alignment.grapheme_method import align_graphemes
 from espnet_wabert.modules import forward_sum as module
 from espnet_wabert.modules.forward_sum import (
     ForwardSum,
@@ -164,7 +165,7 @@ def test_boundaries_are_found_from_a_flat_start(trained):
         text = list(random.choice(words, 4))
         frames, edges = make_speech(text, random)
         tokens = [2, *(ids[w] for w in text), 3]
-        (found,) = head.read(frames[None], torch.tensor([len(frames)]), [tokens])
+        (found,) = align_graphemes(head, frames[None], torch.tensor([len(frames)]), [tokens])
         errors += [abs(found.starts[1:-1] - [s for s, _ in edges])]
         errors += [abs(found.ends[1:-1] - [e for _, e in edges])]
         assert (np.diff(np.stack([found.starts, found.ends], 1).ravel()) >= -1e-9).all()
@@ -181,13 +182,13 @@ def test_a_wrong_transcript_has_less_confidence(trained):
         frames, _ = make_speech(said, random)
         for text, into in ((said, right), (other, wrong)):
             tokens = [2, *(ids[w] for w in text), 3]
-            (found,) = head.read(frames[None], torch.tensor([len(frames)]), [tokens])
+            (found,) = align_graphemes(head, frames[None], torch.tensor([len(frames)]), [tokens])
             into += found.confidences[1:-1].tolist()
     assert np.mean(right) > 3 * np.mean(wrong)
 
 
 def test_padding_changes_nothing(trained):
-    head, _, ids = trained
+    head, _, _ids = trained
     frames, _ = make_speech(["abc"], np.random.default_rng(0))
     batch = torch.stack(
         [torch.cat([frames, torch.full((9, 8), float("nan"))]), torch.zeros(len(frames) + 9, 8)]

@@ -33,12 +33,12 @@ def test_what_is_read_is_what_the_aligned_model_reads():
     model.token_decoder.postencoder.load_state_dict(aligned.postencoder.state_dict())
     model.token_decoder.head.load_state_dict(aligned.subword_head.state_dict())
     data = speech(1.0, 0.6)
-    grafted = aligned.graft(*data)
+    grafted = aligned.graft(*aligned.features(*data))
     expected = aligned.subword_head(grafted.hidden).argmax(-1)
     heard, lengths, _ = model.encode(*data)
     ids = model.token_decoder(heard, lengths)
     assert torch.equal(lengths, grafted.lengths)
-    for row, own, n in zip(ids, expected, lengths.tolist()):
+    for row, own, n in zip(ids, expected, lengths.tolist(), strict=True):
         assert row[0] == FIRST and row[n - 1] == LAST
         assert torch.equal(row[1 : n - 1], own[1 : n - 1])
 
@@ -52,7 +52,7 @@ def test_the_reading_has_its_share_of_the_result():
     read = model.classify_states(model.teacher(ids, lengths), lengths, voice).softmax(-1)
     expected = 0.75 * model.classify_states(heard, lengths, voice).softmax(-1) + 0.25 * read
     torch.testing.assert_close(model.classify(*data).softmax(-1), expected)
-    loss, stats, _ = model(
+    loss, _stats, _ = model(
         *data, torch.tensor([[0], [2]]), text=ids, text_lengths=lengths
     )  # on the dev set: it chooses the checkpoint
     on_text = model.classify_states(model.teacher(ids, lengths), lengths, voice)
@@ -64,7 +64,7 @@ def test_the_reading_has_its_share_of_the_result():
 def test_training_does_without_it():
     model = build_model(reading()).train()
     text = torch.tensor([[FIRST, 60, LAST]] * 2)
-    data = dict(zip(("speech", "speech_lengths"), speech(1.0, 0.6)))
+    data = dict(zip(("speech", "speech_lengths"), speech(1.0, 0.6), strict=True))
     said = dict(text=text, text_lengths=torch.tensor([3, 3]), sentiment=torch.tensor([[0], [2]]))
     assert not any(m.training for m in model.token_decoder.modules())
     assert not any(p.requires_grad for p in model.token_decoder.parameters())
@@ -95,7 +95,7 @@ def test_a_packed_model_still_reads(tmp_path):
     before = WaBERTInference.from_pretrained(weights).classify(data)
     packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
     assert packed.model.token_decoder is not None
-    for one, other in zip(before, packed.classify(data)):
+    for one, other in zip(before, packed.classify(data), strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-6)
 
 

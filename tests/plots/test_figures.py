@@ -15,14 +15,14 @@ from espnet_wabert.formats.kaldi import DataFolder, write_folder
 from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
-from espnet_wabert.plots.drawing import DOTS_AN_INCH, WIDTH, draw_alignment, draw_similarity
+from espnet_wabert.plots.drawing import DPI, WIDTH, draw_alignment, draw_similarity
 from espnet_wabert.plots.figures import (
     KINDS,
-    Seen,
+    Projections,
     diagonal_accuracy,
     principal_components,
+    project,
     representative,
-    see,
     similarity,
 )
 
@@ -30,8 +30,8 @@ TEXTS = {"u1": "the good film", "u2": "not a bad film and good to the end", "u3"
 RNG = np.random.default_rng(0)
 
 
-def made(tokens: int, frames: int, wrong: int = 0) -> Seen:
-    """What a perfect model would see, but for some tokens, whose vector is the next one's."""
+def made(tokens: int, frames: int, wrong: int = 0) -> Projections:
+    """What a perfect model would project, but for some tokens, whose vector is the next one's."""
     targets = np.eye(32)[:tokens]
     aligned = targets.copy()
     aligned[:wrong] = targets[1 : wrong + 1]
@@ -39,7 +39,7 @@ def made(tokens: int, frames: int, wrong: int = 0) -> Seen:
     fires = np.linspace(0, edges[-1], tokens + 1)[1:]
     names = ["[CLS]", *"abcdefghijklmnop"[: tokens - 2], "[SEP]"]
     frame_vectors = np.repeat(targets, -(-frames // tokens), axis=0)[:frames]
-    return Seen(
+    return Projections(
         names, frame_vectors, aligned, targets, np.full(frames, tokens / frames), edges, fires
     )
 
@@ -108,7 +108,7 @@ def test_clouds_have_as_many_points_and_common_axes():
 def test_what_a_model_sees_fits_together(work):
     inference = WaBERTInference.from_pretrained(work / "infonce/model.pth")
     speech, _ = soundfile.read(work / "u1.wav", dtype="float32")
-    seen = see(inference, speech, TEXTS["u1"])
+    seen = project(inference, speech, TEXTS["u1"])
     assert seen.tokens[0] == "[CLS]" and seen.tokens[-1] == "[SEP]"
     count, width = len(seen.tokens), seen.aligned.shape[1]
     assert seen.aligned.shape == seen.linguistic.shape == (count, width)
@@ -117,7 +117,7 @@ def test_what_a_model_sees_fits_together(work):
     assert len(seen.edges) == len(seen.weights) + 1 and np.all(np.diff(seen.edges) > 0)
     assert np.all(np.diff(seen.fires) > 0) and seen.fires[-1] <= seen.edges[-1] + 0.02
     aligned = inference.align([speech], [TEXTS["u1"]])[0]
-    ends = [word.end for word in aligned.readings["cif"]]
+    ends = [word.end for word in aligned.words_by_method["cif"]]
     assert ends[-1] == pytest.approx(seen.fires[-2], abs=1e-6)
     hits = similarity(seen.aligned, seen.linguistic).argmax(axis=1) == np.arange(count)
     assert hits.tolist() == aligned.nearest
@@ -136,7 +136,7 @@ def test_the_command_draws_three_pictures(work, tmp_path, both):
     assert "u1" in done.stdout or both
     for name in ("similarity", "components", "alignment"):
         with Image.open(tmp_path / f"{name}.png") as image:
-            assert image.format == "PNG" and image.width == WIDTH * DOTS_AN_INCH
+            assert image.format == "PNG" and image.width == WIDTH * DPI
             assert 0.4 < image.height / image.width < 1.0
             assert len(image.convert("RGB").getcolors(1 << 24)) > 20  # something is drawn
         assert (tmp_path / f"{name}.png").stat().st_size < 200_000

@@ -1,20 +1,21 @@
 """The real run.sh, stages 1 to 14, on a handful of utterances with tiny models."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from recipe_runner import ROOT, run_recipe
+from recipe_runner import ROOT, run_recipe, run_script
 from tiny_sources import write_tiny_sources
 
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.mini.corpus import make_corpus
 
 
-def run(recipe: str, work: Path, *options: str, fails: bool = False) -> str:
+def run(recipe: str, work: Path, *options: str, fails: bool = False, script="run.sh") -> str:
     """Run a recipe, each in its own folder of `work`; return what it printed."""
-    return run_recipe(recipe, work, work / recipe, *options, fails=fails)
+    return run_recipe(recipe, work, work / recipe, *options, fails=fails, script=script)
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +25,13 @@ def work(tmp_path_factory):
     make_corpus(work / "corpora", seed=1, size="tiny", jobs=1, models=False)
     write_tiny_sources(work)
     output = run(
-        "librispeech_wabert", work, "--config", str(ROOT / "conf/tiny/align.yaml"),
+        "librispeech_wabert", work, "--slu_config", str(ROOT / "conf/tiny/align.yaml"),
         "--stop_stage", "14", "--results", str(work / "results.json"),
         "--speed_perturb_factors", "0.9 1.0",
     )  # fmt: skip
     (work / "align.log").write_text(output)
     output = run(
-        "slue_sa", work, "--config", str(ROOT / "conf/tiny/sentiment.yaml"),
+        "slue_sa", work, "--slu_config", str(ROOT / "conf/tiny/sentiment.yaml"),
         "--stop_stage", "14", "--results", str(work / "results.json"), "--pretrained_model",
         str(work / "librispeech_wabert/exp/align/valid.loss.ave.pth"),
     )  # fmt: skip
@@ -84,12 +85,15 @@ def test_packed_models_give_the_same_scores_from_their_zip_alone(work, tmp_path,
     decoded = work / "librispeech_wabert/exp/align/decode/timit_test"
     for utterance, transcript in text.items():
         aligned = aligner.align([read_audio(audio[utterance], utterance)], [transcript])[0]
-        assert list(aligned.readings) == ["grapheme", "cif"]  # without the teacher no similarity
-        for reading, words in aligned.readings.items():
+        assert list(aligned.words_by_method) == [
+            "grapheme",
+            "cif",
+        ]  # without the teacher no similarity
+        for reading, words in aligned.words_by_method.items():
             lines = (decoded / f"words.{reading}.ctm").read_text().splitlines()
             lines = [line.split() for line in lines if line.startswith(utterance)]
             assert [w.word for w in words] == [line[4] for line in lines]
-            for word, line in zip(words, lines):
+            for word, line in zip(words, lines, strict=True):
                 assert word.start == pytest.approx(float(line[2]), abs=2e-3)
     raw = work / "slue_sa/dump/raw/test"
     said = (work / "slue_sa/exp/sentiment/decode/test/sentiment").read_text().splitlines()
@@ -108,7 +112,7 @@ def test_a_downloaded_model_decodes_as_the_trained_one(work, tmp_path, monkeypat
     trained = [path.read_text() for path in decoded]
     for path in decoded:
         path.unlink()
-    options = ("--config", str(ROOT / "conf/tiny/align.yaml"), "--stage", "12", "--stop_stage")
+    options = ("--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--stage", "12", "--stop_stage")
     run("librispeech_wabert", work, *options, "13", "--download_model", str(exp / "align.zip"))
     cif, letters = (path.read_text() for path in decoded)
     assert letters == trained[1]
@@ -117,10 +121,11 @@ def test_a_downloaded_model_decodes_as_the_trained_one(work, tmp_path, monkeypat
     assert next(lines) == next(lines)
 
 
-def test_seeds_make_a_model_each_and_one_row_of_scores_and_figures_come_after(work):
-    options = ["--config", str(ROOT / "conf/tiny/align.yaml"), "--stage", "11", "--stop_stage"]
-    options += ["16", "--skip_packing", "true", "--seeds", "1 2", "--train_args", "--max_epoch 1"]
-    output = run("librispeech_wabert", work, *options, "--results", str(work / "seeds.json"))
+def test_each_seed_makes_a_model_and_the_scores_are_means(work):
+    options = ["--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--stage", "11"]
+    options += ["--seeds", "1 2", "--slu_args", "--max_epoch 1"]
+    results = str(work / "seeds.json")
+    run("librispeech_wabert", work, *options, "--results", results, script="run_seeds.sh")
     exp = work / "librispeech_wabert/exp"
     for seed in (1, 2):
         config = (exp / f"align_seed{seed}/config.yaml").read_text()
@@ -129,34 +134,108 @@ def test_seeds_make_a_model_each_and_one_row_of_scores_and_figures_come_after(wo
     infonce = results["infonce"]
     assert infonce["cif"]["mean_ms_sd"] > 0 and infonce["cif"]["seeds"] == 2
     assert infonce["diagonal_accuracy_sd"] >= 0
-    assert results["best"] in ("infonce.cif", "infonce.letters", "infonce.similarity")
+    assert results["best"] in ("infonce.cif", "infonce.grapheme", "infonce.similarity")
+
+
+def test_figures_and_subword_predictions(work):
+    options = ("--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--stage", "16")
+    output = run("librispeech_wabert", work, *options, "--stop_stage", "16")
+    exp = work / "librispeech_wabert/exp"
     for name in ("similarity", "components", "alignment"):
         assert (exp / f"align/figures/{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert "| label | top-1 |" in (exp / "align/CANDIDATES.md").read_text()
-    assert "stage 16: figures and candidates" in output
+    assert "| label | top-1 |" in (exp / "align/PREDICTIONS.md").read_text()
+    assert "stage 16: figures and subword predictions" in output
 
 
 def test_a_second_run_skips_what_is_done(work):
-    options = ("--config", str(ROOT / "conf/tiny/align.yaml"), "--stop_stage", "4")
+    options = ("--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--stop_stage", "4")
     options += ("--speed_perturb_factors", "0.9 1.0", "--skip_done", "true")
     output = run("librispeech_wabert", work, *options)
     assert output.count("done before") == 4
 
 
+def test_a_deleted_model_is_trained_again(work):
+    """The marks of --skip_done lie beside what they are about."""
+    options = ("--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--slu_tag", "deleted")
+    options += ("--stage", "10", "--stop_stage", "11", "--slu_args", "--max_epoch 1")
+    for _ in range(2):
+        output = run("librispeech_wabert", work, *options, "--skip_done", "true")
+        assert "done before" not in output
+        shutil.rmtree(work / "librispeech_wabert/exp/deleted")
+
+
+def test_spaces_in_paths_and_paths_relative_to_the_caller(work, tmp_path):
+    corpora = tmp_path / "my corpora"
+    corpora.symlink_to(work / "corpora")
+    output = run_script(
+        "librispeech_wabert/run.sh", "--corpora", "my corpora", "--datadir", "my data",
+        "--dumpdir", "my dump", "--expdir", "exp", "--text_model", str(work / "bert"),
+        "--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--stop_stage", "5", cwd=tmp_path,
+    )  # fmt: skip
+    assert "stage 5: token list" in output
+    assert (tmp_path / "my data/train_960/wav.scp").is_file()
+    assert (tmp_path / "my dump/token_list/vocab.txt").is_file()
+    assert (tmp_path / "my dump/raw/timit_test/wav.scp").is_file()
+
+
+def test_sets_are_decoded_side_by_side_as_one_after_the_other(work):
+    options = ("--slu_config", str(ROOT / "conf/tiny/sentiment.yaml"), "--stage", "12")
+    decoded = work / "slue_sa/exp/sentiment/decode"
+    before = {name: (decoded / name / "sentiment").read_text() for name in ("dev", "test")}
+    for name in before:
+        (decoded / name / "sentiment").unlink()
+    run("slue_sa", work, *options, "--stop_stage", "12", "--inference_nj", "2")
+    assert before == {name: (decoded / name / "sentiment").read_text() for name in before}
+
+
+@pytest.mark.parametrize("recipe", ["librispeech_wabert", "slue_sa"])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--stagee", "1"), "unknown option --stagee"),
         (("--stage",), "option --stage needs a value"),
-        (("--config", "nowhere.yaml"), "nowhere.yaml: no such configuration"),
+        (("--stage", "abc"), "option --stage abc: not an integer"),
+        (("--nj", "-1"), "option --nj -1: not an integer"),
+        (("--batch_seconds", "long"), "option --batch_seconds long: not a number"),
+        (("--mini", "yes"), "option --mini yes: neither true nor false"),
+        (("--mini", "True"), "option --mini True: neither true nor false"),
+        (("--skip_data_prep", "True"), "option --skip_data_prep True: neither true nor false"),
+        (("--python", "/bin/false"), "unknown option --python"),
+        (("--PATH", "/nowhere"), "unknown option --PATH"),
+        (("--stage=1",), "unknown option --stage=1"),
+        (("exp",), "unexpected argument 'exp'"),
+        (("--slu_config", "nowhere.yaml"), "nowhere.yaml: no such configuration"),
         (("--stage", "12", "--download_model", "nowhere.zip"), "nowhere.zip: no such packed model"),
-        (("--librispeech", "/nowhere"), "/nowhere"),
-        (("--seeds", "1, 2"), "--seeds '1, 2': numbers with a space between"),
+        (("--dumpdir", "a,b"), "a,b: ESPnet splits data arguments at commas"),
+        (("--use_lm", "true"), "--use_lm true: BERT is the language model"),
+        (("--seed", "one"), "--seed one: not an integer"),
+        (("--score_seeds", "1, 2"), "--score_seeds '1, 2': integers with a space between"),
     ],
 )
-def test_mistakes_end_with_one_clear_line(tmp_path, options, message):
-    output = run("librispeech_wabert", tmp_path, *options, fails=True)
+def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, message):
+    output = run(recipe, tmp_path, *options, fails=True)
     assert message in output and "Traceback" not in output
+    # One line, from run.sh or from the command of the first stage.
+    assert len([line for line in output.splitlines() if not line.startswith("stage")]) == 1
+    assert not list(tmp_path.rglob("wav.scp"))
+
+
+def test_no_option_is_executed(tmp_path):
+    """Values and names of options are data: nothing of them runs."""
+    ran = tmp_path / "ran"
+    script = tmp_path / "script.sh"
+    script.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    script.chmod(0o755)
+    attempts = [("--skip_done", str(script)), (f"--a[$(touch {ran})]", "1")]
+    attempts += [("--slu_config", f"$(touch {ran})"), ("--stage", f"a[$(touch {ran})]")]
+    for attempt in attempts:
+        run("librispeech_wabert", tmp_path, *attempt, fails=True)
+        assert not ran.exists()
+
+
+def test_a_missing_corpus_is_named(tmp_path):
+    output = run("librispeech_wabert", tmp_path, "--librispeech", "/nowhere", fails=True)
+    assert "/nowhere" in output and "Traceback" not in output
 
 
 def test_help_shows_every_option():

@@ -1,7 +1,6 @@
 """Every kind of row of Table 3 by the real run.sh --system, with tiny models."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,32 +13,21 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.mini.corpus import make_corpus
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.recipes.systems import read_systems
 from espnet_wabert.training.task import WaBERTTask
 
-RECIPE = ROOT / "egs2/slue_sa"
-REGISTRIES = [*sorted(RECIPE.glob("systems*.txt")), ROOT / "conf/tiny/systems.txt"]
-COLUMNS = ("system", "model", "speech", "language", "recognizer", "ngram", "aligner", "drop")
+TABLES = ROOT / "egs2/slue_sa/systems"
+TINY = ROOT / "tests/recipes/systems.yaml"
 
 
-def read_rows(path: Path) -> dict[str, dict[str, str]]:
-    """Return the rows of a table of systems by name."""
-    lines = [li.split() for li in path.read_text().splitlines() if li and not li.startswith("#")]
-    assert all(len(fields) >= len(COLUMNS) for fields in lines), path
-    more = [fields[len(COLUMNS)] for fields in lines if len(fields) > len(COLUMNS)]
-    assert all(argument.startswith("--") for argument in more), path
-    assert len({fields[0] for fields in lines}) == len(lines), path
-    return {fields[0]: dict(zip(COLUMNS, fields)) for fields in lines}
-
-
-def run(work: Path, *options: str, fails: bool = False) -> str:
+def run(work: Path, *options: str, fails: bool = False, script: str = "run_systems.sh") -> str:
     """Run the table of tiny systems in `work`; return what it printed."""
-    models = ["--speech_model", str(work / "data2vec"), "--language_model", str(work / "bert")]
+    models = ["--speech_model", str(work / "data2vec"), "--text_model", str(work / "bert")]
     align = [f"--{name}dir {work}/align/{name}" for name in ("dump", "data")]
     align += [f"--corpora {work}/corpora --skip_done true", *models]
-    table = ["--systems", str(ROOT / "conf/tiny/systems.txt"), "--recognizer", str(work / "ctc")]
-    table += ["--alignments", str(work / "align/exp"), "--align_args", " ".join(align)]
-    table += ["--config", str(ROOT / "conf/tiny/sentiment.yaml"), "--pretrained_model", ""]
-    return run_recipe("slue_sa", work, work, *table, *options, fails=fails)
+    table = ["--systems", str(TINY), "--recognizer", str(work / "ctc")]
+    table += ["--aligner_expdir", str(work / "align/exp"), "--aligner_opts", " ".join(align)]
+    return run_recipe("slue_sa", work, work, *table, *options, fails=fails, script=script)
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +39,13 @@ def work(tmp_path_factory):
     write_tiny_recognizer(work / "ctc")
     (work / "corpora/ngrams").mkdir()
     (work / "corpora/ngrams/tiny.arpa").write_text(ARPA)
-    (work / "all.log").write_text(run(work, "--system", "all"))
+    (work / "all.log").write_text(run(work, "--seeds", "0"))
     return work
 
 
 def test_one_switch_makes_the_whole_table(work):
     results = json.loads((work / "exp/results.json").read_text())
-    rows = read_rows(ROOT / "conf/tiny/systems.txt")
+    rows = read_systems(TINY)
     for key in ("sentiment", "sentiment_text_part", "sentiment_voice_part"):
         assert set(results[key]) == {"majority", *rows}
         for system in rows:
@@ -70,19 +58,19 @@ def test_one_switch_makes_the_whole_table(work):
 def test_rows_share_what_they_can(work):
     """One text model for topline and pipeline; an aligner for a depth of its own, once."""
     assert (work / "all.log").read_text().count("training its aligner") == 1
-    assert not (work / "exp/pipeline/seed0/valid.acc.ave.pth").exists()
-    assert (work / "exp/nlp/seed0/valid.acc.ave.pth").exists()
+    assert not (work / "exp/pipeline_seed0/valid.acc.ave.pth").exists()
+    assert (work / "exp/nlp_seed0/valid.acc.ave.pth").exists()
     heard, true = (
-        (work / f"exp/{row}/seed0/decode/test/sentiment").read_text()
+        (work / f"exp/{row}_seed0/decode/test/sentiment").read_text()
         for row in ("wabert_i2", "true_text")
     )
     assert heard != true
-    assert (work / "align/exp/drop2/more/align/valid.loss.ave.pth").exists()
+    assert (work / "align/exp/align_drop2_more/valid.loss.ave.pth").exists()
 
 
 def test_a_row_may_have_arguments_of_its_own(work):
-    assert "focal_gamma: 2" in (work / "exp/e2e/seed0/config.yaml").read_text()
-    assert "focal_gamma" not in (work / "exp/wabert_i2/seed0/config.yaml").read_text()
+    assert "focal_gamma: 2" in (work / "exp/e2e_seed0/config.yaml").read_text()
+    assert "focal_gamma" not in (work / "exp/wabert_i2_seed0/config.yaml").read_text()
 
 
 def test_an_aligner_can_be_trained_on_the_transcripts_too(work):
@@ -92,17 +80,17 @@ def test_an_aligner_can_be_trained_on_the_transcripts_too(work):
         for path in ("dump/raw/fine_tune", "align/data/train_960", "align/dump/raw/train_more")
     )
     assert sorted(own + librispeech) == both
-    log = (work / "align/exp/drop2/more/align/train.log").read_text()
+    log = (work / "align/exp/align_drop2_more/train.log").read_text()
     assert "train_more/text" in log and "raw/dev/text" in log
 
 
 def test_seeds_are_averaged_with_their_deviation(work):
-    before = (work / "exp/nlp/seed0/valid.acc.ave.pth").read_bytes()
+    before = (work / "exp/nlp_seed0/valid.acc.ave.pth").read_bytes()
     options = ("--system", "nlp", "--seeds", "0 1", "--stage", "10", "--skip_done", "true")
     log = run(work, *options)
     assert log.count("done before") == 3  # of the first seed
-    assert (work / "exp/nlp/seed0/valid.acc.ave.pth").read_bytes() == before
-    config = (work / "exp/nlp/seed1/config.yaml").read_text()
+    assert (work / "exp/nlp_seed0/valid.acc.ave.pth").read_bytes() == before
+    config = (work / "exp/nlp_seed1/config.yaml").read_text()
     assert "\nseed: 1\n" in config
     results = json.loads((work / "exp/results.json").read_text())
     for key in ("sentiment", "sentiment_voice_part"):
@@ -111,7 +99,7 @@ def test_seeds_are_averaged_with_their_deviation(work):
 
 def test_a_packed_text_model_classifies_from_its_zip_alone(work, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    pack(work / "exp/nlp/seed0/valid.acc.ave.pth", tmp_path / "nlp.zip")
+    pack(work / "exp/nlp_seed0/valid.acc.ave.pth", tmp_path / "nlp.zip")
     (work / "bert").rename(work / "bert.moved")
     try:
         model = WaBERTInference.from_pretrained(tmp_path / "nlp.zip")
@@ -120,7 +108,7 @@ def test_a_packed_text_model_classifies_from_its_zip_alone(work, tmp_path, monke
     text = dict(
         line.split(" ", 1) for line in (work / "dump/raw/test/text").read_text().splitlines()
     )
-    said = (work / "exp/nlp/seed0/decode/test/sentiment").read_text().splitlines()
+    said = (work / "exp/nlp_seed0/decode/test/sentiment").read_text().splitlines()
     assert len(said) == len(text)
     for line in said:
         utterance, label, *scores = line.split()
@@ -129,61 +117,36 @@ def test_a_packed_text_model_classifies_from_its_zip_alone(work, tmp_path, monke
         assert found.scores == pytest.approx([float(s) for s in scores], abs=1e-4)
 
 
+@pytest.mark.parametrize("script", ["run.sh", "run_systems.sh"])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--system", "nobody"), "--system nobody: no such row in"),
-        (("--system", "all", "--systems", "nowhere.txt"), "nowhere.txt: no such table of systems"),
+        (("--system", "nlp", "--systems", "nowhere.yaml"), "nowhere.yaml: no such configuration"),
+        (("--system", "nlp", "--stage", "abc"), "option --stage abc: not an integer"),
+        (("--system", "nlp", "--stagee", "1"), "unknown option --stagee"),
     ],
 )
-def test_mistakes_end_with_one_clear_line(tmp_path, options, message):
-    output = run(tmp_path, *options, fails=True)
+def test_a_mistake_ends_with_one_line(tmp_path, options, message, script):
+    output = run(tmp_path, *options, fails=True, script=script)
     assert message in output and "Traceback" not in output
-
-
-@pytest.mark.parametrize("path", REGISTRIES, ids=lambda p: f"{p.parent.name}-{p.stem}")
-def test_the_tables_name_what_there_is(path):
-    rows = read_rows(path)
-    for row in rows.values():
-        if row["model"].startswith("="):
-            assert not rows[row["model"][1:]]["model"].startswith("=")
-        else:
-            assert (ROOT / "conf" / row["model"]).is_file()
-        assert row["aligner"] == "-" or (ROOT / "conf" / row["aligner"].lstrip("+")).is_file()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "cached"),
-    [
-        ("", True),
-        ("--model_conf focal_gamma=2", True),
-        ("--frontend_conf all_layers=true", False),
-        ("--max_epoch 1 --preprocessor_conf data_aug_prob=0.5", False),
-    ],
-)
-def test_what_changes_the_frames_is_not_looked_up_in_the_cache(arguments, cached):
-    config = str(ROOT / "conf/mini/sentiment_prosody.yaml")
-    for name in ("row_args", "train_args"):
-        options = {"cache_features": "true", "config": config, "row_args": "", "train_args": ""}
-        asked = subprocess.run(
-            ["bash", "-c", ". ./systems.sh && caches"], cwd=RECIPE, env={**options, name: arguments}
-        )
-        assert (asked.returncode == 0) == cached
+    assert len(output.splitlines()) == 1
 
 
 SPEECH_KINDS = {"wav2vec2-large": "wav2vec2-large", "wav2vec2": "wav2vec2", "hubert": "hubert"}
 
 
-def tiny_of(name: str) -> dict:
+def tiny_of(name: str | None) -> dict:
     """Return the frontend_conf of a tiny model with the architecture that a hub's name tells."""
-    if "deberta" in name or "bert-base" in name and "hubert" not in name:
+    name = name or ""
+    if "deberta" in name or ("bert-base" in name and "hubert" not in name):
         return text_conf("deberta" if "deberta" in name else "bert")
     kind = next((k for word, k in SPEECH_KINDS.items() if word in name), "data2vec-audio")
     return dict(model_name_or_path=None, config=speech_config(kind))
 
 
 TRAINED = {
-    name: row for name, row in read_rows(RECIPE / "systems.txt").items() if row["model"][0] != "="
+    name: row for name, row in read_systems(TABLES / "table3.yaml").items() if not row.model_of
 }
 
 
@@ -191,10 +154,10 @@ TRAINED = {
 def test_every_row_of_the_paper_trains_with_tiny_models_of_its_architecture(name):
     row = TRAINED[name]
     args = WaBERTTask.get_parser().parse_args(
-        ["--config", str(ROOT / "conf" / row["model"]), "--output_dir", "x", "--token_list", "x"]
+        ["--config", str(row.slu_config), "--output_dir", "x", "--token_list", "x"]
     )
     text = args.frontend == "text"
-    source = row["language"] if text else row["speech"]
+    source = row.text_model if text else row.speech_model
     args.frontend_conf = {**args.frontend_conf, **tiny_of(source)}
     if args.postencoder is not None:
         drop = args.postencoder_conf["drop_layers"] // 4  # of 3 layers, not of 12
@@ -216,9 +179,9 @@ def test_every_row_of_the_paper_trains_with_tiny_models_of_its_architecture(name
 
 
 def test_the_real_table_has_every_row_of_the_papers():
-    rows = read_rows(RECIPE / "systems.txt")
+    rows = read_systems(TABLES / "table3.yaml")
     kinds = [name.split("_")[0] for name in rows]
     counts = {kind: kinds.count(kind) for kind in kinds}
     assert counts == {"nlp": 3, "pipeline": 8, "e2e": 5, "wabert": 5}
-    mini = read_rows(RECIPE / "systems_mini.txt")
+    mini = read_systems(TABLES / "mini.yaml")
     assert {"nlp", "pipeline", "e2e", "wabert"} < mini.keys()

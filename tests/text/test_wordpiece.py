@@ -8,7 +8,7 @@ from tiny import VOCABULARY
 from transformers import BertTokenizer
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.text.wordpiece import WordPieces, read_vocabulary
+from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 
 
@@ -25,7 +25,7 @@ TEXT = st.text(alphabet="abcxyzABCÉ'é-.,?ñ東 \t", max_size=30)
 @settings(max_examples=200, deadline=None)
 @given(text=TEXT)
 def test_pieces_are_berts(bert_tokenizer, text):
-    encoded = WordPieces(VOCABULARY).encode(text)
+    encoded = WordPieceTokenizer(VOCABULARY).encode(text)
     assert encoded.ids == bert_tokenizer(text)["input_ids"]
     assert len(encoded.ids) == len(encoded.pieces) == len(encoded.word_index)
     assert encoded.words == text.split()
@@ -34,22 +34,22 @@ def test_pieces_are_berts(bert_tokenizer, text):
 
 
 def test_an_empty_text_is_cls_and_sep():
-    assert WordPieces(VOCABULARY).encode("").pieces == ["[CLS]", "[SEP]"]
+    assert WordPieceTokenizer(VOCABULARY).encode("").pieces == ["[CLS]", "[SEP]"]
 
 
 def test_words_keep_their_pieces():
-    encoded = WordPieces(VOCABULARY).encode("the don't FILM")
+    encoded = WordPieceTokenizer(VOCABULARY).encode("the don't FILM")
     assert encoded.pieces[1:5] == ["the", "d", "##o", "##n"]
     assert encoded.word_index == [None, 0, 1, 1, 1, 1, 1, 2, None]
 
 
 def test_a_cased_vocabulary_keeps_case():
-    pieces = WordPieces([*VOCABULARY, "The"])
+    pieces = WordPieceTokenizer([*VOCABULARY, "The"])
     assert pieces.encode("The the").pieces == ["[CLS]", "The", "the", "[SEP]"]
 
 
 def test_decode_joins_pieces():
-    pieces = WordPieces(VOCABULARY)
+    pieces = WordPieceTokenizer(VOCABULARY)
     assert pieces.decode(pieces.encode("the good abc").ids) == "the good abc"
 
 
@@ -59,7 +59,7 @@ def test_decode_joins_pieces():
 )
 def test_what_is_no_vocabulary_is_refused(vocabulary, message):
     with pytest.raises(UserError, match=message):
-        WordPieces(vocabulary)
+        WordPieceTokenizer(vocabulary)
 
 
 def test_a_vocabulary_file_keeps_white_space_pieces(tmp_path):
@@ -74,7 +74,7 @@ def test_preprocessing_names_the_utterance_with_an_unknown_label():
     preprocess = WaBERTPreprocessor(False, VOCABULARY, ("Negative", "Neutral", "Positive"))
     speech = np.zeros(800, dtype=np.float32)
     data = preprocess("u1", {"speech": speech, "text": "the film", "sentiment": "Neutral"})
-    assert data["text"].tolist() == WordPieces(VOCABULARY).encode("the film").ids
+    assert data["text"].tolist() == WordPieceTokenizer(VOCABULARY).encode("the film").ids
     assert data["sentiment"].tolist() == [1] and data["speech"].shape == (800,)
     with pytest.raises(UserError, match="utterance u2: sentiment 'Angry' is none of Negative"):
         preprocess("u2", {"speech": speech, "sentiment": "Angry"})

@@ -17,10 +17,12 @@ ROOT = Path(__file__).parents[2]
 def test_two_processes_train_one_model(tmp_path):
     speech, language = write_tiny_sources(tmp_path)
     rng = np.random.default_rng(0)
-    files = {name: "" for name in ("wav.scp", "text", "speech_shape")}
+    files = dict.fromkeys(("wav.scp", "text", "speech_shape"), "")
     for index in range(4):
         soundfile.write(tmp_path / f"u{index}.wav", rng.normal(size=9000) * 0.1, 16000)
-        for name, value in zip(files, (tmp_path / f"u{index}.wav", "the good film", 9000)):
+        for name, value in zip(
+            files, (tmp_path / f"u{index}.wav", "the good film", 9000), strict=True
+        ):
             files[name] += f"u{index} {value}\n"
     files["vocab.txt"] = "".join(f"{piece}\n" for piece in VOCABULARY)
     for name, text in files.items():

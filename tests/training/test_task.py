@@ -35,7 +35,7 @@ def data(tmp_path_factory):
         path = folder / f"u{index}.wav"
         soundfile.write(path, rng.normal(size=size) * 0.1, 16000)
         values = (path, "the good film", ["Negative", "Neutral", "Positive"][index % 3], size, 5)
-        for name, value in zip(files, values):
+        for name, value in zip(files, values, strict=True):
             files[name].append(f"u{index} {value}\n")
     for name, lines in files.items():
         (folder / name).write_text("".join(lines))
@@ -133,7 +133,8 @@ def test_every_shipped_configuration_builds_with_tiny_models(path):
     assert any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_the_default_configuration_is_the_papers():
+def test_the_default_configuration_is_the_papers(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train"])  # ESPnet reads the command line
     defaults = WaBERTTask.get_default_config()
     assert defaults["encoder"] == "cif" and defaults["model_conf"]["align_loss"] == "infonce"
     assert defaults["postencoder_conf"]["drop_layers"] == 3

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Stage 1: make the data folders of LibriSpeech and, if it is there, of TIMIT's test set.
+# Run from the recipe's folder; run.sh gives the options.
+set -euo pipefail
+. ./path.sh
+. ../parse_options.sh
+
+# Options
+mini=false            # make the embedded corpus first
+corpora=downloads     # folder of the corpora
+librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech, downloaded if missing
+timit=                # TIMIT's folder
+more_data=            # a formatted data folder that joins the training data
+datadir=data          # where the data folders go
+nj=1                  # processes for audio files
+skip_bad=false        # leave unreadable utterances out
+# End of options
+parse_options "$@"
+train_parts=train-clean-100,train-clean-360,train-other-500
+test_parts=dev-clean,dev-other,test-clean,test-other
+run() { "${python}" -m "espnet_wabert.bin.$@"; }
+
+if "${mini}"; then
+    run make_mini --out "${corpora}" --nj "${nj}"
+elif [ -z "${librispeech}" ] && [ ! -d "${corpora}/LibriSpeech" ]; then
+    run download_corpus librispeech --out "${corpora}" --parts "${train_parts},${test_parts}"
+fi
+prepare=(run prepare_data librispeech --corpus "${librispeech:-${corpora}/LibriSpeech}"
+    --nj "${nj}" --skip_bad "${skip_bad}")
+"${prepare[@]}" --parts "${train_parts}" --word_times false --out "${datadir}/train_960"
+if [ -n "${more_data}" ]; then
+    run combine_data --without "sentiment words" --out "${datadir}/train_more" \
+        "${datadir}/train_960" "${more_data}"
+fi
+for part in ${test_parts//,/ }; do
+    "${prepare[@]}" --parts "${part}" --out "${datadir}/${part//-/_}"
+done
+run combine_data --out "${datadir}/dev" "${datadir}"/dev_{clean,other}
+if [ -d "${timit}" ]; then
+    run prepare_data timit --corpus "${timit}" --split test --out "${datadir}/timit_test"
+else
+    echo "no TIMIT in ${timit}: word boundaries are scored where LibriSpeech has word times"
+fi

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Train and decode the model of run.sh once per seed and score the seeds together (Tables 1 and 2).
+#
+#   ./run_seeds.sh --seeds "0 1 2" --slu_config ../../conf/table1_infonce.yaml
+#
+# All other options are those of run.sh.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ../slu.sh
+option_files=(run_seeds.sh)
+
+# Options of this script
+seeds="0 1 2"         # of training
+skip_data_prep=false  # skip stages 1 to 5
+stop_stage=13         # last stage
+# End of options
+parse_known_options "$@"
+
+for seed in ${seeds}; do
+    ./run.sh "${other_options[@]}" --skip_data_prep "${skip_data_prep}" --seed "${seed}" \
+        --stop_stage "$((stop_stage < 12 ? stop_stage : 12))"
+    skip_data_prep=true
+done
+if [ "${stop_stage}" -ge 13 ]; then
+    ./run.sh "${other_options[@]}" --skip_data_prep true --skip_train true --score_seeds "${seeds}" \
+        --stage 13 --stop_stage 13
+fi

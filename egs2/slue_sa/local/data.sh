@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Stage 1: make the data folders of SLUE-VoxCeleb.
+# Run from the recipe's folder; run.sh gives the options.
+set -euo pipefail
+. ./path.sh
+. ../parse_options.sh
+
+# Options
+mini=false            # make the embedded corpus first
+corpora=downloads     # folder of the corpora
+slue=                 # SLUE-VoxCeleb's folder; default: CORPORA/slue-voxceleb, downloaded if missing
+slue_version=v0.2     # v0.1 has the paper's dev set
+slue_labels=          # the test labels: .tsv, .parquet or folder
+trim=true             # use start_second to end_second
+datadir=data          # where the data folders go
+nj=1                  # processes for audio files
+skip_bad=false        # leave unreadable utterances out
+# End of options
+parse_options "$@"
+run() { "${python}" -m "espnet_wabert.bin.$@"; }
+
+if "${mini}"; then
+    run make_mini --out "${corpora}" --nj "${nj}"
+elif [ -z "${slue}" ] && [ ! -d "${corpora}/slue-voxceleb" ]; then
+    run download_corpus slue --version "${slue_version}" --out "${corpora}"
+fi
+for pair in fine-tune:fine_tune dev:dev test:test; do
+    run prepare_data slue --corpus "${slue:-${corpora}/slue-voxceleb}" --split "${pair%%:*}" \
+        --version "${slue_version}" --trim "${trim}" ${slue_labels:+--labels "${slue_labels}"} \
+        --nj "${nj}" --skip_bad "${skip_bad}" --out "${datadir}/${pair##*:}"
+done

@@ -1,0 +1,47 @@
+"""The interface of alignment methods and the batch that they get."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+
+from espnet_wabert.alignment.spans import TokenSpans
+from espnet_wabert.cif import CIFOutput
+from espnet_wabert.models.wabert import WaBERT
+from espnet_wabert.text.wordpiece import Encoded
+
+
+class Batch(NamedTuple):
+    """B encoded utterances with their transcripts.
+
+    Shapes: T frames, N tokens with [CLS] and [SEP], W and D widths of features and adapted frames,
+    H BERT's width.
+    """
+
+    transcripts: Sequence[Encoded]
+    features: torch.Tensor  # (B, T, W) of the frontend
+    frame_lengths: torch.Tensor  # (B,)
+    adapted: torch.Tensor  # (B, T, D), the frames that integrate-and-fire sums
+    fired: CIFOutput  # of integrate-and-fire, with the transcripts' lengths
+    aligned: torch.Tensor  # (B, N, H) tokens in BERT's space
+    targets: torch.Tensor | None  # (B, N, H) BERT's layer-i states, unit length; None: no teacher
+    hidden: torch.Tensor | None  # (B, N, H) BERT's output; None: not computed
+
+
+class AlignmentMethod(Protocol):
+    """A way to find where the tokens of a transcript lie.
+
+    Attributes:
+        name: in options, files and results.
+    """
+
+    name: str
+
+    def available(self, model: WaBERT) -> bool:
+        """Return whether the model has the parts that the method needs."""
+
+    def min_confidence(self, model: WaBERT) -> float:
+        """Return the mean confidence below which a transcript may be of another recording."""
+
+    def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
+        """Return the spans of each utterance; None for one that the method cannot align."""

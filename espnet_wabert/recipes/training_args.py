@@ -1,0 +1,133 @@
+"""ESPnet's training arguments of a configuration: which data it reads, and from which models."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import yaml
+
+from espnet_wabert.config import read_yaml
+
+# Arguments that change the frames: features cached with the yaml's frontend do not fit them.
+CHANGES_FRAMES = ("--frontend_conf", "--preprocessor_conf", "--frontend", "--preprocessor")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the data of a run is.
+
+    Attributes:
+        raw: folder with one formatted data folder per set.
+        feats: folder with the cached features of each set; None: audio is read.
+        stats: folder with the shape files of each set.
+        train_set, valid_set: names of the sets.
+    """
+
+    raw: Path
+    feats: Path | None
+    stats: Path
+    train_set: str
+    valid_set: str
+
+
+def read_config(config: str, slu_args: str) -> dict:
+    """Return a configuration with the `--*_conf key=value` of `slu_args` applied.
+
+    Raises:
+        UserError: the file is missing or no yaml.
+    """
+    conf = read_yaml(config)
+    for option, value in _pairs(slu_args):
+        if option.endswith("_conf") and "=" in value:
+            key, text = value.split("=", 1)
+            section = option.removeprefix("--")
+            conf[section] = {**(conf.get(section) or {}), key: yaml.safe_load(text)}
+    return conf
+
+
+def feature_folder(config: str, slu_args: str, dump: str) -> Path | None:
+    """Return the folder of the features that a configuration's frontend gives; None: no cache.
+
+    A text model reads no audio. Augmented speech and another frontend than the yaml's are computed
+    in training.
+    """
+    conf = read_config(config, slu_args)
+    changed = any(option in CHANGES_FRAMES for option, _ in _pairs(slu_args))
+    if conf.get("frontend") == "text" or changed:
+        return None
+    frontend = conf.get("frontend_conf") or {}
+    parts = [name for name in ("all_layers", "convolutions") if frontend.get(name)]
+    return Path(dump) / "_".join(["feats", *parts])
+
+
+def training_args(
+    config: str,
+    slu_args: str,
+    data: Data,
+    token_list: str,
+    speech_model: str,
+    text_model: str,
+    pretrained_model: str,
+) -> list[str]:
+    """Return ESPnet's arguments for the data and the models of a run.
+
+    Args:
+        config: the training yaml.
+        slu_args: arguments that override it.
+        data: where the data is.
+        token_list: vocabulary file of BERT.
+        speech_model: name or folder of the speech encoder; "": the yaml's.
+        text_model: name or folder of BERT or the text encoder; "": the yaml's.
+        pretrained_model: weights that training starts from; "" for none.
+    """
+    conf = read_config(config, slu_args)
+    args = ["--config", config, "--token_list", token_list]
+    for part, name in (("train", data.train_set), ("valid", data.valid_set)):
+        for source in _sources(conf, data, name):
+            args += [f"--{part}_data_path_and_name_and_type", source]
+        for shape in _shapes(conf):
+            args += [f"--{part}_shape_file", str(data.stats / name / shape)]
+    if conf.get("frontend") == "text":
+        return args + _source("--frontend_conf", text_model)
+    args += _source("--postencoder_conf", text_model) + _source("--frontend_conf", speech_model)
+    return args + (["--pretrained_model", pretrained_model] if pretrained_model else [])
+
+
+def _sources(conf: dict, data: Data, name: str) -> list[str]:
+    """Return a set's `path,name,type` of everything that the model reads."""
+    raw = data.raw / name
+    text = f"{raw / 'text'},text,text"
+    speech = f"{raw / 'wav.scp'},speech,sound"
+    if data.feats is not None:
+        speech = f"{data.feats / name / 'feats.scp'},speech,kaldi_ark"
+    sentiment = f"{raw / 'sentiment'},sentiment,text"
+    if conf.get("model") == "wabert":
+        return [speech, text]
+    if conf.get("frontend") == "text":
+        return [text, sentiment]
+    with_text = (conf.get("model_conf") or {}).get("text_weight", 0)
+    return [*([text] if with_text else []), speech, sentiment]
+
+
+def _shapes(conf: dict) -> list[str]:
+    return ["speech_shape", "text_shape"] if conf.get("model") == "wabert" else ["speech_shape"]
+
+
+def _source(option: str, model: str) -> list[str]:
+    return [option, f"model_name_or_path={model}"] if model else []
+
+
+def _pairs(slu_args: str) -> list[tuple[str, str]]:
+    """Return the options of a command line with their values; "" for an option without one."""
+    words = [part for word in slu_args.split() for part in _split(word)]
+    return [
+        (word, "" if after.startswith("--") else after)
+        for word, after in pairwise([*words, ""])
+        if word.startswith("--")
+    ]
+
+
+def _split(word: str) -> list[str]:
+    """Split `--option=value` into its two words."""
+    name, equals, value = word.partition("=")
+    return [name, value] if word.startswith("--") and equals else [word]
