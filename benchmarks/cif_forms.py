@@ -1,5 +1,6 @@
 """What the benchmark of integrate-and-fire compares: batches, forms, errors, counts and memory."""
 
+import contextlib
 import importlib
 import os
 import resource
@@ -12,7 +13,6 @@ import torch
 from espnet_wabert.cif import cif
 from espnet_wabert.cif.dense import cif_dense
 from espnet_wabert.cif.reference import cif_reference
-import contextlib
 
 SHAPES = {  # B, T, C, N
     "A": (16, 500, 768, 60),

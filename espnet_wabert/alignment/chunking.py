@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import torch
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.modules.batching import pad
 
-RATE = 16000  # Hz
 WHOLE = 30.0  # seconds: longer audio is cut; Whisper has positions for 30 s
 CORE, CONTEXT = 20.0, 2.0  # seconds that are kept of a chunk, at most, and context on each side
 PADDED = 120.0  # seconds of padded audio per batch of chunks
@@ -65,9 +65,9 @@ class ChunkedFrontend:
     ):
         self.frames, self.encoder = frames, encoder
         places = encoder.seconds(torch.tensor([0.0, 1.0], dtype=torch.float64))
-        self.hop = round(float(places[1] - places[0]) * RATE)  # samples per frame
-        self.whole = int(whole * RATE)
-        self.core, self.context = (int(x * RATE) // self.hop for x in (core, context))
+        self.hop = round(float(places[1] - places[0]) * SAMPLE_RATE)  # samples per frame
+        self.whole = int(whole * SAMPLE_RATE)
+        self.core, self.context = (int(x * SAMPLE_RATE) // self.hop for x in (core, context))
 
     def cut(self, samples: int) -> list[Chunk]:
         """Return the chunks of a recording, in frames; a short recording is one chunk."""
@@ -100,7 +100,7 @@ def _groups(parts: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     group: list[torch.Tensor] = []
     for part in parts:
         longest = max(len(x) for x in [*group, part])
-        if group and longest * (len(group) + 1) > PADDED * RATE:
+        if group and longest * (len(group) + 1) > PADDED * SAMPLE_RATE:
             yield group
             group = []
         group.append(part)

@@ -17,7 +17,7 @@ Folder = click.Path(path_type=Path)
 def main(model, out, results):
     """Decode and align 7 AN4 and 5 LibriVox utterances; score those with word times.
 
-    The reference times are pocketsphinx's own. That it meets them itself, as one more reading,
+    The reference times are pocketsphinx's own. That it meets them itself, as one more method,
     says that they are read as they were meant.
     """
     from espnet_wabert.alignment.pocketsphinx_aligner import align_folder
@@ -41,7 +41,7 @@ def main(model, out, results):
         scores = score_set(out / "raw" / name, out / name)
         boundaries = scores.pop("boundaries")
         scores |= boundaries
-        shown = [f"{reading} {row['mean_ms']:.0f} ms" for reading, row in boundaries.items()]
+        shown = [f"{method} {row['mean_ms']:.0f} ms" for method, row in boundaries.items()]
         shown = f"; mean boundary error: {', '.join(shown)}" if shown else ""
         print(f"{name}: {scores['utterances']} utterances decoded and aligned{shown}")
         if results:

@@ -27,7 +27,7 @@ _path = click.Path(path_type=Path)
 )
 @click.option("--hyp_format", type=_format, help="Format of --hyp; default: by looking.")
 @click.option("--out", type=_path, help="Write all scores, and every failure, as JSON.")
-@click.option("--name", help="What was scored: <loss>.<reading>, or another aligner's name.")
+@click.option("--name", help="What was scored: <loss>.<method>, or another aligner's name.")
 @click.option("--results", type=_path, help="Merge the scores here under <key>.<name>.")
 @click.option("--key", default="alignment", show_default=True, help="Where in --results.")
 @click.option("--utterances", type=_path, help="Score only the ids in this file's first column.")
@@ -45,7 +45,7 @@ def main(**options):
     opts = SimpleNamespace(**options)
     if opts.results and opts.name in (None, "infonce", "cosine"):
         raise UserError(
-            "--results needs --name <loss>.<reading>, such as infonce.cif, or an aligner's name"
+            "--results needs --name <loss>.<method>, such as infonce.cif, or an aligner's name"
         )
     within = _tolerances(opts.tolerances)
     reference = read_words(opts.ref, opts.ref_format)
@@ -108,8 +108,8 @@ def _print(name: str, row: dict) -> None:
     from espnet_wabert.scoring.report import alignment_table
     from espnet_wabert.scoring.table import print_tables
 
-    loss, _, reading = name.partition(".")
-    print_tables([alignment_table({loss: {reading or "-": row}})])
+    loss, _, method = name.partition(".")
+    print_tables([alignment_table({loss: {method or "-": row}})])
 
 
 def _print_failures(scores) -> None:

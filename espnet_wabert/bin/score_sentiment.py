@@ -72,10 +72,10 @@ def _submit(opts: SimpleNamespace, labels: dict[str, str]) -> None:
 
 def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     from espnet_wabert.formats.labels import read_labels, read_parts, require_same_ids
-    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.formats.lines import read_table, write_atomically
     from espnet_wabert.plots.confusion import draw_confusion
     from espnet_wabert.scoring.results import update_results
-    from espnet_wabert.scoring.set_scores import compare, result_rows, score_sets
+    from espnet_wabert.scoring.set_scores import add_word_errors, compare, result_rows, score_sets
 
     reference = read_labels(opts.ref)
     train = read_labels(opts.train_ref) if opts.train_ref else None
@@ -92,7 +92,7 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     sets = {key: [run[key] for run in runs] for key in runs[0]}
     rows = {key: result_rows(opts.name, scored) for key, scored in sets.items()}
     if opts.transcripts:
-        add_word_errors(rows, opts.name, opts.transcripts, parts)
+        add_word_errors(rows, opts.name, *map(read_table, opts.transcripts), parts)
     confusion = {key: sum(one.scores.confusion for one in scored) for key, scored in sets.items()}
     for key, scored in sets.items():
         _print(key, rows[key], confusion[key], scored[0].scores.absent, opts.espnet_macro)
@@ -111,25 +111,9 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
         update_results(opts.results, paths, whole=True)
 
 
-def add_word_errors(
-    rows: dict, name: str, transcripts: tuple[Path, Path], parts: dict[str, str] | None
-) -> None:
-    """Put `wer` beside the scores of the set and of each of its parts."""
-    from espnet_wabert.scoring.tokens import read_text, word_error_rate
-
-    reference, heard = map(read_text, transcripts)
-    for key in rows:
-        part = key.removeprefix("sentiment").removeprefix("_").removesuffix("_part")
-        ids = [u for u in reference if not part or parts[u].removesuffix("_part") == part]
-        rows[key][name]["wer"] = word_error_rate(
-            {u: reference[u] for u in ids},
-            {u: heard[u] for u in ids if u in heard} if part else heard,
-        )
-
-
 def _print(key: str, rows: dict, confusion, absent: tuple[str, ...], espnet_macro: bool) -> None:
     """The system under the majority class, its classes, and what is odd about the set."""
-    from espnet_wabert.formats.labels import CLASSES
+    from espnet_wabert.constants import LABELS
     from espnet_wabert.scoring.report import class_table, sentiment_table
     from espnet_wabert.scoring.table import print_tables
 
@@ -138,7 +122,7 @@ def _print(key: str, rows: dict, confusion, absent: tuple[str, ...], espnet_macr
         name: {metric: value for metric, value in row.items() if metric not in hidden}
         for name, row in rows.items()
     }
-    print_tables([sentiment_table(shown, key), class_table(confusion, CLASSES)])
+    print_tables([sentiment_table(shown, key), class_table(confusion, LABELS)])
     if absent:
         click.echo(
             f"warning: {key}: no utterance of the reference is {', '.join(absent)}; "

@@ -21,9 +21,10 @@ Folder = click.Path(path_type=Path)
 @one_line_errors
 def main(recognizer, ngram, dump, sets, out, batch_seconds, device):
     """Write what the recognizer hears; show the word error rate where there are transcripts."""
+    from espnet_wabert.formats.lines import read_table
     from espnet_wabert.inference.decoding import SpeechSource, transcribe
     from espnet_wabert.inference.recognizer import load_recognizer
-    from espnet_wabert.scoring.tokens import read_text, word_error_rate
+    from espnet_wabert.scoring.tokens import word_error_rate
 
     model = None
     for name in sets.split():
@@ -37,7 +38,7 @@ def main(recognizer, ngram, dump, sets, out, batch_seconds, device):
             transcribe(model, source, text, batch_seconds)
             stamp.write_text(json.dumps(made))
         if source.folder.text is not None:
-            rate = word_error_rate(source.folder.text, read_text(text))
+            rate = word_error_rate(source.folder.text, read_table(text))
             print(f"{text}: word error rate {100 * rate:.1f} %")
 
 

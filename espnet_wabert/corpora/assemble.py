@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.corpora.parallel import parallel_map
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError
@@ -11,7 +12,6 @@ from espnet_wabert.formats.audio import AudioFault, AudioInfo, inspect
 from espnet_wabert.formats.kaldi import DataFolder, Segment, write_folder
 from espnet_wabert.formats.word import Word
 
-FS = 16000  # Hz: what the models hear
 PAST_END = 0.1  # seconds a time may lie past the end of the audio (rounding in the sources)
 
 
@@ -104,7 +104,7 @@ def _check(
         counts["words_past_end"] += 1
         utterance = utterance._replace(words=None)
     counts["stereo"] += info.channels != 1
-    counts["other_rate"] += info.rate != FS
+    counts["other_rate"] += info.rate != SAMPLE_RATE
     return _Timed(utterance, seconds)
 
 
@@ -137,7 +137,7 @@ def _summary(folder: DataFolder, rejects: Rejects, counts: Counter, out: str | P
     line = (
         f"{out}: {len(folder.utt2spk)} utterances, {len(set(folder.utt2spk.values()))} speakers, "
         f"{folder.hours():.2f} h; left out as bad: {rejects.counts()}; format_wav will convert "
-        f"{counts['stereo']} stereo and {counts['other_rate']} not at {FS} Hz"
+        f"{counts['stereo']} stereo and {counts['other_rate']} not at {SAMPLE_RATE} Hz"
     )
     if counts["ends_cut"]:
         line += f"; {counts['ends_cut']} spans end after their audio and were cut to it"

@@ -129,8 +129,8 @@ def _transfer(url: str, partial: Path) -> bool:
 
 
 def _append(pieces: Iterable[bytes], partial: Path, have: int, total: int | None) -> None:
-    with open(partial, "ab" if have else "wb") as file:
-        with _bar(total, have, partial.name.removesuffix(".part")) as bar:
-            for piece in pieces:
-                file.write(piece)
-                bar.update(len(piece))
+    name = partial.name.removesuffix(".part")
+    with open(partial, "ab" if have else "wb") as file, _bar(total, have, name) as bar:
+        for piece in pieces:
+            file.write(piece)
+            bar.update(len(piece))

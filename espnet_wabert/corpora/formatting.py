@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import soundfile
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.corpora.parallel import parallel_map
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError
@@ -60,7 +61,7 @@ class FormatResult(NamedTuple):
 def format_folder(
     folder: DataFolder,
     out: str | Path,
-    fs: int = 16000,
+    fs: int = SAMPLE_RATE,
     audio_format: str = "flac",
     skip_bad: bool = False,
     nj: int = 1,

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, read_folder, subset, write_files, write_folder
 from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary, write_vocabulary
@@ -54,7 +55,7 @@ def filter_folder(
     out: str | Path,
     limits: Limits = DEFAULT_LIMITS,
     tokenizer: str | None = None,
-    fs: int = 16000,
+    fs: int = SAMPLE_RATE,
 ) -> FilterResult:
     """Write the usable utterances of `data` to `out`, which may be the same folder.
 
@@ -66,7 +67,9 @@ def filter_folder(
     tokens = count_tokens(folder.text, tokenizer) if tokenizer else {}
     removed, kinds = {}, Counter()
     for utt, samples in folder.samples.items():
-        found = _reason(samples / fs, count_frames(samples * 16000 // fs), tokens.get(utt), limits)
+        found = _reason(
+            samples / fs, count_frames(samples * SAMPLE_RATE // fs), tokens.get(utt), limits
+        )
         if found is not None:
             kind, removed[utt] = found
             kinds[kind] += 1

@@ -109,10 +109,10 @@ def _row(record: dict, where: str) -> Row:
         for name in ("id", "speaker_id", "normalized_text", "sentiment")
     }
     for name in ("id", "speaker_id"):
-        if len((texts[name] or "").split()) != 1:
-            # A copy without speakers is filled up from the archive's table.
-            if name in record or name == "id":
-                raise UserError(f"{where}: {name} is {record.get(name)!r}, not one word")
+        # The archive's table completes a copy without speakers.
+        given = name in record or name == "id"
+        if given and len((texts[name] or "").split()) != 1:
+            raise UserError(f"{where}: {name} is {record.get(name)!r}, not one word")
     seconds = {name: _second(record, name, where) for name in ("start_second", "end_second")}
     return Row(**texts, **seconds, where=where)
 

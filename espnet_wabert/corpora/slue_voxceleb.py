@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.corpora.assemble import Assembled, Utterance, finish
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.corpora.slue_tables import Row, Table, read_table, unique_rows
@@ -17,7 +18,6 @@ from espnet_wabert.text.normalization import normalize
 
 SPLITS = ("fine-tune", "dev", "test")
 VERSIONS = ("v0.2", "v0.1")
-LABELS = ("Negative", "Neutral", "Positive")
 # Labels that mean no label: annotators who heard two, or did not agree.
 DROPPED_LABELS = ("<mixed>", "Disagreement", "")
 

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 
 # Formats that ESPnet's `sound` reader takes as they are (all through soundfile).
@@ -100,9 +101,9 @@ def read_audio(path: str, utterance: str) -> np.ndarray:
         samples, rate = soundfile.read(path, dtype="float32")
     except (OSError, RuntimeError) as error:
         raise UserError(f"utterance {utterance}: {path} cannot be read: {error}") from error
-    if rate != 16000 or samples.ndim != 1:
+    if rate != SAMPLE_RATE or samples.ndim != 1:
         raise UserError(
             f"utterance {utterance}: {path} has {rate} Hz and {samples[:1].size} channels;"
-            " format_wav (stage 3) makes 16000 Hz and 1"
+            f" format_wav (stage 3) makes {SAMPLE_RATE} Hz and 1"
         )
     return samples

@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import name_some, numbered_lines, parse_number
-
-CLASSES = ("Negative", "Neutral", "Positive")
 
 
 class Prediction(NamedTuple):
@@ -17,7 +16,7 @@ class Prediction(NamedTuple):
     scores: tuple[float, ...] | None = None  # one a class, in the order of the classes
 
 
-def read_labels(path: str | Path, classes: Collection[str] = CLASSES) -> dict[str, str]:
+def read_labels(path: str | Path, classes: Collection[str] = LABELS) -> dict[str, str]:
     """A Kaldi file `utterance label`. SLUE's `<mixed>` and `Disagreement` must be gone by then."""
     labels: dict[str, str] = {}
     for number, line in numbered_lines(path):
@@ -29,7 +28,7 @@ def read_labels(path: str | Path, classes: Collection[str] = CLASSES) -> dict[st
     return _not_empty(labels, path)
 
 
-def read_predictions(path: str | Path, classes: Collection[str] = CLASSES) -> dict[str, Prediction]:
+def read_predictions(path: str | Path, classes: Collection[str] = LABELS) -> dict[str, Prediction]:
     """A hypothesis file `utterance label [score score score]`, scores in the classes' order."""
     predictions: dict[str, Prediction] = {}
     for number, line in numbered_lines(path):

@@ -36,6 +36,21 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+def read_table(path: str | Path) -> dict[str, str]:
+    """Return a file of `id value` lines as a map, such as a Kaldi `text`; values may be empty.
+
+    Raises:
+        UserError: an id stands in two lines.
+    """
+    table: dict[str, str] = {}
+    for number, line in numbered_lines(path):
+        key, *value = line.split(None, 1)
+        if key in table:
+            raise UserError(f"{path}:{number}: utterance {key} is there a second time")
+        table[key] = value[0] if value else ""
+    return table
+
+
 def parse_number(text: str | float, what: str, where: str) -> float:
     """A finite number, or a `UserError` at `where` (file:line) that names the field."""
     try:

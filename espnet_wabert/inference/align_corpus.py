@@ -8,12 +8,13 @@ import numpy as np
 from tqdm import tqdm
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, last_line
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.formats.lines import name_some
 from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.inference.recordings import RATE, Recording, load
+from espnet_wabert.inference.recordings import Recording, load
 from espnet_wabert.modules.batching import length_batches
 from espnet_wabert.text.transcript import spoken
 from espnet_wabert.text.wordpiece import Encoded
@@ -122,7 +123,7 @@ class _Run:
 
     def _duration(self, speech: np.ndarray) -> float:
         """Return seconds of samples (S,) or features (T, D)."""
-        return self.aligner.hop * len(speech) if speech.ndim == 2 else len(speech) / RATE
+        return self.aligner.hop * len(speech) if speech.ndim == 2 else len(speech) / SAMPLE_RATE
 
     def _take(self, utterance: str, encoded: Encoded, aligned: Alignment, duration: float) -> None:
         name = self.method if self.method in aligned.by_method else "cif"

@@ -8,13 +8,14 @@ import kaldiio
 import numpy as np
 from tqdm import tqdm
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
 from espnet_wabert.formats.kaldi import DataFolder, read_folder
+from espnet_wabert.formats.lines import read_table
 from espnet_wabert.formats.words import write_ctm
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.modules.batching import length_batches
-from espnet_wabert.scoring.tokens import read_text
 
 SHORTEST = 400  # samples: the receptive field of a frame
 Recognizer = Callable[[Sequence[np.ndarray]], list[str]]  # of recognizer.py
@@ -58,7 +59,7 @@ class SpeechSource:
                 f" (filter_lengths, stage 4) ({len(short)} such utterances)"
             )
         with tqdm(total=len(samples), desc="decoding", unit="utt") as bar:
-            for batch in length_batches(samples, int(seconds * 16000)):
+            for batch in length_batches(samples, int(seconds * SAMPLE_RATE)):
                 yield batch, [self[u] for u in batch]
                 bar.update(len(batch))
 
@@ -110,7 +111,7 @@ def decode_sentiment(
 
     With a Kaldi `text`, BERT's states of its lines replace the aligner's tokens.
     """
-    texts = None if text is None else read_text(text)
+    texts = None if text is None else read_table(text)
     missing = [] if texts is None else sorted(source.folder.wav.keys() - texts.keys())
     if missing:
         raise UserError(f"{text}: {len(missing)} utterances are missing ({missing[0]}, ...)")
@@ -123,7 +124,7 @@ def decode_sentiment(
 
 def decode_text_sentiment(model: WaBERTInference, text: Path, out: Path) -> list[str]:
     """Classify every line of a Kaldi `text`: transcripts, or the hypotheses of a recognizer."""
-    texts = read_text(text)
+    texts = read_table(text)
     if not texts:
         raise UserError(f"{text}:1: is empty; it must have one utterance per line")
     found: dict[str, Classification] = {}

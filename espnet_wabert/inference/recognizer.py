@@ -14,6 +14,7 @@ from torch import nn
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 from transformers import WhisperForConditionalGeneration as WhisperModel
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.modules.frontend import wants_normalize
@@ -21,7 +22,7 @@ from espnet_wabert.modules.pretrained import load_config, quiet_loading
 from espnet_wabert.modules.speech_encoders import build_speech_encoder
 
 CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
-WINDOW = 30 * 16000  # samples that Whisper hears at once
+WINDOW = 30 * SAMPLE_RATE  # samples that Whisper hears at once
 TOKENS_A_SECOND, TOKENS_MORE = 8, 8  # what Whisper may write; fast speech has 5 or 6 a second
 PROMPT = 4  # tokens that Whisper is told before it writes, at most
 REPETITIVE = 2.4  # times that a text is longer than compressed: Whisper's own bound for a loop
@@ -121,10 +122,10 @@ class WhisperRecognizer:
     def _write(self, pieces: list[np.ndarray], **options) -> list[str]:
         """Return the texts of windows, as long as each can be at most."""
         mel = self.features(
-            pieces, sampling_rate=16000, return_tensors="pt", return_attention_mask=True
+            pieces, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
         ).to(self.device)
         room = self.model.config.max_target_positions - PROMPT
-        most = [min(room, TOKENS_MORE + TOKENS_A_SECOND * len(x) // 16000) for x in pieces]
+        most = [min(room, TOKENS_MORE + TOKENS_A_SECOND * len(x) // SAMPLE_RATE) for x in pieces]
         with quiet_loading():
             ids = self.model.generate(
                 mel.input_features, attention_mask=mel.attention_mask,

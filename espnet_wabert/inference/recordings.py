@@ -7,11 +7,11 @@ from typing import NamedTuple
 import kaldiio
 import numpy as np
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect, read_mono, resample
-from espnet_wabert.formats.lines import name_some, numbered_lines
+from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
 
-RATE = 16000  # Hz, what the speech encoders take
 SHORTEST = 400  # samples at that rate: the window of a frame
 _ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
 
@@ -95,7 +95,7 @@ def load(recording: Recording) -> np.ndarray:
         raise UserError(
             f"utterance {recording.utterance}: {recording.path} cannot be read: {error}"
         ) from error
-    return resample(samples, rate, RATE)
+    return resample(samples, rate, SAMPLE_RATE)
 
 
 def _transcript(text: str) -> str:
@@ -128,7 +128,7 @@ def _inspected(
     info = inspect(path)
     if isinstance(info, AudioFault):
         return f"{info.kind}: {info.detail}"
-    if info.samples * RATE < SHORTEST * info.rate:
+    if info.samples * SAMPLE_RATE < SHORTEST * info.rate:
         return f"{info.samples} samples at {info.rate} Hz, less than a frame"
     return Recording(utterance, path, text, info.samples / info.rate, info.rate, info.channels)
 
@@ -144,12 +144,7 @@ def _channel_notes(recordings: list[Recording]) -> list[str]:
 
 def _read_list(path: str, what: str) -> dict[str, str]:
     """Read `id value` lines; a value may be missing (an empty transcript is told by its id)."""
-    table: dict[str, str] = {}
-    for number, line in numbered_lines(path):
-        key, *value = line.split(None, 1)
-        if key in table:
-            raise UserError(f"{path}:{number}: utterance {key} is there a second time")
-        table[key] = value[0] if value else ""
+    table = read_table(path)
     if not table:
         raise UserError(f"{path}:1: is empty; it must hold lines 'utterance-id {what}'")
     return table

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.mini import librispeech, slue, timit
 from espnet_wabert.mini.models import make_models
@@ -104,7 +105,7 @@ def make_corpus(
     manifest = {
         **wanted,
         "utterances": len(spoken),
-        "hours": round(sum(s.samples for s in spoken.values()) / 16000 / 3600, 3),
+        "hours": round(sum(s.samples for s in spoken.values()) / SAMPLE_RATE / 3600, 3),
         "unspoken": sorted(p.key for p in plan.plans if p.key not in spoken),
     }
     (root / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")

@@ -9,11 +9,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.mini.pools import Pools, cover
 from espnet_wabert.mini.prosody import SHIFTS, manner_of
 from espnet_wabert.mini.sentences import words
 from espnet_wabert.mini.sizes import Part
-from espnet_wabert.mini.utterance import RATE, Plan, Spoken
+from espnet_wabert.mini.utterance import Plan, Spoken
 from espnet_wabert.mini.voices import Speaker, make_speaker
 
 FOLDER = "LibriSpeech"
@@ -78,7 +79,7 @@ def write_librispeech(root: Path, planned: Planned, spoken: dict[str, Spoken]) -
     for plan in planned.plans:
         if plan.key in spoken:
             chapters[Path(plan.path).parent].append(plan)
-            minutes[plan.key.split("-")[0]] += spoken[plan.key].samples / RATE / 60
+            minutes[plan.key.split("-")[0]] += spoken[plan.key].samples / SAMPLE_RATE / 60
     for folder, plans in chapters.items():
         name = f"{folder.parent.name}-{folder.name}"
         transcripts = [f"{p.key} {' '.join(words(p.text)).upper()}\n" for p in plans]
@@ -107,5 +108,5 @@ def alignment(spoken: Spoken) -> str:
     if spoken.samples > at:
         names.append("")
         ends.append(spoken.samples)
-    times = ",".join(f"{end / RATE:.3f}" for end in ends)
+    times = ",".join(f"{end / SAMPLE_RATE:.3f}" for end in ends)
     return f'"{",".join(names)}" "{times}"'

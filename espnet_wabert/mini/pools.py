@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.mini.sentences import Snippet, runs, spans, words
 
 READ_VOCABULARY = 800  # words
 SENTIMENT_VOCABULARY = 1200  # words, those of the small vocabulary first
 SHARES = {"train": 0.58, "dev": 0.14, "test": 0.28}  # of the texts
-LABELS = ("Negative", "Neutral", "Positive")
 SHORTEST_READ = 5  # words of a sentence that is read for its words, not for its sentiment
 LEAST_KNOWN = 3  # a word outside the vocabulary is let in when the texts hold it so often
 CHARGED = 0.5  # a word whose lexicon rating is this far from 0 carries sentiment

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
 from espnet_wabert.formats.word import Word
 from espnet_wabert.mini.sources import source_folder
 from espnet_wabert.text.normalization import normalize
 
-RATE = 16000  # Hz
 AN4_ARCHIVE = ("mini_an4", "esp2_asr", "downloads.tar.gz")  # below the wheel's `egs3`
 
 
@@ -30,7 +30,7 @@ class Recording(NamedTuple):
 
     utterance: str  # id
     speaker: str
-    audio: np.ndarray  # (samples,) int16 at `RATE`
+    audio: np.ndarray  # (samples,) int16 at `SAMPLE_RATE`
     text: str  # upper-case words
     words: list[tuple[str, float, float]] | None  # word, start and end in seconds
 
@@ -43,8 +43,10 @@ def read_audio(file, name: str) -> np.ndarray:
         audio, rate = soundfile.read(file, dtype="int16")
     except soundfile.LibsndfileError as error:
         raise UserError(f"{name}: cannot be read as audio ({error})") from error
-    if rate != RATE or audio.ndim != 1:
-        raise UserError(f"{name}: {rate} Hz, shape {audio.shape}, not {RATE} Hz and one channel")
+    if rate != SAMPLE_RATE or audio.ndim != 1:
+        raise UserError(
+            f"{name}: {rate} Hz, shape {audio.shape}, not {SAMPLE_RATE} Hz and one channel"
+        )
     return audio
 
 
@@ -118,7 +120,7 @@ def write_recordings(recordings: Iterator[Recording], out: Path) -> int:
     for recording in recordings:
         name = f"{recording.speaker}-{recording.utterance}"
         wav[name] = str(out / "wav" / f"{name}.wav")
-        soundfile.write(wav[name], recording.audio, RATE, subtype="PCM_16")
+        soundfile.write(wav[name], recording.audio, SAMPLE_RATE, subtype="PCM_16")
         speakers[name], text[name] = recording.speaker, normalize(recording.text)
         if recording.words is not None:
             spoken = [Word(normalize(word), start, end) for word, start, end in recording.words]

@@ -10,11 +10,12 @@ import string
 from pathlib import Path
 from typing import NamedTuple
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.mini.pools import Pool, Pools
 from espnet_wabert.mini.prosody import manner_of
 from espnet_wabert.mini.sentences import words
 from espnet_wabert.mini.sizes import Set
-from espnet_wabert.mini.utterance import RATE, Plan, Spoken
+from espnet_wabert.mini.utterance import Plan, Spoken
 from espnet_wabert.mini.voices import make_speaker
 
 FOLDER = "slue-voxceleb"
@@ -131,7 +132,7 @@ def _row(item: Item, spoken: Spoken) -> dict[str, str]:
 
 
 def _seconds(sample: int) -> float:
-    return int(sample * 1000 / RATE) / 1000  # down, so that no end lies beyond the file
+    return int(sample * 1000 / SAMPLE_RATE) / 1000  # down, so that no end lies beyond the file
 
 
 def _write_table(path: Path, columns, rows: list[dict[str, str]]) -> None:

@@ -5,10 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.mini import espeak
 from espnet_wabert.mini.espeak import Prosody
-
-RATE = 16000  # Hz
 
 
 class Plan(NamedTuple):
@@ -26,7 +25,7 @@ class Plan(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """What is known about an utterance after it is spoken; times in samples at `RATE`."""
+    """What is known about an utterance after it is spoken; times in samples at `SAMPLE_RATE`."""
 
     key: str
     samples: int  # length of the file
@@ -46,8 +45,8 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
     """Speak an utterance and add silence, level and noise.
 
     Returns:
-        The samples (samples,) int16 at `RATE` and what is known of them, or None where espeak-ng
-        did not give the time of every word.
+        The samples (samples,) int16 at `SAMPLE_RATE` and their annotation, or None if espeak-ng did
+        not give the time of every word.
     """
     rng = np.random.default_rng(plan.seed)
     texts = {"before": plan.before, "text": plan.text, "after": plan.after}
@@ -58,7 +57,7 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
         speech = espeak.speak(text, plan.voice, plan.prosody)
         if speech is None:
             return None
-        lead, tail = (int(rng.uniform(*SILENCE) * RATE) for _ in range(2))
+        lead, tail = (int(rng.uniform(*SILENCE) * SAMPLE_RATE) for _ in range(2))
         samples = _resample(speech.samples)
         begin = at + lead
         if role == "text":
@@ -73,11 +72,11 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
 def _resample(samples: np.ndarray) -> np.ndarray:
     import soxr
 
-    return soxr.resample(samples.astype(np.float32) / 2**15, espeak.RATE, RATE, quality="HQ")
+    return soxr.resample(samples.astype(np.float32) / 2**15, espeak.RATE, SAMPLE_RATE, quality="HQ")
 
 
 def _place(text: str, times: list[tuple[int, int]], begin: int) -> list[tuple[str, int, int]]:
-    scale = RATE / espeak.RATE
+    scale = SAMPLE_RATE / espeak.RATE
     return [
         (word.rstrip(","), begin + round(start * scale), begin + round(end * scale))
         for word, (start, end) in zip(text.split(), times, strict=True)
@@ -103,4 +102,4 @@ def write_audio(path: Path, audio: np.ndarray) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = "FLAC" if path.suffix.lower() == ".flac" else "NIST"
-    soundfile.write(path, audio, RATE, format=kind, subtype="PCM_16")
+    soundfile.write(path, audio, SAMPLE_RATE, format=kind, subtype="PCM_16")

@@ -6,12 +6,13 @@ Shapes: B utterances, S samples, T frames, D frontend width, N tokens, H width b
 import torch
 from torch import nn
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.models.wabert import SpeechPath
 from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.postencoder import BertTeacher, TruncatedBert
 from espnet_wabert.modules.prosody_branch import ProsodyBranch
-from espnet_wabert.modules.sentiment_head import LABELS, Pooling, SentimentHead
+from espnet_wabert.modules.sentiment_head import Pooling, SentimentHead
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
 

@@ -3,7 +3,8 @@
 import torch
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 
-from espnet_wabert.modules.sentiment_head import LABELS, Pooling, SentimentHead
+from espnet_wabert.constants import LABELS
+from espnet_wabert.modules.sentiment_head import Pooling, SentimentHead
 from espnet_wabert.modules.text_encoder import TextEncoder
 
 

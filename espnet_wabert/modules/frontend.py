@@ -5,6 +5,7 @@ from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import nn
 from transformers import AutoFeatureExtractor, AutoModel, PretrainedConfig
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
@@ -38,11 +39,11 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         normalize: bool | None = None,
         all_layers: bool = False,
         convolutions: bool = False,
-        fs: int | str = 16000,
+        fs: int | str = SAMPLE_RATE,
         pretrained: bool = True,
     ):
         super().__init__()
-        if int(str(fs).lower().replace("k", "000")) != 16000:
+        if int(str(fs).lower().replace("k", "000")) != SAMPLE_RATE:
             raise UserError(f"frontend_conf.fs: {fs}: the speech encoders take 16000 Hz audio")
         hf_config, hf_model = load_pretrained(model_name_or_path, config, pretrained)
         self.config = hf_config.to_diff_dict()

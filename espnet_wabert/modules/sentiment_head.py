@@ -11,7 +11,6 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frozen import FrozenInEval
 from espnet_wabert.modules.masking import valid_mask
 
-LABELS = ("Negative", "Neutral", "Positive")  # SLUE-VoxCeleb's
 POOLINGS = ("mean", "attention", "statistics")
 
 

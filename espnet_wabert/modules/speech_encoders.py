@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PretrainedConfig
 from transformers.audio_utils import mel_filter_bank
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.modules.masking import valid_mask
 
 SUPPORTED = ("data2vec-audio", "wav2vec2", "hubert", "wavlm", "whisper")  # model_type
@@ -95,7 +96,7 @@ class WaveformEncoder(nn.Module):
             self.model.config.conv_kernel, self.model.config.conv_stride, strict=True
         ):
             hop, window = hop * stride, window + (kernel - 1) * hop
-        return ((positions - 0.5) * hop + window / 2) / 16000
+        return ((positions - 0.5) * hop + window / 2) / SAMPLE_RATE
 
     def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
         """Return the number of frames (B,) of `samples` (B,)."""
@@ -163,7 +164,13 @@ class MelEncoder(nn.Module):
         self.normalize = normalize
         model.layerdrop = 0.0
         filters = mel_filter_bank(
-            1 + self.WINDOW // 2, model.config.num_mel_bins, 0.0, 8000.0, 16000, "slaney", "slaney"
+            1 + self.WINDOW // 2,
+            model.config.num_mel_bins,
+            0.0,
+            8000.0,
+            SAMPLE_RATE,
+            "slaney",
+            "slaney",
         )
         # Constants: not saved in checkpoints.
         self.register_buffer("filters", torch.tensor(filters).float(), persistent=False)
@@ -184,7 +191,7 @@ class MelEncoder(nn.Module):
 
     def seconds(self, positions: torch.Tensor) -> torch.Tensor:
         """Return the times of positions in frames: frame t is centered at 20 t ms."""
-        return (positions - 0.5) * 2 * self.HOP / 16000
+        return (positions - 0.5) * 2 * self.HOP / SAMPLE_RATE
 
     def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
         """Return the number of frames (B,) of `samples` (B,): one per started 20 ms."""

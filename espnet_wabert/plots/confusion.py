@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_wabert.formats.labels import CLASSES
+from espnet_wabert.constants import LABELS
 
 
 def draw_confusion(
-    path: str | Path, confusion: np.ndarray, classes: Sequence[str] = CLASSES, title: str = ""
+    path: str | Path, confusion: np.ndarray, classes: Sequence[str] = LABELS, title: str = ""
 ) -> None:
     """Draw a confusion matrix (C, C), rows: reference, as a PNG.
 

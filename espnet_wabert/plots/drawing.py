@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.formats.word import Word
 from espnet_wabert.plots.figures import KINDS, Projections, diagonal_accuracy
 
 DPI = 150
 WIDTH = 8.0  # inches
-RATE = 16000
 BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 CLOUDS = dict(zip(KINDS, ("#999999", VERMILION, BLUE), strict=True))
 LANES = {"reference": GREEN, "cif": VERMILION}
@@ -109,7 +109,7 @@ def draw_alignment(
     figure = new_figure(6.4)
     heights = [0.8, 1.5, 0.42 * len(lanes), 1.1]
     wave, spectrum, words, weights = figure.subplots(4, 1, sharex=True, height_ratios=heights)
-    times = np.arange(len(audio)) / RATE
+    times = np.arange(len(audio)) / SAMPLE_RATE
     wave.plot(times, audio, color=BLACK, linewidth=0.4)
     wave.set(yticks=[], ylabel="wave")
     _draw_spectrogram(spectrum, audio)
@@ -136,7 +136,7 @@ def draw_alignment(
 def _draw_spectrogram(axes: Axes, audio: np.ndarray) -> None:
     """Draw 0 to 8 kHz in 32 ms windows, from the loudest to 50 dB below it."""
     noise = 1e-6 * np.random.default_rng(0).normal(size=len(audio))  # digital silence has no log
-    spectrum, _, _, image = axes.specgram(audio + noise, NFFT=512, Fs=RATE, noverlap=384)
+    spectrum, _, _, image = axes.specgram(audio + noise, NFFT=512, Fs=SAMPLE_RATE, noverlap=384)
     loudest = 10 * np.log10(spectrum.max())
     image.set(cmap="Greys", clim=(loudest - 50, loudest))
 

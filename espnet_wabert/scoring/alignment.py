@@ -1,4 +1,4 @@
-"""The rows of word alignment in results.json: over seeds, and which reading is the best."""
+"""Rows of word alignment in results.json: means over seeds, and the best method."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,42 +7,42 @@ from typing import Any
 from espnet_wabert.errors import UserError
 from espnet_wabert.scoring.results import mean_and_sd, update_results
 
-READINGS = "boundaries"  # in a set's scores: reading -> its row
+BOUNDARIES = "boundaries"  # in the scores of a set: method -> its row
 
 
 def over_seeds(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The scores of one set, of one run as they are, of several as means with `<figure>_sd`.
+    """Return the scores of one set: of one run unchanged, of several their means and `<figure>_sd`.
 
     Args:
-        runs: of each seed the scores of tokens, and under `boundaries` a row for each reading.
+        runs: for each seed the scores of tokens, and under `boundaries` one row per method.
     """
     if len(runs) == 1:
         return dict(runs[0])
-    readings = [tuple(run[READINGS]) for run in runs]
-    for number, names in enumerate(readings, start=1):
-        if set(names) != set(readings[0]):
-            apart = ", ".join(sorted(set(names) ^ set(readings[0])))
-            raise UserError(f"runs 1 and {number} do not have the same readings: {apart}")
-    flat = [{key: value for key, value in run.items() if key != READINGS} for run in runs]
+    methods = [tuple(run[BOUNDARIES]) for run in runs]
+    for number, names in enumerate(methods, start=1):
+        if set(names) != set(methods[0]):
+            apart = ", ".join(sorted(set(names) ^ set(methods[0])))
+            raise UserError(f"runs 1 and {number} do not have the same methods: {apart}")
+    flat = [{key: value for key, value in run.items() if key != BOUNDARIES} for run in runs]
     scores = mean_and_sd(flat) | {"seeds": len(runs)}
-    scores[READINGS] = {
-        name: mean_and_sd([run[READINGS][name] for run in runs]) | {"seeds": len(runs)}
-        for name in readings[0]
+    scores[BOUNDARIES] = {
+        name: mean_and_sd([run[BOUNDARIES][name] for run in runs]) | {"seeds": len(runs)}
+        for name in methods[0]
     }
     return scores
 
 
-def best_reading(losses: Mapping[str, Any]) -> str | None:
-    """`<loss>.<reading>` of the smallest mean boundary error; None without any.
+def best_method(losses: Mapping[str, Any]) -> str | None:
+    """Return `<loss>.<method>` with the smallest mean boundary error; None if there is none.
 
-    Only readings with the fewest failed utterances are compared: a mean over the easy ones is not
-    better. Aligners without readings (another toolkit's) are no candidates.
+    Only methods with the fewest failed utterances are compared, because a mean over easy utterances
+    is not better. Aligners of other toolkits have no methods and are not compared.
     """
     candidates = [
-        (row.get("failed", 0), row["mean_ms"], f"{loss}.{reading}")
-        for loss, readings in losses.items()
-        if isinstance(readings, Mapping)
-        for reading, row in readings.items()
+        (row.get("failed", 0), row["mean_ms"], f"{loss}.{method}")
+        for loss, methods in losses.items()
+        if isinstance(methods, Mapping)
+        for method, row in methods.items()
         if isinstance(row, Mapping) and isinstance(row.get("mean_ms"), (int, float))
     ]
     return min(candidates)[2] if candidates else None
@@ -51,10 +51,28 @@ def best_reading(losses: Mapping[str, Any]) -> str | None:
 def merge_alignment(
     path: str | Path, key: str, name: str, row: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Put a loss's, a reading's or another aligner's row under `<key>.<name>`; name the best.
+    """Write the row of a loss, a method or another aligner to `<key>.<name>`; update the best.
 
-    The row is replaced whole, so that it has no figures of an earlier run.
+    The whole row is replaced, so that no figures of an earlier run remain.
     """
     results = update_results(path, {(key, *name.split(".")): row}, whole=True)
-    best = best_reading(results[key])
+    best = best_method(results[key])
     return update_results(path, {(key, "best"): best}) if best else results
+
+
+def merge_decoded(path: str | Path, key: str, loss: str, scores: Mapping[str, Any]) -> None:
+    """Merge the scores of a set, as `over_seeds` returns them, into results.json.
+
+    Token scores are those of the main model with L_subword, not of Table 1's models.
+    """
+    row = _with_spread(scores, ("diagonal_accuracy",)) | scores[BOUNDARIES]
+    merge_alignment(path, key, loss, row)
+    if loss == "infonce" and key == "alignment" and scores["top1"] is not None:
+        tokens = _with_spread(scores, ("count_error", "top1", "top5", "wer"))
+        update_results(path, {"tokens": tokens}, whole=True)
+
+
+def _with_spread(scores: Mapping[str, Any], figures: tuple[str, ...]) -> dict[str, Any]:
+    """Return some of the figures with their deviations, if there are any."""
+    names = [key for figure in figures for key in (figure, f"{figure}_sd")]
+    return {key: scores[key] for key in names if key in scores}

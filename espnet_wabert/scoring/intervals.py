@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.labels import CLASSES, require_same_ids
+from espnet_wabert.formats.labels import require_same_ids
 from espnet_wabert.scoring.sentiment import METRICS, confusion_scores
 
 RESAMPLES = 10_000
@@ -38,7 +39,7 @@ class PairedTest(NamedTuple):
 
 def bootstrap_intervals(
     confusion: np.ndarray,
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] = LABELS,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
     seed: int = 0,
@@ -56,7 +57,7 @@ def paired_test(
     system_a: Mapping[str, str],
     system_b: Mapping[str, str],
     metric: str = "macro_f1",
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] = LABELS,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
     seed: int = 0,

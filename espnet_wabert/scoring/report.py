@@ -76,18 +76,18 @@ def tables(results: Mapping[str, Any], commands: bool = False) -> list[Table]:
 def alignment_table(
     losses: Mapping[str, Any], commands: bool = False, key: str = "alignment"
 ) -> Table | None:
-    """Word boundaries: one row per loss and reading, the paper's Tables 1 and 2 side by side."""
+    """Word boundaries: one row per loss and method, the paper's Tables 1 and 2 side by side."""
     best = losses.get("best")
     rows, keys, marked = [], {}, None
     for loss in sorted(losses, key=lambda name: (*(name != known for known in _LOSSES),)):
         if not isinstance(losses[loss], Mapping):
             continue
         own = {key: value for key, value in losses[loss].items() if not isinstance(value, Mapping)}
-        readings = {key: v for key, v in losses[loss].items() if isinstance(v, Mapping)}
-        for reading, figures in (readings or {MISSING: {}}).items():
-            if best in (reading, f"{loss}.{reading}") and marked is None:
+        methods = {key: v for key, v in losses[loss].items() if isinstance(v, Mapping)}
+        for method, figures in (methods or {MISSING: {}}).items():
+            if best in (method, f"{loss}.{method}") and marked is None:
                 marked = len(rows)
-            rows.append(((loss, reading), own | figures))
+            rows.append(((loss, method), own | figures))
             keys |= dict.fromkeys(own | figures)
     tolerances = sorted(float(match[1]) for key in keys if (match := _WITHIN.fullmatch(key)))
     columns = (
@@ -102,10 +102,10 @@ def alignment_table(
     note = "mean, median: ms; ≤N: % of boundaries within N ms; diagonal: % of aligned vectors "
     note += "nearest to their own token; failed: utterances" + spread
     if marked is not None:
-        note += f"; the best reading is {best}"
+        note += f"; the best method is {best}"
     part = key.removeprefix("alignment").strip("_").replace("_", " ")
     title = f"Word boundaries, {part}" if part else "Word boundaries"
-    table = _figures(title, ("loss", "reading"), rows, columns, commands)
+    table = _figures(title, ("loss", "method"), rows, columns, commands)
     return table and table._replace(note=note, marked=marked)
 
 

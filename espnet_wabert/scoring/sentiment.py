@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.labels import CLASSES, require_same_ids
+from espnet_wabert.formats.labels import require_same_ids
 
 METRICS = ("weighted_recall", "weighted_f1", "macro_f1", "neutral_positive_f1")
 
@@ -52,7 +53,7 @@ class SentimentScores(NamedTuple):
 def score_sentiment(
     reference: Mapping[str, str],
     hypothesis: Mapping[str, str],
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] = LABELS,
 ) -> SentimentScores:
     """Score predicted labels against reference labels, joined by utterance id.
 
@@ -87,7 +88,7 @@ def confusion_matrix(pairs: Iterable[tuple[str, str]], classes: Sequence[str]) -
 
 
 def confusion_scores(
-    confusion: np.ndarray, classes: Sequence[str] = CLASSES, counted: np.ndarray | None = None
+    confusion: np.ndarray, classes: Sequence[str] = LABELS, counted: np.ndarray | None = None
 ) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The figures of `METRICS`, and precision, recall and F1 by class, of confusion matrices.
 
@@ -111,7 +112,7 @@ def confusion_scores(
     return figures, (precision, recall, f1)
 
 
-def majority_label(labels: Iterable[str], classes: Sequence[str] = CLASSES) -> str:
+def majority_label(labels: Iterable[str], classes: Sequence[str] = LABELS) -> str:
     """The commonest label; of several that tie, the first in the order of the classes."""
     counts = Counter(labels)
     return max(classes, key=lambda label: (counts[label], -classes.index(label)))
@@ -120,7 +121,7 @@ def majority_label(labels: Iterable[str], classes: Sequence[str] = CLASSES) -> s
 def score_majority(
     reference: Mapping[str, str],
     train: Mapping[str, str] | None = None,
-    classes: Sequence[str] = CLASSES,
+    classes: Sequence[str] = LABELS,
 ) -> tuple[str, SentimentScores]:
     """The label that is commonest (in `train` if given, else in the reference) and its scores."""
     label = majority_label((train or reference).values(), classes)

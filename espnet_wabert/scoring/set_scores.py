@@ -17,6 +17,7 @@ from espnet_wabert.scoring.sentiment import (
     score_majority,
     score_sentiment,
 )
+from espnet_wabert.scoring.tokens import word_error_rate
 
 WHOLE = "sentiment"  # the key of the whole set in results.json
 
@@ -79,6 +80,28 @@ def score_sets(
         )
         for key, ids in sets.items()
     }
+
+
+def add_word_errors(
+    rows: dict[str, dict[str, dict[str, float]]],
+    name: str,
+    reference: Mapping[str, str],
+    hypothesis: Mapping[str, str],
+    parts: Mapping[str, str] | None,
+) -> None:
+    """Add `wer`, a recognizer's word error rate, to the rows of a pipeline.
+
+    Args:
+        rows: for the whole set and each part the rows of `result_rows`.
+        name: of the pipeline.
+        reference, hypothesis: transcripts by utterance.
+        parts: the part of each utterance, if there are parts.
+    """
+    for key in rows:
+        part = key.removeprefix(WHOLE).removeprefix("_").removesuffix("_part")
+        ids = [u for u in reference if not part or (parts or {})[u].removesuffix("_part") == part]
+        own = {u: hypothesis[u] for u in ids if u in hypothesis} if part else hypothesis
+        rows[key][name]["wer"] = word_error_rate({u: reference[u] for u in ids}, own)
 
 
 def compare(

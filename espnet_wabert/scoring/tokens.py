@@ -105,17 +105,6 @@ def word_error_rate(reference: Mapping[str, str], hypothesis: Mapping[str, str])
     return errors / (found.hits + found.substitutions + found.deletions)
 
 
-def read_text(path: str | Path) -> dict[str, str]:
-    """A Kaldi `text` file: `utterance words ...`; the words may be missing."""
-    texts: dict[str, str] = {}
-    for number, line in numbered_lines(path):
-        utt_id, _, text = line.partition(" ")
-        if utt_id in texts:
-            raise UserError(f"{path}:{number}: utterance {utt_id} is there a second time")
-        texts[utt_id] = text.strip()
-    return texts
-
-
 def _plain(text: str) -> str:
     return " ".join(filter(None, map(normalize_word, text.split())))
 

@@ -4,6 +4,7 @@ import numpy as np
 from espnet2.train.preprocessor import CommonPreprocessor
 from tokenizers import Tokenizer
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
@@ -30,7 +31,7 @@ class WaBERTPreprocessor(CommonPreprocessor):
         tokenizer: Tokenizer | None = None,
         **speech,
     ):
-        super().__init__(train=train, token_type=None, fs=16000, **speech)
+        super().__init__(train=train, token_type=None, fs=SAMPLE_RATE, **speech)
         self.pieces = tokenizer or (WordPieceTokenizer(vocabulary) if vocabulary else None)
         self.labels = {label: index for index, label in enumerate(labels)}
 

@@ -15,11 +15,12 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str_or_none
 from espnet3.components.schedulers.linear_warmup_decay import LinearWarmupDecayLR
 
+from espnet_wabert.constants import LABELS, SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.labels import read_labels
 from espnet_wabert.models.builder import PARTS, build_model
 from espnet_wabert.models.checkpoint import init_from
-from espnet_wabert.modules.sentiment_head import LABELS, balanced_weights
+from espnet_wabert.modules.sentiment_head import balanced_weights
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
@@ -40,7 +41,7 @@ class WaBERTTask(SLUTask):
     `data_aug_effects: [[1.0, pitch_shift, {n_steps: 1.6502}]]`, `data_aug_prob: 0.3`.
     """
 
-    class_choices_list = [
+    class_choices_list = [  # noqa: RUF012 (ESPnet's interface)
         ClassChoices("frontend", PARTS["frontend"], AbsFrontend, default="huggingface"),
         ClassChoices("encoder", PARTS["encoder"], AbsEncoder, default="cif", optional=True),
         ClassChoices(
@@ -124,9 +125,10 @@ def _augmentation(args: argparse.Namespace) -> dict:
     return conf
 
 
-def _check_pitch(steps: float, bins: int, rate: int = 16000) -> None:
-    """Refuse a pitch shift whose resampling takes gigabytes: torchaudio's filter has a row for
-    every sample until both rates meet again.
+def _check_pitch(steps: float, bins: int, rate: int = SAMPLE_RATE) -> None:
+    """Refuse a pitch shift that needs gigabytes.
+
+    torchaudio's resampling filter has one row per sample of the common period of both rates.
     """
     shifted = int(rate / 2.0 ** (-steps / bins))  # as torchaudio's pitch_shift rounds
     if rate // math.gcd(shifted, rate) > 2000:

@@ -230,7 +230,8 @@ def test_more_tokens_than_frames_are_aligned_by_cif_and_named(model, tmp_path):
     done = align(model, *write_lists(tmp_path, texts, **paths), "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert (
-        "1 utterances have too few frames for their text and were aligned by cif: dense" in done.stderr
+        "1 utterances have too few frames for their text and were aligned by cif: dense"
+        in done.stderr
     )
     found = json.loads((tmp_path / "out/dense.json").read_text())["dense"]
     assert found["method"] == "cif" and len(found["words"]) == 5

@@ -1,5 +1,6 @@
 """espeak-ng's speech and its word times, and the utterances made of them."""
 
+import itertools
 from pathlib import Path
 
 import espeakng_loader
@@ -14,7 +15,6 @@ from espnet_wabert.mini.prosody import SHIFTS, manner_of
 from espnet_wabert.mini.utterance import RATE, Plan
 from espnet_wabert.mini.utterance import speak as speak_plan
 from espnet_wabert.mini.voices import ACCENTS, LIMITS, VARIANTS, clip, make_speaker
-import itertools
 
 OWN = Prosody(50, 50, 165)
 VOICES = sorted(set(ACCENTS))

@@ -97,16 +97,16 @@ def test_an4_and_librivox_become_kaldi_folders(tmp_path):
     assert write_recordings(an4(), tmp_path / "an4") == 7
     assert write_recordings(librivox(), tmp_path / "librivox") == 5
     assert not (tmp_path / "an4" / "words.ctm").exists()
-    text = dict(line.split(" ", 1) for line in open(tmp_path / "an4" / "text"))
+    text = dict(line.split(" ", 1) for line in (tmp_path / "an4" / "text").open())
     assert text["fash-an251-fash-b"] == "yes\n"
-    ids = [line.split()[0] for line in open(tmp_path / "librivox" / "wav.scp")]
+    ids = [line.split()[0] for line in (tmp_path / "librivox" / "wav.scp").open()]
     assert ids == sorted(ids) and len(ids) == 5
-    rows = list(csv.reader(open(tmp_path / "librivox" / "words.ctm"), delimiter=" "))
+    rows = list(csv.reader((tmp_path / "librivox" / "words.ctm").open(), delimiter=" "))
     spoken = {row[0]: [] for row in rows}
     for name, _, start, length, word in rows:
         assert float(length) > 0
         spoken[name].append((float(start), word))
-    for line in open(tmp_path / "librivox" / "text"):
+    for line in (tmp_path / "librivox" / "text").open():
         name, *words = line.split()
         assert [word for _, word in sorted(spoken[name])] == words
 

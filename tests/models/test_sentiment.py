@@ -148,7 +148,9 @@ def test_transcripts_can_stand_in_the_place_of_the_tokens(tmp_path):
         scores = model.model.classify_states(model.model.teacher(ids, lengths), lengths, None)
         assert said.scores == pytest.approx(scores.softmax(-1)[0].tolist(), abs=1e-5)
     packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
-    with pytest.raises(UserError, match="takes no transcripts with speech; one that was trained with"):
+    with pytest.raises(
+        UserError, match="takes no transcripts with speech; one that was trained with"
+    ):
         packed.classify(speech, texts=texts)
 
 

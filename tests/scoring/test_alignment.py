@@ -1,4 +1,4 @@
-"""Alignment scores over seeds, as the recipe scores it, and which reading is the best."""
+"""Alignment scores over seeds, as the recipe scores it, and which method is the best."""
 
 import json
 
@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from espnet_wabert.bin import score_decoding
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.alignment import best_reading, merge_alignment, over_seeds
+from espnet_wabert.scoring.alignment import best_method, merge_alignment, over_seeds
 from espnet_wabert.scoring.report import tables
 
 DECODED = dict(
@@ -16,8 +16,8 @@ DECODED = dict(
 )  # fmt: skip
 
 
-def _run(mean, top1=0.5, **readings):
-    rows = {name: {"mean_ms": value, "failed": 0} for name, value in readings.items()}
+def _run(mean, top1=0.5, **methods):
+    rows = {name: {"mean_ms": value, "failed": 0} for name, value in methods.items()}
     return {"diagonal_accuracy": mean, "top1": top1, "top5": None, "boundaries": rows}
 
 
@@ -30,19 +30,19 @@ def test_one_run_stays_as_it_is_and_several_become_means():
     assert scores["top5"] is None and scores["seeds"] == 2
     cif = scores["boundaries"]["cif"]
     assert cif["mean_ms"] == 100 and cif["mean_ms_sd"] == pytest.approx(14.142136)
-    with pytest.raises(UserError, match="runs 1 and 2 do not have the same readings: similarity"):
+    with pytest.raises(UserError, match="runs 1 and 2 do not have the same methods: similarity"):
         over_seeds([one, _run(0.9, cif=1.0, similarity=2.0)])
 
 
-def test_the_best_reading_has_the_smallest_error_among_those_that_failed_least():
+def test_the_best_method_has_the_smallest_error_among_those_that_failed_least():
     losses = {"infonce": {"cif": {"mean_ms": 80.0, "failed": 0}, "diagonal_accuracy": 0.9}}
     losses["cosine"] = {"cif": {"mean_ms": 90.0, "failed": 0}, "late": {"mean_ms": None}}
     losses["pocketsphinx"] = {"mean_ms": 10.0, "failed": 0}
     losses["best"] = "cosine.cif"
-    assert best_reading(losses) == "infonce.cif"
+    assert best_method(losses) == "infonce.cif"
     losses["cosine"]["easy"] = {"mean_ms": 1.0, "failed": 2}
-    assert best_reading(losses) == "infonce.cif"
-    assert best_reading({"pocketsphinx": losses["pocketsphinx"]}) is None
+    assert best_method(losses) == "infonce.cif"
+    assert best_method({"pocketsphinx": losses["pocketsphinx"]}) is None
 
 
 def test_a_row_is_replaced_whole_and_the_best_is_named_anew(tmp_path):

@@ -122,7 +122,7 @@ def test_alignment_of_bad_input(folder):
     assert error == "error: nowhere: no such file or folder\n"
     error = fails(score_alignment, "--ref", "ref.ctm", "--hyp", "other.ctm")
     assert "have no utterance in common (such as a and q)" in error
-    assert "--results needs --name <loss>.<reading>" in fails(
+    assert "--results needs --name <loss>.<method>" in fails(
         score_alignment, *good, "--results", "r.json"
     )
     assert "every tolerance must be above 0" in fails(score_alignment, *good, "--tolerances", "0")

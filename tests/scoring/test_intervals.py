@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.labels import CLASSES
 from espnet_wabert.scoring.intervals import bootstrap_intervals, paired_test
 from espnet_wabert.scoring.sentiment import METRICS, score_sentiment
 
@@ -16,7 +16,7 @@ def _system(reference, right, seed):
     """Labels that are those of the reference with probability `right`."""
     dice = random.Random(seed)
     return {
-        utt_id: label if dice.random() < right else dice.choice(CLASSES)
+        utt_id: label if dice.random() < right else dice.choice(LABELS)
         for utt_id, label in reference.items()
     }
 
@@ -24,7 +24,7 @@ def _system(reference, right, seed):
 @pytest.fixture
 def reference():
     dice = random.Random(1)
-    return {f"u{n}": dice.choices(CLASSES, [1, 6, 3])[0] for n in range(120)}
+    return {f"u{n}": dice.choices(LABELS, [1, 6, 3])[0] for n in range(120)}
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -62,9 +62,9 @@ def test_the_same_seed_gives_the_same_interval(reference):
 @pytest.mark.parametrize("metric", ["macro_f1", "weighted_recall"])
 def test_the_p_value_is_that_of_all_permutations(metric):
     dice = random.Random(4)
-    reference = {f"u{n}": CLASSES[n % 3] for n in range(10)}
+    reference = {f"u{n}": LABELS[n % 3] for n in range(10)}
     one = _system(reference, 0.7, seed=5)
-    other = {utt_id: dice.choice(CLASSES) for utt_id in reference}
+    other = {utt_id: dice.choice(LABELS) for utt_id in reference}
 
     def difference(swapped):
         first = {u: (other if swap else one)[u] for u, swap in zip(reference, swapped, strict=True)}

@@ -170,7 +170,7 @@ def test_the_whole_table_fits_100_columns_and_loses_nothing(tmp_path):
     assert ["0.81", "25.0"] in lines  # a figure that is null has no column
     for word in ("voice part", "stage14", "172.8", "torch", "2.14.1", "packed.wabert", "seed"):
         assert word in text
-    assert "the best reading is infonce.dp_durations_long" in " ".join(text.split())
+    assert "the best method is infonce.dp_durations_long" in " ".join(text.split())
 
 
 def test_rows_come_in_the_papers_order():

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.labels import (
-    CLASSES,
     Prediction,
     read_labels,
     read_parts,
@@ -20,7 +20,7 @@ from espnet_wabert.scoring.sentiment import majority_label, score_majority, scor
 from espnet_wabert.scoring.set_scores import result_rows, score_sets
 from espnet_wabert.scoring.submission import write_submission
 
-labels = st.sampled_from(CLASSES)
+labels = st.sampled_from(LABELS)
 pairs = st.lists(st.tuples(labels, labels), min_size=1, max_size=40)
 
 
@@ -31,7 +31,7 @@ def test_scores_are_those_counted_by_hand(answers):
     scores = score_sentiment(reference, hypothesis)
 
     f1, recall, support = {}, {}, {}
-    for label in CLASSES:
+    for label in LABELS:
         hits = sum(said == heard == label for said, heard in answers)
         support[label] = sum(said == label for said, _ in answers)
         found = sum(heard == label for _, heard in answers)
@@ -39,14 +39,14 @@ def test_scores_are_those_counted_by_hand(answers):
         precision = hits / found if found else 0.0
         both = precision + recall[label]
         f1[label] = 2 * precision * recall[label] / both if both else 0.0
-    present = [label for label in CLASSES if support[label]]
+    present = [label for label in LABELS if support[label]]
     total = len(answers)
     assert scores.macro_f1 == pytest.approx(sum(f1[x] for x in present) / len(present))
-    assert scores.weighted_f1 == pytest.approx(sum(f1[x] * support[x] for x in CLASSES) / total)
-    weighted = sum(recall[x] * support[x] for x in CLASSES) / total
+    assert scores.weighted_f1 == pytest.approx(sum(f1[x] * support[x] for x in LABELS) / total)
+    weighted = sum(recall[x] * support[x] for x in LABELS) / total
     assert scores.weighted_recall == pytest.approx(weighted)
     assert scores.neutral_positive_f1 == pytest.approx((f1["Neutral"] + f1["Positive"]) / 2)
-    assert scores.absent == tuple(label for label in CLASSES if not support[label])
+    assert scores.absent == tuple(label for label in LABELS if not support[label])
 
 
 @settings(max_examples=100, deadline=None)
@@ -55,13 +55,13 @@ def test_scores_are_scikit_learns(answers):
     reference, hypothesis = _tables(answers)
     scores = score_sentiment(reference, hypothesis)
     said, heard = zip(*answers, strict=True)
-    options = {"labels": CLASSES, "zero_division": 0}
+    options = {"labels": LABELS, "zero_division": 0}
     by_class = metrics.precision_recall_fscore_support(said, heard, **options)
     for place, one in enumerate(scores.per_class):
         assert one[1:] == pytest.approx(tuple(column[place] for column in by_class))
     weighted = metrics.precision_recall_fscore_support(said, heard, average="weighted", **options)
     assert (scores.weighted_recall, scores.weighted_f1) == pytest.approx(weighted[1:3])
-    assert (scores.confusion == metrics.confusion_matrix(said, heard, labels=CLASSES)).all()
+    assert (scores.confusion == metrics.confusion_matrix(said, heard, labels=LABELS)).all()
     # ESPnet's recipe: classification_report(..., labels=["Neutral", "Positive"])
     espnet = metrics.f1_score(
         said, heard, labels=["Neutral", "Positive"], average="macro", zero_division=0
@@ -112,7 +112,7 @@ def test_parts_are_scored_beside_the_whole():
 
 
 def test_rows_of_one_run_and_of_three_seeds():
-    reference = {f"u{number}": CLASSES[number % 3] for number in range(30)}
+    reference = {f"u{number}": LABELS[number % 3] for number in range(30)}
     runs = [
         score_sets(reference, reference | wrong, resamples=50)["sentiment"]
         for wrong in ({}, {"u0": "Positive"}, {"u1": "Positive", "u2": "Neutral"})

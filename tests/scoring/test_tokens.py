@@ -8,13 +8,13 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espnet_wabert.bin import show_candidates
+from espnet_wabert.bin import show_predictions
 from espnet_wabert.errors import UserError
-from espnet_wabert.scoring.candidates import candidate_table, typical
+from espnet_wabert.formats.lines import read_table
+from espnet_wabert.scoring.predictions import predictions_table, typical
 from espnet_wabert.scoring.tokens import (
     Decoded,
     read_decoding,
-    read_text,
     score_tokens,
     word_error_rate,
 )
@@ -131,10 +131,10 @@ def test_word_error_rate():
 def test_text_of_a_kaldi_folder(tmp_path):
     path = tmp_path / "text"
     path.write_text("a one two\nb\n")
-    assert read_text(path) == {"a": "one two", "b": ""}
+    assert read_table(path) == {"a": "one two", "b": ""}
     path.write_text("a one\na two\n")
     with pytest.raises(UserError, match=r"text:2: utterance a is there a second time"):
-        read_text(path)
+        read_table(path)
 
 
 def _lines(folder, *entries):
@@ -150,16 +150,16 @@ def _decoded(name, hits, length=4):
     return Decoded(name, tokens, (), top, length, length, "a b")
 
 
-def test_a_candidate_table_marks_the_label_wherever_it_stands():
-    table = candidate_table(_decoded("u", 2), most=3)
+def test_a_predictions_table_marks_the_label_wherever_it_stands():
+    table = predictions_table(_decoded("u", 2), most=3)
     assert table.columns == ("label", "top-1", "top-2", "top-3")
     assert table.rows == (("a", "a ✓", "x", "y"), ("b", "x", "y", "b ✓"))
     assert table.note.startswith("1 of 2 labels come first, 2 are among the first 3;")
-    few = candidate_table(_decoded("u", 2), most=2)
+    few = predictions_table(_decoded("u", 2), most=2)
     assert few.rows[1] == ("b", "x", "y") and "1 are among the first 2" in few.note
-    assert candidate_table(_decoded("u", 2)).rows[0] == ("a", "a ✓", "x", "y", "", "")
+    assert predictions_table(_decoded("u", 2)).rows[0] == ("a", "a ✓", "x", "y", "", "")
     with pytest.raises(UserError, match="utterance u: was decoded without candidates"):
-        candidate_table(_decoded("u", 2)._replace(top=()))
+        predictions_table(_decoded("u", 2)._replace(top=()))
 
 
 def test_shown_utterances_are_spread_from_worse_to_better():
@@ -177,7 +177,7 @@ def test_the_command_shows_candidates(tmp_path):
     arguments = ["--decoding", path, "--text", tmp_path / "text", "--out", tmp_path / "c.md"]
 
     def run(*more):
-        return CliRunner().invoke(show_candidates.main, [str(a) for a in (*arguments, *more)])
+        return CliRunner().invoke(show_predictions.main, [str(a) for a in (*arguments, *more)])
 
     done = run("--utterances", "u2")
     assert done.exit_code == 0 and "gin ✓" in done.stdout

@@ -20,14 +20,14 @@ _path = click.Path(path_type=Path)
 @one_line_errors
 def main(decoding, utterances, count, most, text, markdown, out):
     """Print a table an utterance: label, top-1 to top-5, the label among them marked."""
-    from espnet_wabert.formats.lines import write_atomically
-    from espnet_wabert.scoring import candidates, table
-    from espnet_wabert.scoring.tokens import read_decoding, read_text
+    from espnet_wabert.formats.lines import read_table, write_atomically
+    from espnet_wabert.scoring import predictions, table
+    from espnet_wabert.scoring.tokens import read_decoding
 
     found = read_decoding(decoding)
-    names = utterances.split() if utterances else candidates.typical(found, count)
-    tables = [candidates.candidate_table(d, most) for d in candidates.chosen(found, names)]
-    line = candidates.recognizer_line(found, read_text(text)) if text else ""
+    names = utterances.split() if utterances else predictions.typical(found, count)
+    tables = [predictions.predictions_table(d, most) for d in predictions.chosen(found, names)]
+    line = predictions.recognizer_line(found, read_table(text)) if text else ""
     if out:
         write_atomically(out, table.markdown(tables) + (f"\n{line}\n" if line else ""))
     if markdown:

@@ -11,7 +11,7 @@ SPECIAL = ("[CLS]", "[SEP]")
 HIT = "{} ✓"  # a candidate that is the label
 
 
-def candidate_table(decoded: Decoded, most: int = 5) -> Table:
+def predictions_table(decoded: Decoded, most: int = 5) -> Table:
     """One utterance: a row a token, its label and its first `most` candidates, the hits marked.
 
     [CLS] and [SEP], which stand for silence, are left out.
