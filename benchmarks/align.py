@@ -5,7 +5,7 @@
 
 The utterances are cached features of a test set, put together until they last `--seconds`, with
 their transcripts. Measured is all that `wabert align MODEL feats.scp` does after loading the model:
-reading the features, aligning, writing TextGrids, CTMs and JSON. The programme's compilation, once
+method the features, aligning, writing TextGrids, CTMs and JSON. The programme's compilation, once
 a machine, is left out: one utterance goes first.
 """
 
@@ -84,7 +84,7 @@ def describe(threads):
 @click.option("--threads", default=2, show_default=True)
 @click.option("--method", help="Default: the model's best.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "benchmarks/results")
-def main(model, dump, name, utterances, seconds, batch_seconds, threads, reading, out):
+def main(model, dump, name, utterances, seconds, batch_seconds, threads, method, out):
     """Measure, print and write align.json."""
     torch.set_num_threads(threads)
     inference = WaBERTInference.from_pretrained(model)
@@ -95,19 +95,19 @@ def main(model, dump, name, utterances, seconds, batch_seconds, threads, reading
         )
         scp, text = str(folder / "feats.scp"), str(folder / "text")
         first = many_recordings(scp, text).recordings[:1]
-        align_all(inference, first, lambda *found: None, reading, bar=False)
+        align_all(inference, first, lambda *found: None, method, bar=False)
         begin, cpu = time.perf_counter(), time.process_time()
         writer = Writer(folder / "out", KINDS, Path(model).name)
         given = many_recordings(scp, text)
-        done = align_all(inference, given.recordings, writer.add, reading, batch_seconds)
+        done = align_all(inference, given.recordings, writer.add, method, batch_seconds)
         writer.close()
         took, cpu = time.perf_counter() - begin, time.process_time() - cpu
     audio = sum(found.duration for found in writer.found.values())
-    used = sorted({found.reading for found in writer.found.values()})
+    used = sorted({found.method for found in writer.found.values()})
     words = sum(len(found.words) for found in writer.found.values())
     result = {
-        "utterances": done.count, "audio_seconds": round(audio, 1), "words": words,
-        "reading": ", ".join(used), "seconds": round(took, 2), "cpu_seconds": round(cpu, 2),
+        "utterances": done.aligned, "audio_seconds": round(audio, 1), "words": words,
+        "method": ", ".join(used), "seconds": round(took, 2), "cpu_seconds": round(cpu, 2),
         "times_real_time": round(audio / took, 1), **describe(threads),
     }  # fmt: skip
     print(json.dumps(result, indent=1))

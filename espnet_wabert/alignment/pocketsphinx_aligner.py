@@ -53,10 +53,11 @@ class PocketsphinxAligner:
             NotAlignedError: a word is not in the dictionary, or the search is incomplete.
         """
         words = [word for word in text.split() if normalize_word(word)]
-        spellings = [self._in_dictionary(word) for word in words]
-        unknown = [word for word, found in zip(words, spellings, strict=True) if found is None]
+        found_words = {word: self._in_dictionary(word) for word in words}
+        unknown = [word for word, spelling in found_words.items() if spelling is None]
         if unknown:
             raise NotAlignedError(f"not in the dictionary: {name_some(set(unknown))}")
+        spellings = [str(found_words[word]) for word in words]
         if not words:
             return []
         # Reset the cepstral mean, which adapts over utterances: results must not depend on order.

@@ -36,7 +36,8 @@ def main(data, feats, vocabulary, out):
     if missing:
         raise UserError(f"{feats or data}: {len(missing)} utterances without length ({missing[0]})")
     out.mkdir(parents=True, exist_ok=True)
-    shapes = {"speech_shape": {u: counts[u] for u in sorted(folder.wav)}}
+    shapes: dict[str, dict[str, str | int]] = {}
+    shapes["speech_shape"] = {u: counts[u] for u in sorted(folder.wav)}
     if vocabulary and folder.text is not None:
         pieces = WordPieceTokenizer(read_vocabulary(vocabulary))
         shapes["text_shape"] = {u: len(pieces.encode(t).ids) for u, t in folder.text.items()}

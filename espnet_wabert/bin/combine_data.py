@@ -1,5 +1,7 @@
 """Several data folders become one."""
 
+from typing import Any
+
 import click
 
 from espnet_wabert.errors import UserError, one_line_errors
@@ -18,7 +20,7 @@ def main(out, without, data):
     unknown = set(without.split()) - set(OPTIONAL)
     if unknown:
         raise UserError(f"--without {min(unknown)}: one of {', '.join(OPTIONAL)}")
-    dropped = dict.fromkeys(without.split())
+    dropped: dict[str, Any] = dict.fromkeys(without.split())
     folder = combine([(path, read_folder(path)._replace(**dropped)) for path in data])
     write_folder(folder, out)
     click.echo(f"{out}: {len(folder.utt2spk)} utterances from {len(data)} folders")

@@ -38,11 +38,12 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
             files = decoding.decode_text_sentiment(inference, text, out / name)
         else:
             source = decoding.SpeechSource(dump / name, feats and Path(feats) / name)
-            how = [inference, source, out / name, batch_seconds]
             if aligned:
-                files = decoding.decode_alignment(*how)
+                files = decoding.decode_alignment(inference, source, out / name, batch_seconds)
             else:
-                files = decoding.decode_sentiment(*how, texts and texts / name / "text")
+                files = decoding.decode_sentiment(
+                    inference, source, out / name, batch_seconds, texts and texts / name / "text"
+                )
         print(f"{out / name}: {', '.join(files)}")
 
 

@@ -1,5 +1,6 @@
 """Draw the paper's Figures 2 and 4 and one alignment from a trained model (stage 16)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -61,7 +62,9 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     clouds = {name: [s[u] for u in some] for name, s in seen.items()}
     drawing.draw_components(out / "components.png", *principal_components(clouds))
     aligned = inferences[0].align([source[utterance]], [folder.text[utterance]])[0]
-    lanes = {name: words for name, words in aligned.words_by_method.items() if name != "cif"}
+    lanes: dict[str, Sequence] = {
+        name: words for name, words in aligned.words_by_method.items() if name != "cif"
+    }
     lanes["cif"] = aligned.words_by_method["cif"]  # last, beside its weights
     if folder.words and utterance in folder.words:
         lanes = {"reference": folder.words[utterance]} | lanes
@@ -72,8 +75,8 @@ def main(model, baseline, data, feats, utterance, most, out, device):
 
 def _names(inferences: list) -> list[str]:
     """What to call the models: by their losses, which must differ."""
-    losses = [getattr(i.model, "align_name", None) for i in inferences]
-    if None in losses:
+    losses = [getattr(i.model, "align_name", "") for i in inferences]
+    if "" in losses:
         raise UserError("figures are drawn of aligned models, not of a sentiment model")
     if len(set(losses)) < len(losses):
         raise UserError(f"--model and --baseline were both trained with the loss {losses[0]}")

@@ -17,32 +17,33 @@ Folder = click.Path(path_type=Path)
 def main(model, out, results):
     """Decode and align 7 AN4 and 5 LibriVox utterances; score those with word times.
 
-    The reference times are pocketsphinx's own. That it meets them itself, as one more method,
-    says that they are read as they were meant.
+    The reference times are pocketsphinx's own. pocketsphinx is scored too: with errors near 0 it
+    shows that the times are read correctly.
     """
     from espnet_wabert.alignment.pocketsphinx_aligner import align_folder
-    from espnet_wabert.bin.score_decoding import score_set
+    from espnet_wabert.constants import SAMPLE_RATE
     from espnet_wabert.corpora.formatting import format_folder
     from espnet_wabert.formats.kaldi import read_folder
     from espnet_wabert.formats.words import write_ctm
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.inference.decoding import SpeechSource, decode_alignment
     from espnet_wabert.mini.real_speech import an4, librivox, write_recordings
+    from espnet_wabert.scoring.decoded_sets import score_decoded_set
     from espnet_wabert.scoring.results import update_results
 
     inference = WaBERTInference.from_pretrained(model)
     for name, recordings in (("an4", an4()), ("librivox", librivox())):
         write_recordings(recordings, out / "data" / name)
-        format_folder(read_folder(out / "data" / name), out / "raw" / name, 16000)
+        format_folder(read_folder(out / "data" / name), out / "raw" / name, SAMPLE_RATE)
         decode_alignment(inference, SpeechSource(out / "raw" / name, None), out / name, 60.0)
         folder = read_folder(out / "raw" / name)
         if folder.words:
             write_ctm(out / name / "words.pocketsphinx.ctm", align_folder(folder).words)
-        scores = score_set(out / "raw" / name, out / name)
+        scores = score_decoded_set(out / "raw" / name, out / name)
         boundaries = scores.pop("boundaries")
         scores |= boundaries
-        shown = [f"{method} {row['mean_ms']:.0f} ms" for method, row in boundaries.items()]
-        shown = f"; mean boundary error: {', '.join(shown)}" if shown else ""
+        errors = [f"{method} {row['mean_ms']:.0f} ms" for method, row in boundaries.items()]
+        shown = f"; mean boundary error: {', '.join(errors)}" if errors else ""
         print(f"{name}: {scores['utterances']} utterances decoded and aligned{shown}")
         if results:
             update_results(results, {f"real_speech.{name}": scores})

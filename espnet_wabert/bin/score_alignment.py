@@ -54,8 +54,8 @@ def main(**options):
     reference, dropped = _chosen(reference, opts)
     runs = []
     for path in opts.hyps:
-        hypothesis = read_words(path, opts.hyp_format)
-        hypothesis = {utt: words for utt, words in hypothesis.items() if utt not in dropped}
+        decoded = read_words(path, opts.hyp_format)
+        hypothesis = {utt: words for utt, words in decoded.items() if utt not in dropped}
         _require_common(reference, hypothesis, opts.ref, path)
         runs.append(score_boundaries(reference, hypothesis, within))
     row = mean_and_sd([run.as_dict() for run in runs]) if len(runs) > 1 else runs[0].as_dict()
@@ -77,7 +77,7 @@ def _tolerances(text: str) -> list[float]:
     return numbers
 
 
-def _chosen(reference: Mapping, opts: SimpleNamespace) -> tuple[Mapping, set[str]]:
+def _chosen(reference: dict, opts: SimpleNamespace) -> tuple[dict, set[str]]:
     """The reference of the utterances that shall count, and the ids left out by the options."""
     from espnet_wabert.formats.lines import name_some
     from espnet_wabert.formats.words import read_ids
@@ -109,7 +109,8 @@ def _print(name: str, row: dict) -> None:
     from espnet_wabert.scoring.table import print_tables
 
     loss, _, method = name.partition(".")
-    print_tables([alignment_table({loss: {method or "-": row}})])
+    table = alignment_table({loss: {method or "-": row}})
+    print_tables([table] if table else [])
 
 
 def _print_failures(scores) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import click
+import numpy as np
 
 from espnet_wabert.errors import UserError, one_line_errors
 
@@ -92,8 +93,12 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     sets = {key: [run[key] for run in runs] for key in runs[0]}
     rows = {key: result_rows(opts.name, scored) for key, scored in sets.items()}
     if opts.transcripts:
-        add_word_errors(rows, opts.name, *map(read_table, opts.transcripts), parts)
-    confusion = {key: sum(one.scores.confusion for one in scored) for key, scored in sets.items()}
+        texts, hypothesis_texts = (read_table(path) for path in opts.transcripts)
+        add_word_errors(rows, opts.name, texts, hypothesis_texts, parts)
+    confusion = {
+        key: np.sum([one.scores.confusion for one in scored], axis=0)
+        for key, scored in sets.items()
+    }
     for key, scored in sets.items():
         _print(key, rows[key], confusion[key], scored[0].scores.absent, opts.espnet_macro)
     content = {"name": opts.name, "seed": opts.seed, "rows": rows}
@@ -107,7 +112,9 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
         seeds = f", {len(runs)} runs" if len(runs) > 1 else ""
         draw_confusion(opts.picture, confusion["sentiment"], title=f"{opts.name}{seeds}")
     if opts.results:
-        paths = {(key, system): row for key in rows for system, row in rows[key].items()}
+        paths: dict[str | tuple[str, ...], dict] = {
+            (key, system): row for key in rows for system, row in rows[key].items()
+        }
         update_results(opts.results, paths, whole=True)
 
 
@@ -122,7 +129,9 @@ def _print(key: str, rows: dict, confusion, absent: tuple[str, ...], espnet_macr
         name: {metric: value for metric, value in row.items() if metric not in hidden}
         for name, row in rows.items()
     }
-    print_tables([sentiment_table(shown, key), class_table(confusion, LABELS)])
+    of_systems = sentiment_table(shown, key)
+    assert of_systems is not None  # there are rows
+    print_tables([of_systems, class_table(confusion, LABELS)])
     if absent:
         click.echo(
             f"warning: {key}: no utterance of the reference is {', '.join(absent)}; "

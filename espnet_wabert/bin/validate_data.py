@@ -24,12 +24,14 @@ def main(data, audio, show, nj):
     failed = False
     for path in data:
         scan = scan_folder(path)
-        problems = scan.problems or find_problems(scan.folder, path, audio, nj)
+        problems = scan.problems
+        if scan.folder is not None and not problems:
+            problems = find_problems(scan.folder, path, audio, nj)
         for problem in problems[:show]:
             print(f"error: {problem}", file=sys.stderr)
         if len(problems) > show:
             print(f"error: {path}: {len(problems) - show} more problems", file=sys.stderr)
-        if not problems:
+        if scan.folder is not None and not problems:
             click.echo(f"{path}: OK: {describe(scan.folder)}")
         failed = failed or bool(problems)
     sys.exit(failed)

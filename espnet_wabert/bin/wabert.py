@@ -65,7 +65,7 @@ def align(model, audio, text, out, formats, method, min_confidence, batch_second
     skipped = given.skipped | done.skipped
     if writer:
         _write_skipped(out, skipped)
-        click.echo(f"{out}: {done.count} utterances aligned, {len(skipped)} skipped")
+        click.echo(f"{out}: {done.aligned} utterances aligned, {len(skipped)} skipped")
     for utterance, reason in list(skipped.items())[:SHOWN]:
         click.echo(f"skipped: utterance {utterance}: {reason}", err=True)
     if len(skipped) > SHOWN:

@@ -27,7 +27,9 @@ def cif_reference(
         weights = weights * (target * threshold / weights.sum())
     # with a target, the last token takes what remains, whatever the rounding of the sum
     max_tokens = float("inf") if target is None else target - 1
-    tokens, starts, ends = [], [], []
+    tokens: list[torch.Tensor] = []
+    starts: list[float] = []
+    ends: list[float] = []
     nothing = frames.new_zeros(frames.shape[1])
     accumulated, state, start, last_weighted = frames.new_zeros(()), nothing, 0.0, 0.0
     for t, (frame, weight) in enumerate(zip(frames, weights, strict=True)):

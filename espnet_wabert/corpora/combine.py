@@ -1,6 +1,7 @@
 """Several data folders as one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder
@@ -25,7 +26,7 @@ def combine(named: Sequence[tuple[str, DataFolder]]) -> DataFolder:
     if any(folder.speed is not None for folder in folders):
         folders = [f._replace(speed=f.speed or dict.fromkeys(f.utt2spk, 1.0)) for f in folders]
     wav = _recordings(named)
-    merged = {
+    merged: dict[str, Any] = {
         field: _merge([getattr(folder, field) for folder in folders], partial=field == "words")
         for field in DataFolder._fields
         if field != "wav"

@@ -64,8 +64,10 @@ def filter_folder(
     """
     limits.check()
     folder = read_folder(data, ["utt2num_samples"] + ["text"] * (tokenizer is not None))
-    tokens = count_tokens(folder.text, tokenizer) if tokenizer else {}
-    removed, kinds = {}, Counter()
+    assert folder.samples is not None and (folder.text is not None or not tokenizer)
+    tokens = count_tokens(folder.text or {}, tokenizer) if tokenizer else {}
+    removed: dict[str, str] = {}
+    kinds: Counter[str] = Counter()
     for utt, samples in folder.samples.items():
         found = _reason(
             samples / fs, count_frames(samples * SAMPLE_RATE // fs), tokens.get(utt), limits

@@ -114,7 +114,7 @@ def _row(record: dict, where: str) -> Row:
         if given and len((texts[name] or "").split()) != 1:
             raise UserError(f"{where}: {name} is {record.get(name)!r}, not one word")
     seconds = {name: _second(record, name, where) for name in ("start_second", "end_second")}
-    return Row(**texts, **seconds, where=where)
+    return Row(**texts, **seconds, where=where)  # type: ignore[arg-type]  # fields by name
 
 
 def _second(record: dict, name: str, where: str) -> float | None:

@@ -98,10 +98,9 @@ def _hub_rows(labels: Path, split: str) -> dict[str, Row]:
 
 
 def _filled(row: Row, other: Row) -> Row:
-    """`row` with the values it lacks taken from `other`."""
-    return Row(
-        *(theirs if own in (None, "") else own for own, theirs in zip(row, other, strict=True))
-    )
+    """Return `row` with its missing values taken from `other`."""
+    pairs = zip(row, other, strict=True)
+    return Row(*(theirs if own in (None, "") else own for own, theirs in pairs))  # type: ignore[arg-type]
 
 
 def _audio_without_row(folder: Path, table: Table, rejects: Rejects) -> None:
@@ -128,7 +127,7 @@ def select_v01(rows: list[Row], split: str, path: Path) -> list[Row]:
         )
     first, last = MOVED_TO_DEV
     if len(rows) != V01_DEV_ROWS:
-        rows = [row for row in rows if not first <= row.speaker_id <= last]
+        rows = [row for row in rows if not first <= str(row.speaker_id) <= last]
     labels = Counter(_label(row) for row in rows)
     counts = {label: labels[label] for label in V01_DEV_LABELS}
     if len(rows) != V01_DEV_ROWS or counts != V01_DEV_LABELS:
@@ -167,10 +166,11 @@ def _utterance(row: Row, folder: Path, trim: bool, textless: str) -> Utterance:
         if row.start_second is None or row.end_second is None:
             raise UserError(f"{row.where}: no start_second or end_second (see --trim false)")
         span = (row.start_second, row.end_second)
-    prefixed = row.id.startswith(row.speaker_id)
+    speaker = str(row.speaker_id)
+    prefixed = row.id.startswith(speaker)
     return Utterance(
-        utt=row.id if prefixed else f"{row.speaker_id}-{row.id}",
-        speaker=row.speaker_id,
+        utt=row.id if prefixed else f"{speaker}-{row.id}",
+        speaker=speaker,
         audio=str(folder / f"{row.id}.flac"),
         where=row.where,
         text=None if textless else normalize(row.normalized_text or ""),

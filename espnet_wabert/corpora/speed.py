@@ -5,6 +5,7 @@ their audio in the same pass as everything else.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from espnet_wabert.corpora.combine import combine
 from espnet_wabert.errors import UserError
@@ -48,7 +49,7 @@ def perturb(folder: DataFolder, factors: Iterable[float], name: str = "") -> Dat
 def _copy(folder: DataFolder, factor: float) -> DataFolder:
     prefix = "" if factor == 1 else f"sp{factor:g}-"
 
-    def renamed(table: dict | None, change=lambda value: value) -> dict | None:
+    def renamed(table: dict | None, change=lambda value: value) -> Any:
         return table and {prefix + key: change(value) for key, value in table.items()}
 
     def faster_words(words):

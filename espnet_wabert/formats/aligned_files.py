@@ -77,10 +77,16 @@ def as_dict(found: UtteranceAlignment, model: str) -> dict:
 
 
 def _entries(words: list[Word], confidences: list[float] | None) -> list[dict]:
+    scores = _scores(confidences, words)
     return [
         {"word": w.word, "start": round(w.start, 4), "end": round(w.end, 4), "confidence": score}
-        for w, score in zip(words, map(_rounded, confidences or [None] * len(words)), strict=True)
+        for w, score in zip(words, map(_rounded, scores), strict=True)
     ]
+
+
+def _scores(confidences: list[float] | None, words: list[Word]) -> Sequence[float | None]:
+    """Return the confidences, or None for each word."""
+    return confidences or [None] * len(words)
 
 
 def _rounded(score: float | None) -> float | None:
@@ -90,7 +96,7 @@ def _rounded(score: float | None) -> float | None:
 def table(found: UtteranceAlignment) -> str:
     """Return a readable table of the words."""
     lines = ["   start      end  confidence  word"]
-    scores = found.word_confidences or [None] * len(found.words)
+    scores = _scores(found.word_confidences, found.words)
     for (word, start, end), score in zip(found.words, scores, strict=True):
         shown = "-" if score is None else f"{score:.2f}"
         lines.append(f"{start:8.3f} {end:8.3f}  {shown:>10}  {word}")

@@ -68,9 +68,9 @@ def _declared_too_long(path: str, file: soundfile.SoundFile) -> str:
             return f"{found[2]} of {found[1]} bytes are there"
     if file.format == "NIST":
         with open(path, "rb") as raw:
-            found = re.search(rb"sample_count -i (\d+)", raw.read(1024))
-        if found and file.frames < int(found[1]):
-            return f"{file.frames} of {int(found[1])} samples are there"
+            promised = re.search(rb"sample_count -i (\d+)", raw.read(1024))
+        if promised and file.frames < int(promised[1]):
+            return f"{file.frames} of {int(promised[1])} samples are there"
     return ""
 
 

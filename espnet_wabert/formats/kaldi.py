@@ -97,6 +97,7 @@ def read_folder(path: str | Path, need: Iterable[str] = ()) -> DataFolder:
     if problems:
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
         raise UserError(problems[0] + more)
+    assert folder is not None  # scan_folder: without problems there is a folder
     return folder
 
 

@@ -188,7 +188,7 @@ def write_json(
     `confidences` are those of the tier `words`.
     """
     _check_tiers(path, tiers)
-    content = {}
+    content: dict[str, dict[str, list]] = {}
     for utt_id in sorted(tiers["words"]):
         content[utt_id] = {}
         for tier, times in tiers.items():

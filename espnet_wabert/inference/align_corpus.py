@@ -25,7 +25,7 @@ CELLS = 1 << 30  # frames x tokens at most: about 45 minutes of speech, 12 GB
 class AlignmentSummary(NamedTuple):
     """Result of the alignment of many recordings."""
 
-    count: int  # utterances aligned
+    aligned: int  # number of aligned utterances
     skipped: dict[str, str]  # utterance id -> reason
     notes: list[str]  # warnings and remarks, one line each
 

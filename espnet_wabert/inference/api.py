@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -109,7 +109,7 @@ class WaBERTInference:
             for ids, n in zip(best, counts, strict=True)
         ]
 
-    def _ids(self, tokenizer, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _ids(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         ids = [torch.tensor(tokenizer.encode(line).ids, device=self.device) for line in texts]
         return pad(ids)
 
@@ -142,9 +142,10 @@ class WaBERTInference:
                 f"this {self.args.model!r} model takes no transcripts with speech; one that was"
                 " trained with model_conf.text_weight and not packed does"
             )
-        batch = (
-            self._ids(self.text_tokenizer, inputs) if text else pad(to_tensors(inputs, self.device))
-        )
+        if text:
+            batch = self._ids(self.text_tokenizer, cast(Sequence[str], inputs))
+        else:
+            batch = pad(to_tensors(cast(Sequence[np.ndarray], inputs), self.device))
         transcripts = self._ids(self.tokenizer, texts) if texts is not None else ()
         scores = self.model.classify(*batch, *transcripts).float()
         broken = (~scores.isfinite()).any(dim=-1).nonzero().flatten().tolist()

@@ -7,6 +7,7 @@ import gzip
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -72,9 +73,9 @@ class CTCRecognizer:
         """Return the texts of waveforms (S,) at 16 kHz."""
         frames = self.encoder(*pad(to_tensors(speech, self.device)))
         scores = self.head(frames.features).float().log_softmax(-1).cpu()  # (B, T, V)
-        read = self._greedy if self.decoder is None else self._search
+        decode = self._greedy if self.decoder is None else self._search
         return [
-            plain_text(read(s[:n])) for s, n in zip(scores, frames.lengths.tolist(), strict=True)
+            plain_text(decode(s[:n])) for s, n in zip(scores, frames.lengths.tolist(), strict=True)
         ]
 
     def _greedy(self, scores: torch.Tensor) -> str:
@@ -82,6 +83,7 @@ class CTCRecognizer:
         return "".join(self.labels[i] for i in best if i != self.blank)
 
     def _search(self, scores: torch.Tensor) -> str:
+        assert self.decoder is not None
         return self.decoder.decode(scores.numpy())
 
 
@@ -95,10 +97,10 @@ class WhisperRecognizer:
 
     def __init__(self, source: str, device: str = "cpu"):
         with quiet_loading():
-            self.model = WhisperModel.from_pretrained(source, dtype=torch.float32)
+            model = WhisperModel.from_pretrained(source, dtype=torch.float32)
             self.tokenizer = AutoTokenizer.from_pretrained(source)
             self.features = AutoFeatureExtractor.from_pretrained(source)
-        self.model = self.model.to(device).eval()
+        self.model: Any = cast(Any, model).to(device).eval()
         self.device = device
         multilingual = getattr(self.model.generation_config, "is_multilingual", False)
         self.options = {"language": "en", "task": "transcribe"} if multilingual else {}
@@ -125,14 +127,14 @@ class WhisperRecognizer:
             pieces, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
         ).to(self.device)
         room = self.model.config.max_target_positions - PROMPT
-        most = [min(room, TOKENS_MORE + TOKENS_A_SECOND * len(x) // SAMPLE_RATE) for x in pieces]
+        longest = [min(room, TOKENS_MORE + TOKENS_A_SECOND * len(x) // SAMPLE_RATE) for x in pieces]
         with quiet_loading():
             ids = self.model.generate(
                 mel.input_features, attention_mask=mel.attention_mask,
-                max_new_tokens=max(most), **self.options, **options,
+                max_new_tokens=max(longest), **self.options, **options,  # type: ignore[arg-type]
             )  # fmt: skip
         # Each by its own bound, so that a text does not depend on its batch.
-        kept = [row[:n] for row, n in zip(ids.tolist(), most, strict=True)]
+        kept = [row[:n] for row, n in zip(ids.tolist(), longest, strict=True)]
         return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
 
 

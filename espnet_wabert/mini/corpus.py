@@ -150,7 +150,7 @@ def _clear(root: Path, finished: bool) -> None:
 def speak_all(root: Path, plans: list[Plan], jobs: int, progress=None) -> dict[str, Spoken]:
     """Speak and write all utterances; those that espeak-ng gave no word times for are left out."""
     shards = [plans[at : at + SHARD] for at in range(0, len(plans), SHARD)]
-    spoken = {}
+    spoken: dict[str, Spoken] = {}
     # A fresh process for each shard: "spawn", and no second task in the same one.
     context = get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as executor:

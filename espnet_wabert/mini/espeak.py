@@ -27,9 +27,9 @@ REACH = int(0.060 * RATE)  # how far from the reported time the edge is looked f
 class Prosody(NamedTuple):
     """How a voice speaks, in espeak's units."""
 
-    pitch: int  # 0 to 99; 50 is the voice's own, each 50 about an octave
-    range: int  # 0 to 99; 0 is monotone, 50 the voice's own
-    rate: int  # words per minute, 80 to 450
+    pitch: float  # 0 to 99; 50 is the voice's own, each 50 about an octave
+    range: float  # 0 to 99; 0 is monotone, 50 the voice's own
+    rate: float  # words per minute, 80 to 450
 
 
 class Speech(NamedTuple):

@@ -32,11 +32,12 @@ class Planned(NamedTuple):
 
 def plan_librispeech(parts: dict[str, Part], pools: Pools, rng) -> Planned:
     """Plan all parts; each sentence is spoken once, so that wordings vary as much as voices."""
-    counts = defaultdict(int)
+    counts: dict[str, int] = defaultdict(int)
     for part in parts.values():
         counts[part.split] += part.speakers * part.utterances
     texts = {split: iter(_sentences(pools, split, count, rng)) for split, count in counts.items()}
-    plans, speakers = [], []
+    plans: list[Plan] = []
+    speakers: list[tuple[str, Speaker]] = []
     for name, part in parts.items():
         for _ in range(part.speakers):
             number = FIRST_SPEAKER + len(speakers)
@@ -75,7 +76,8 @@ def _plan_speaker(name: str, part: Part, speaker: Speaker, texts: list[str], rng
 
 def write_librispeech(root: Path, planned: Planned, spoken: dict[str, Spoken]) -> None:
     """Write transcripts, word times and SPEAKERS.TXT beside the audio of the spoken utterances."""
-    chapters, minutes = defaultdict(list), defaultdict(float)
+    chapters: dict[Path, list[Plan]] = defaultdict(list)
+    minutes: dict[str, float] = defaultdict(float)
     for plan in planned.plans:
         if plan.key in spoken:
             chapters[Path(plan.path).parent].append(plan)

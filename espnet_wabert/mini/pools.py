@@ -97,8 +97,10 @@ def _sentiment(snippet: Snippet, lexicon: dict[str, float]) -> list[str]:
 
 def _pool(snippets, vocabularies, lexicon, seen: set[tuple], rng) -> Pool:
     small, large, known = vocabularies
-    read, stretches, unclear = [], [], []
-    sentiment = {label: [] for label in LABELS}
+    read: list[str] = []
+    stretches: list[str] = []
+    unclear: list[str] = []
+    sentiment: dict[str, list[str]] = {label: [] for label in LABELS}
 
     def add(target: list[str], texts: list[str], most: int | None = None) -> None:
         for text in texts[:most]:
@@ -152,7 +154,7 @@ def cover(texts: list[str], vocabulary: set[str], begin: list[str], count: int) 
 
     heap = [(-gain(text), index) for index, text in enumerate(texts)]
     heapq.heapify(heap)
-    chosen = []
+    chosen: list[str] = []
     while heap and len(chosen) < count:
         _, index = heapq.heappop(heap)
         now = (-gain(texts[index]), index)

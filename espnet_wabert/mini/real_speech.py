@@ -50,6 +50,12 @@ def read_audio(file, name: str) -> np.ndarray:
     return audio
 
 
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    assert file is not None  # the member is a file
+    return file.read()
+
+
 def parse_transcription(line: str) -> tuple[str, str]:
     """Utterance id and upper-case text of a line such as `<s> YES </s> (an251-fash-b)`."""
     match = re.fullmatch(r"(.*)\(([^()\s]+)\)\s*", line)
@@ -66,11 +72,11 @@ def an4(archive: Path | None = None) -> Iterator[Recording]:
         members = {m.name: m for m in tar if m.isfile()}
         audio = {Path(name).stem: m for name, m in members.items() if name.endswith(".sph")}
         for listing in sorted(name for name in members if name.endswith(".transcription")):
-            for line in tar.extractfile(members[listing]).read().decode().splitlines():
+            for line in _content(tar, members[listing]).decode().splitlines():
                 utterance, text = parse_transcription(line)
                 if utterance not in audio:
                     raise UserError(f"{archive}:{listing}: no audio for {utterance}")
-                data = io.BytesIO(tar.extractfile(audio[utterance]).read())
+                data = io.BytesIO(_content(tar, audio[utterance]))
                 speaker = Path(audio[utterance].name).parent.name
                 yield Recording(utterance, speaker, read_audio(data, utterance), text, None)
 

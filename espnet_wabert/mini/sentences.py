@@ -88,7 +88,9 @@ def read_snippets(folder: Path) -> list[Snippet]:
         with tarfile.open(archive) as tar:
             members = {Path(m.name).name: m for m in tar.getmembers() if m.isfile()}
             for source, name in FILES.items():
-                lines = io.TextIOWrapper(tar.extractfile(members[name]), encoding="latin-1")
+                content = tar.extractfile(members[name])
+                assert content is not None  # it is a file
+                lines = io.TextIOWrapper(content, encoding="latin-1")
                 snippets += _parse_lines(lines, source, f"{archive}:{name}")
     except (OSError, KeyError, tarfile.TarError) as error:
         raise UserError(f"{archive}: the rated sentences cannot be read ({error})") from error

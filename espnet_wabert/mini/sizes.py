@@ -42,15 +42,17 @@ class Size(NamedTuple):
     timit: Timit
 
 
-def _librispeech(train: tuple, dev: tuple, test: tuple) -> dict[str, Part]:
+def _librispeech(
+    train: tuple[int, int], dev: tuple[int, int], test: tuple[int, int]
+) -> dict[str, Part]:
     return {
-        "train-clean-100": Part("train", *train, noisy=False),
-        "train-clean-360": Part("train", *train, noisy=False),
-        "train-other-500": Part("train", *train, noisy=True),
-        "dev-clean": Part("dev", *dev, noisy=False),
-        "dev-other": Part("dev", *dev, noisy=True),
-        "test-clean": Part("test", *test, noisy=False),
-        "test-other": Part("test", *test, noisy=True),
+        "train-clean-100": Part("train", *train, False),
+        "train-clean-360": Part("train", *train, False),
+        "train-other-500": Part("train", *train, True),
+        "dev-clean": Part("dev", *dev, False),
+        "dev-other": Part("dev", *dev, True),
+        "test-clean": Part("test", *test, False),
+        "test-other": Part("test", *test, True),
     }
 
 

@@ -98,7 +98,9 @@ def _extract(archive: Path, source: Source, folder: Path) -> None:
             found.add(kept)
             target = folder / PurePosixPath(inside).name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(tar.extractfile(member).read())
+            content = tar.extractfile(member)
+            assert content is not None  # it is a file
+            target.write_bytes(content.read())
     for lacking in sorted(set(source.keep) - found):
         raise UserError(f"{archive.name}: holds no {lacking}")
 

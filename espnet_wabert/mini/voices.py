@@ -40,7 +40,7 @@ WOMEN = 0.35  # share of the speakers, since there are fewer variants for them
 PITCH, RANGE, RATE = (50, 6), (50, 6), (165, 12)
 # What changes from one utterance to the next of the same speaker.
 JITTER = Prosody(pitch=3, range=6, rate=7)
-LIMITS = Prosody(pitch=(2, 98), range=(2, 98), rate=(95, 300))
+LIMITS = ((2, 98), (2, 98), (95, 300))  # of pitch, range and rate
 
 
 class Speaker(NamedTuple):

@@ -118,7 +118,7 @@ def _write_settings(tensors, state, package_model: Path, folder: Path) -> None:
         decoder_ffn_dim=inner,
         architectures=["WhisperForConditionalGeneration"],
         dtype="float32",
-        **tokens,
+        **tokens,  # type: ignore[arg-type]
     )
     config.save_pretrained(folder)
     told = json.loads((package_model / "config.json").read_text())
@@ -129,7 +129,7 @@ def _write_settings(tensors, state, package_model: Path, folder: Path) -> None:
         alignment_heads=told["alignment_heads"],
         suppress_tokens=told["suppress_ids"],
         begin_suppress_tokens=told["suppress_ids_begin"],
-        **tokens,
+        **tokens,  # type: ignore[arg-type]
     ).save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=config.num_mel_bins).save_pretrained(folder)
     PreTrainedTokenizerFast(  # the class that reads a tokenizer.json; reloaded as Whisper's own

@@ -4,6 +4,7 @@ import copy
 import inspect
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.sentiment import WaBERTSentiment
@@ -17,7 +18,7 @@ from espnet_wabert.modules.postencoder import SubwordHead, TruncatedBert
 from espnet_wabert.modules.text_encoder import TextEncoder
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "frontend": {"huggingface": HuggingFaceFrontend, "text": TextEncoder},
     "encoder": {"cif": CIFAligner},
     "postencoder": {"bert": TruncatedBert},
@@ -34,7 +35,7 @@ SOURCE = "model_name_or_path"  # of a pretrained model, in frontend_conf and pos
 
 def options(cls: type) -> list[str]:
     """Return the options of a class in its `*_conf`: the arguments with a default."""
-    signature = inspect.signature(cls.__init__).parameters.values()
+    signature = inspect.signature(cls).parameters.values()
     return [p.name for p in signature if p.default is not inspect.Parameter.empty]
 
 
@@ -93,13 +94,14 @@ def build_model(
     check_config(args)
     for conf in (args.frontend_conf, args.postencoder_conf):
         if conf and conf.get(SOURCE) and Path(conf[SOURCE]).is_dir():
-            conf[SOURCE] = str(
-                Path(conf[SOURCE]).resolve()
-            )  # the path of config.yaml may differ later
-    frontend = _frontend(args, pretrained)
+            # Absolute, because config.yaml may be read from another folder.
+            conf[SOURCE] = str(Path(conf[SOURCE]).resolve())
+    frontend: Any = _frontend(args, pretrained)
     conf = dict(args.model_conf or {})
     conf.pop("extract_feats_in_collect_stats", None)
-    encoder = postencoder = teacher = head = None
+    encoder: Any = None
+    postencoder: Any = None
+    teacher = head = None
     if args.encoder is not None:
         postencoder_conf = {**(args.postencoder_conf or {}), "pretrained": pretrained}
         postencoder = TruncatedBert(**postencoder_conf)
@@ -109,6 +111,7 @@ def build_model(
         encoder = CIFAligner(frontend.output_size(), **encoder_conf)
         encoder.start_norm(teacher.last_norm())
     teacher = teacher if pretrained or getattr(args, "with_teacher", False) else None
+    model: Any
     if args.model == "text_sentiment":
         model = TextSentiment(frontend, **conf)
     elif args.model == "wabert_sentiment":
@@ -119,21 +122,24 @@ def build_model(
         model = WaBERTSentiment(frontend, encoder, postencoder, teacher, token_decoder, **conf)
     else:
         head = head if conf.get("subword_weight", 1.0) else None
-        letters = None
+        graphemes = None
         if conf.get("grapheme_weight"):
-            letters = GraphemeHead(frontend.conv_size, args.token_list)
-        model = WaBERT(frontend, encoder, postencoder, teacher, head, letters, **conf)
+            graphemes = GraphemeHead(frontend.conv_size, args.token_list)
+        model = WaBERT(frontend, encoder, postencoder, teacher, head, graphemes, **conf)
     if pretrained:
         model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args))
     return model
 
 
-def _token_decoder(args: Namespace, postencoder: TruncatedBert, head: SubwordHead) -> TokenDecoder:
+def _token_decoder(
+    args: Namespace, postencoder: TruncatedBert, head: SubwordHead | None
+) -> TokenDecoder:
     """Build the token decoder with its own upper layers: the task may train the model's."""
     vocabulary = list(args.token_list or ())
     if not {"[CLS]", "[SEP]"} <= set(vocabulary):
-        raise UserError("model_conf.self_transcript_weight: wants BERT's vocabulary, --token_list")
+        raise UserError("model_conf.self_transcript_weight: needs BERT's vocabulary, --token_list")
     ends = (vocabulary.index(piece) for piece in ("[CLS]", "[SEP]"))
+    assert head is not None  # check_config: an aligner is there
     return TokenDecoder(copy.deepcopy(postencoder), head, *ends)
 
 

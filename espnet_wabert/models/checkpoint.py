@@ -16,6 +16,7 @@ from torch import nn
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import SOURCE, build_model
 from espnet_wabert.modules.frozen import full_state_dict
+from espnet_wabert.modules.token_decoder import TokenDecoder
 
 # Names of the files of a packed model, as ESPnet names them for SLU models.
 MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
@@ -129,10 +130,11 @@ def init_from(model: nn.Module, source: str | Path) -> None:
         raise UserError(f"{files.weights}: no aligner in it")
     if not any(key.startswith("encoder.") for key in own):
         wanted = {k: v for k, v in wanted.items() if k.startswith("frontend.")}
-    if getattr(model, "token_decoder", None) is not None:
+    token_decoder = getattr(model, "token_decoder", None)
+    if isinstance(token_decoder, TokenDecoder):
         head = {k.replace("subword_head.", "token_decoder.head."): v for k, v in state.items()
                 if k.startswith("subword_head.")}  # fmt: skip
-        if not head and not model.token_decoder.head.trained:
+        if not head and not token_decoder.head.trained:
             raise UserError(
                 f"{files.weights}: has no subword head; model_conf.self_transcript_weight needs one"
             )
@@ -186,8 +188,8 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
         )
     finally:
         os.chdir(here)
-    for file in folder.iterdir():
-        file.unlink()
+    for packed in folder.iterdir():
+        packed.unlink()
     folder.rmdir()
     return output
 

@@ -85,7 +85,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         self.text_weight = text_weight
         self.self_transcript_weight = self_transcript_weight
         width = frontend.output_size()
-        self.pooling = Pooling(width if encoder is None else postencoder.output_size(), pooling)
+        self.pooling = Pooling(width if postencoder is None else postencoder.output_size(), pooling)
         to_prosody = prosody_pooling is not None and not frontend.conv_size
         mixed = frontend.layers > 1 and (encoder is None or to_prosody)
         self.mix = LayerMix(frontend.layers) if mixed else None
@@ -135,7 +135,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         Late fusion: the probabilities are averaged. Of a recording longer than BERT's positions
         only the beginning is decoded.
         """
-        if self.token_decoder is None:
+        if self.token_decoder is None or self.teacher is None:
             return scores
         text = self.token_decoder(tokens, lengths)[:, : self.teacher.positions]
         lengths = lengths.clamp(max=text.shape[1])
@@ -151,7 +151,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         the aligner's errors.
         """
         tokens, lengths, prosody = self.encode(speech, speech_lengths)
-        if text is not None:
+        if text is not None and self.teacher is not None:
             return self.classify_states(self.teacher(text, text_lengths), text_lengths, prosody)
         return self.fuse(self.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
 
@@ -170,7 +170,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         if not self.training:  # checkpoints are chosen by the fused scores
             scores = self.fuse(scores, tokens, lengths, prosody)
         loss, stats, count = self.classification_loss(scores, sentiment)
-        if self.text_weight:
+        if self.text_weight and self.teacher is not None:
             states = self.teacher(text[:, : int(text_lengths.max())], text_lengths)
             scores = self.classify_states(states, text_lengths, prosody)
             text_loss, *_ = self.classification_loss(scores, sentiment)

@@ -144,6 +144,7 @@ class WaBERT(SpeechPath):
             text_lengths: (B,).
         """
         text = text[:, : int(text_lengths.max())]
+        assert self.teacher is not None, "a packed model cannot be trained"
         targets = self.teacher(text, text_lengths)
         features, lengths = self.features(speech, speech_lengths)
         grafted = self.graft(features, lengths, text_lengths)
@@ -152,6 +153,7 @@ class WaBERT(SpeechPath):
         loss = self.align_weight * align + self.quantity_weight * quantity
         stats = {self.align_name: align.detach(), "quantity": quantity.detach()}
         if self.subword_weight:
+            assert self.subword_head is not None
             subword = subword_loss(
                 self.subword_head, grafted.hidden, text, text_lengths, self.subword_tokens
             )

@@ -3,7 +3,7 @@
 Shapes: B utterances of S samples or T frames of W numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -20,13 +20,13 @@ def to_tensors(speech: Sequence[np.ndarray], device: str) -> list[torch.Tensor]:
 def pad(tensors: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Pad tensors to one (B, longest, ...); return it and their lengths (B,)."""
     lengths = torch.tensor([len(x) for x in tensors], device=tensors[0].device)
-    return pad_sequence(tensors, batch_first=True), lengths
+    return pad_sequence(list(tensors), batch_first=True), lengths
 
 
-def length_batches(lengths: dict[str, int], bins: int) -> Iterator[list[str]]:
+def length_batches(lengths: Mapping[str, float], bins: float) -> Iterator[list[str]]:
     """Group utterances of similar length into padded batches of at most `bins` steps."""
     batch: list[str] = []
-    for utterance in sorted(lengths, key=lengths.get, reverse=True):
+    for utterance in sorted(lengths, key=lengths.__getitem__, reverse=True):
         if batch and lengths[batch[0]] * (len(batch) + 1) > bins:
             yield batch
             batch = []

@@ -88,9 +88,9 @@ class CIFAligner(AbsEncoder):
         tail_threshold: float = 0.5,
     ):
         super().__init__()
-        for name, value in (("adapter_kernel", adapter_kernel), ("kernel_size", kernel_size)):
-            if value % 2 != 1:
-                raise UserError(f"encoder_conf.{name}: {value}: must be odd")
+        for name, kernel in (("adapter_kernel", adapter_kernel), ("kernel_size", kernel_size)):
+            if kernel % 2 != 1:
+                raise UserError(f"encoder_conf.{name}: {kernel}: must be odd")
         for name, value in (("initial_rate", initial_rate), ("tail_threshold", tail_threshold)):
             if not 0.0 < value < 1.0:
                 raise UserError(f"encoder_conf.{name}: {value}: must lie between 0 and 1")

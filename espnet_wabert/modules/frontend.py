@@ -58,7 +58,7 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
     def _freeze(self, what: str | int) -> None:
         stages = self.encoder.stages()
         layers = len(stages) - 2
-        rules = {"all": [self], "none": [], "convolutions": stages[:1]}
+        rules: dict[str, list[nn.Module]] = {"all": [self], "none": [], "convolutions": stages[:1]}
         if str(what) in rules:
             freeze(rules[str(what)])
         elif str(what).isdigit() and int(what) <= layers:

@@ -28,8 +28,8 @@ def eval_frozen(module: nn.Module) -> None:
             eval_frozen(child)
 
 
-class FrozenInEval:
-    """To be inherited before a module: `train()` leaves what is frozen in eval mode."""
+class FrozenInEval(nn.Module):
+    """Base of modules whose frozen parts stay in eval mode in training."""
 
     def train(self, mode: bool = True):
         super().train(mode)

@@ -89,6 +89,8 @@ class GraphemeHead(nn.Module):
             boundaries on held-out voices.
     """
 
+    prior: torch.Tensor  # (1 + graphemes,) running mean of the probabilities
+
     FLOOR = 1e-3  # of the priors: a rare grapheme must not win in every frame
     MEMORY = 0.95  # decay of the running priors, per batch
 

@@ -112,7 +112,7 @@ def subword_loss(
 
 def similarity_loss(name: str, temperature: float, negatives: str) -> Callable[..., torch.Tensor]:
     """Return the aligned token similarity loss called `name`: infonce or cosine."""
-    losses = {
+    losses: dict[str, Callable[..., torch.Tensor]] = {
         "infonce": InfoNCE(temperature, negatives),
         "cosine": lambda aligned, targets, lengths, tokens: cosine_loss(aligned, targets, lengths),
     }

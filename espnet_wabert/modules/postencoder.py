@@ -9,10 +9,12 @@ which gives them their frames; BERT's upper layers get the sequence they were tr
 learned stand-ins; and training, decoding and fine-tuning do the same.
 """
 
+from typing import Any, cast
+
 import torch
 from espnet2.asr.postencoder.abs_postencoder import AbsPostEncoder
 from torch import nn
-from transformers import BertForMaskedLM, PretrainedConfig
+from transformers import BertConfig, BertForMaskedLM, PretrainedConfig
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
@@ -64,11 +66,15 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
         self.layers[len(self.layers) - train_layers :].requires_grad_(True)
         teacher = BertTeacher(bert.bert.embeddings, layers[:drop_layers])
         # In a tuple, so that the dropped layers are not registered as parts of this module.
-        self.cut_off = (teacher, SubwordHead(bert.cls.predictions, trained_head))
+        self.cut_off: tuple[BertTeacher, SubwordHead] | None = (
+            teacher,
+            SubwordHead(bert.cls.predictions, trained_head),
+        )
 
     def take_cut_off(self) -> "tuple[BertTeacher, SubwordHead]":
         """Return the dropped layers and the masked-LM head; can be called once."""
         taken, self.cut_off = self.cut_off, None
+        assert taken is not None, "take_cut_off was called before"
         return taken
 
     def output_size(self) -> int:
@@ -87,11 +93,15 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
 class BertTeacher(nn.Module):
     """BERT's embeddings and layers 1..i, frozen: the linguistic targets L_i (paper, 3.1)."""
 
+    embeddings: Any  # of Hugging Face, without types
+    layers: Any
+    positions: int  # largest number of tokens
+
     def __init__(self, embeddings: nn.Module, layers: nn.ModuleList):
         super().__init__()
         self.embeddings = embeddings
         self.layers = layers
-        self.positions = embeddings.position_embeddings.num_embeddings  # tokens at most
+        self.positions = self.embeddings.position_embeddings.num_embeddings
         freeze([self])
 
     def last_norm(self) -> nn.LayerNorm:
@@ -148,11 +158,13 @@ def load_bert(
             f" {hf_config.model_type!r} model; the postencoder continues BERT models"
         )
     if source is None:
-        return hf_config, BertForMaskedLM(hf_config), False
+        return hf_config, BertForMaskedLM(cast(BertConfig, hf_config)), False
     with quiet_loading():
+        bert: BertForMaskedLM
+        loading: dict
         bert, loading = BertForMaskedLM.from_pretrained(
             source, dtype=torch.float32, output_loading_info=True
-        )
+        )  # type: ignore[misc]  # with loading info it returns a pair
     lost = [key for key in loading["missing_keys"] if not key.startswith("cls.")]
     if lost:
         raise UserError(

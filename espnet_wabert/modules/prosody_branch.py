@@ -16,6 +16,10 @@ class RunningNorm(nn.Module):
     depend on the rate of speech.
     """
 
+    count: torch.Tensor  # () utterances so far
+    mean: torch.Tensor  # (V,)
+    square: torch.Tensor  # (V,) mean of squares
+
     def __init__(self, size: int):
         super().__init__()
         self.register_buffer("count", torch.zeros(()))

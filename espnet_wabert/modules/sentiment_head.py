@@ -61,6 +61,8 @@ class SentimentHead(FrozenInEval):
             (1 - p)^gamma, p the probability of its class; 0 is the cross entropy.
     """
 
+    class_weights: torch.Tensor | None
+
     def add_head(self, size: int, labels, dropout: float, class_weights, focal_gamma: float):
         """Make the classifier; `class_weights` are numbers or None."""
         self.labels = list(labels)
@@ -90,7 +92,9 @@ class SentimentHead(FrozenInEval):
         labels = labels[:, 0]
         log_p = torch.log_softmax(scores.float(), dim=-1)
         own = log_p.gather(1, labels[:, None])[:, 0]
-        weights = torch.ones_like(own) if self.class_weights is None else self.class_weights[labels]
+        weights = torch.ones_like(own)
+        if self.class_weights is not None:
+            weights = self.class_weights[labels]
         losses = -own if not self.focal_gamma else -own * (1 - own.exp()) ** self.focal_gamma
         loss = (weights * losses).sum() / weights.sum().clamp(min=1e-8)
         # ESPnet averages it over batches. With balanced weights it is the mean recall of the

@@ -7,7 +7,7 @@ that: data2vec's stacked positional convolutions and the group norm of wav2vec 2
 the padding, and Whisper has no mask. The classes here add the missing masks.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -34,7 +34,7 @@ class MaskedGroupNorm(nn.GroupNorm):
     `lengths` (B,), in steps of the input, is set by the encoder before each call.
     """
 
-    lengths: torch.Tensor = None
+    lengths: torch.Tensor
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         mask = valid_mask(self.lengths, x.shape[-1])[:, None]  # (B, 1, T)
@@ -55,7 +55,10 @@ class WaveformEncoder(nn.Module):
             feature extractor does so.
     """
 
-    def __init__(self, model: nn.Module, normalize: bool = True):
+    model: Any  # of Hugging Face, without types
+    group_norm: "MaskedGroupNorm | None"
+
+    def __init__(self, model: Any, normalize: bool = True):
         super().__init__()
         self.model = model
         self.normalize = normalize
@@ -65,8 +68,8 @@ class WaveformEncoder(nn.Module):
         model.config.apply_spec_augment = False
         if getattr(model, "masked_spec_embed", None) is not None:
             model.masked_spec_embed.requires_grad_(False)
-        self._frame_mask = None
-        self._conv_features = None
+        self._frame_mask: torch.Tensor = torch.empty(0)
+        self._conv_features: torch.Tensor | None = None
         model.feature_extractor.register_forward_hook(self._keep_conv_features)
         self.group_norm = self._mask_group_norm()
         for layer in getattr(model.encoder.pos_conv_embed, "layers", []):  # data2vec's are stacked
@@ -89,7 +92,7 @@ class WaveformEncoder(nn.Module):
         below = [self.model.feature_projection, encoder.pos_conv_embed, encoder.layer_norm]
         return [self.model.feature_extractor, nn.ModuleList(below), *encoder.layers]
 
-    def seconds(self, positions: torch.Tensor) -> torch.Tensor:
+    def seconds[T: (torch.Tensor, float)](self, positions: T) -> T:
         """Return the times of positions in frames; t + 1/2 is the middle of frame t's window."""
         hop = window = 1  # in samples
         for kernel, stride in zip(
@@ -132,6 +135,7 @@ class WaveformEncoder(nn.Module):
         if all_layers:  # hidden_states[0] is the input of layer 1
             hidden = torch.cat([*output.hidden_states[1:-1], hidden], dim=-1)
         features = hidden.masked_fill(~self._frame_mask[..., None], 0.0)
+        assert self._conv_features is not None  # the hook keeps them
         conv_features = self._conv_features.masked_fill(~self._frame_mask[..., None], 0.0)
         self._conv_features = None  # free memory: it is as large as the features
         return Frames(features, frame_lengths, conv_features)
@@ -158,7 +162,11 @@ class MelEncoder(nn.Module):
 
     HOP, WINDOW = 160, 400  # samples
 
-    def __init__(self, model: nn.Module, normalize: bool = False):
+    model: Any  # of Hugging Face, without types
+    filters: torch.Tensor
+    window: torch.Tensor
+
+    def __init__(self, model: Any, normalize: bool = False):
         super().__init__()
         self.model = model
         self.normalize = normalize
@@ -189,7 +197,7 @@ class MelEncoder(nn.Module):
         convolutions = nn.ModuleList([self.model.conv1, self.model.conv2])
         return [convolutions, self.model.embed_positions, *self.model.layers]
 
-    def seconds(self, positions: torch.Tensor) -> torch.Tensor:
+    def seconds[T: (torch.Tensor, float)](self, positions: T) -> T:
         """Return the times of positions in frames: frame t is centered at 20 t ms."""
         return (positions - 0.5) * 2 * self.HOP / SAMPLE_RATE
 

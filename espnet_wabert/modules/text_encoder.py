@@ -57,7 +57,7 @@ class TextEncoder(FrozenInEval, AbsFrontend):
         if str(what) == "all":
             freeze([self])
         elif str(what).isdigit() and int(what) <= len(layers):
-            freeze([self.model.embeddings, *layers[: int(what)]])
+            freeze([self.model.get_submodule("embeddings"), *layers[: int(what)]])
         elif str(what) != "none":
             raise UserError(
                 f"frontend_conf.freeze: {what!r}: none, all"

@@ -31,7 +31,7 @@ def draw_confusion(
         display.text_[row, column].set_text(label)
     axes.set(xlabel="hypothesis", ylabel="reference", title=title)
     axes.tick_params(axis="y", labelrotation=90)
-    for label in axes.get_yticklabels():
-        label.set_verticalalignment("center")
+    for tick in axes.get_yticklabels():
+        tick.set_verticalalignment("center")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, format="png")

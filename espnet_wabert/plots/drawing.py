@@ -91,7 +91,8 @@ def draw_components(
     labels = ["acoustic (frames)", "aligned (tokens)", "linguistic (BERT)"]
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=2)
     for handle in legend.legend_handles:
-        handle.set_alpha(1.0)
+        if handle is not None:
+            handle.set_alpha(1.0)
     save(figure, path, colors=128)
 
 

@@ -40,20 +40,19 @@ def project(inference: WaBERTInference, speech: np.ndarray, text: str) -> Projec
         raise UserError(
             f"a {inference.args.model!r} model without teacher (BERT's first layers) has no targets"
         )
-    encoded = inference.tokenizer.encode(text)
+    encoded = inference.aligner.tokenizer.encode(text)
     count = torch.tensor([len(encoded.ids)], device=inference.device)
     ids = torch.tensor([encoded.ids], device=inference.device)
     features, lengths = model.features(*pad(to_tensors([speech], inference.device)))
     grafted = model.graft(features, lengths, count)
     adapted = model.encoder.adapt(model.frontend.top(features), lengths)
-    acoustic = model.encoder.project(adapted)
+    projected = model.encoder.project(adapted)
     seconds = model.frontend.encoder.seconds
     edges = seconds(torch.arange(int(lengths) + 1, dtype=torch.float64))
-    parts = (acoustic, grafted.aligned, model.teacher(ids, count), grafted.fired.weights)
-    vectors = [part[0].float().cpu().numpy() for part in parts]
-    return Projections(
-        encoded.pieces, *vectors, edges.numpy(), seconds(grafted.fired.ends[0]).cpu().numpy()
-    )
+    parts = (projected, grafted.aligned, model.teacher(ids, count), grafted.fired.weights)
+    acoustic, aligned, linguistic, weights = (part[0].float().cpu().numpy() for part in parts)
+    fires = seconds(grafted.fired.ends[0]).cpu().numpy()
+    return Projections(encoded.pieces, acoustic, aligned, linguistic, weights, edges.numpy(), fires)
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -146,7 +146,7 @@ def _checked(where: str, row: object) -> dict:
         expected = types.get(field, str)
         if type(value) is not expected:  # a bool is an int, too
             raise UserError(f"{where}: {field}: {value!r} is no {expected.__name__}")
-        if expected is str and "\n" in value.strip():
+        if isinstance(value, str) and "\n" in value.strip():
             raise UserError(f"{where}: {field}: more than one line")
     if row.get("drop_layers", 0) < 0:
         raise UserError(f"{where}: drop_layers: {row['drop_layers']}: must be 0 or more")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,14 +40,14 @@ class BoundaryScores(NamedTuple):
         """Utterances of the reference that could not be scored."""
         return len(self.missing) + len(self.differing)
 
-    def as_dict(self) -> dict[str, float | int]:
+    def as_dict(self) -> dict[str, Any]:
         """The figures under the keys of results.json; a figure that does not exist is None."""
         figures = {"mean_ms": self.mean_ms, "median_ms": self.median_ms}
         figures |= {f"within_{tolerance:g}ms": share for tolerance, share in self.within.items()}
         figures |= {"left_bias_ms": self.left_bias_ms, "right_bias_ms": self.right_bias_ms}
-        figures = {key: None if math.isnan(value) else value for key, value in figures.items()}
+        known = {key: None if math.isnan(value) else value for key, value in figures.items()}
         counts = {"words": self.words, "utterances": self.utterances, "failed": self.failed}
-        return figures | counts | {"extra": len(self.extra)}
+        return known | counts | {"extra": len(self.extra)}
 
 
 def score_boundaries(

@@ -24,7 +24,7 @@ def score_decoded_set(data: Path, decoded: Path) -> dict[str, Any]:
         decoded: what stage 12 wrote for it: decoding.jsonl and words.METHOD.ctm.
     """
     decoding = read_decoding(decoded / "decoding.jsonl")
-    scores = score_tokens(decoding).as_dict()
+    scores: dict[str, Any] = score_tokens(decoding).as_dict()
     scores["wer"] = None  # a model without a subword head does not transcribe
     if scores["top1"] is not None:
         hypotheses = {u: d.hypothesis for u, d in decoding.items()}

@@ -68,8 +68,8 @@ def tables(results: Mapping[str, Any], commands: bool = False) -> list[Table]:
     tabled = ("alignment", "sentiment")
     rest = {key: value for key, value in rest.items() if not key.startswith(tabled)}
     lines = [(key, str(value)) for key, value in _flat({"seed": results.get("seed")} | rest)]
-    lines = tuple(line for line in lines if line[1] != "None")
-    found.append(Table("Also", ("key", "value"), lines, names=2) if lines else None)
+    shown = tuple(line for line in lines if line[1] != "None")
+    found.append(Table("Also", ("key", "value"), shown, names=2) if shown else None)
     return [table for table in found if table is not None]
 
 
@@ -78,7 +78,9 @@ def alignment_table(
 ) -> Table | None:
     """Word boundaries: one row per loss and method, the paper's Tables 1 and 2 side by side."""
     best = losses.get("best")
-    rows, keys, marked = [], {}, None
+    rows: list[tuple] = []
+    keys: dict[str, Any] = {}
+    marked = None
     for loss in sorted(losses, key=lambda name: (*(name != known for known in _LOSSES),)):
         if not isinstance(losses[loss], Mapping):
             continue
@@ -87,8 +89,9 @@ def alignment_table(
         for method, figures in (methods or {MISSING: {}}).items():
             if best in (method, f"{loss}.{method}") and marked is None:
                 marked = len(rows)
-            rows.append(((loss, method), own | figures))
-            keys |= dict.fromkeys(own | figures)
+            row = {**own, **figures}
+            rows.append(((loss, method), row))
+            keys |= dict.fromkeys(row)
     tolerances = sorted(float(match[1]) for key in keys if (match := _WITHIN.fullmatch(key)))
     columns = (
         Column("mean", "mean_ms"),

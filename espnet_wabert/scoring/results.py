@@ -78,11 +78,12 @@ def mean_and_sd(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _drop(results: dict[str, Any], names: Sequence[str]) -> None:
     """Take out what the path `names` leads to, if anything is there."""
+    inner: Any = results
     for name in names[:-1]:
-        results = results.get(name)
-        if not isinstance(results, dict):
+        inner = inner.get(name)
+        if not isinstance(inner, dict):
             return
-    results.pop(names[-1], None)
+    inner.pop(names[-1], None)
 
 
 def _merge(results: dict[str, Any], values: Mapping[str, Any], where: str) -> None:

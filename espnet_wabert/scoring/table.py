@@ -1,6 +1,6 @@
 """Tables of text: on a terminal, in plain columns, in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, NamedTuple
 
 PLAIN_WIDTH = 100  # columns when the output is not a terminal
@@ -59,5 +59,5 @@ def _markdown(table: Table) -> str:
     return "\n".join([*lines, *(["", table.note] if table.note else []), ""])
 
 
-def _pipes(cells: Sequence[str]) -> str:
+def _pipes(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"

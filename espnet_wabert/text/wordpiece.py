@@ -62,15 +62,15 @@ class WordPieceTokenizer:
 
 
 def letters_of(encoded: Encoded) -> np.ndarray:
-    """Return how many letters long each token (N,) is said.
+    """Return the number of letters of the spoken form of each token (N,).
 
-    An unknown word has its own letters; a digit is said with about four (one, seven, thirty).
+    An unknown word has its own letters; a digit counts as four (one, seven, thirty).
     """
-    said = [
-        encoded.words[word] if piece == "[UNK]" else piece.removeprefix("##")
+    spoken = [
+        encoded.words[word] if piece == "[UNK]" and word is not None else piece.removeprefix("##")
         for piece, word in zip(encoded.pieces, encoded.word_index, strict=True)
     ]
-    return np.array([len(x) + 3 * sum(map(str.isdigit, x)) for x in said], dtype=np.float64)
+    return np.array([len(x) + 3 * sum(map(str.isdigit, x)) for x in spoken], dtype=np.float64)
 
 
 def word_ends_of(encoded: Encoded) -> list[bool]:

@@ -45,6 +45,7 @@ class WaBERTPreprocessor(CommonPreprocessor):
                     " augment: --cache_features false"
                 )
         if "text" in data:
+            assert self.pieces is not None  # the task gives a tokenizer to models that read text
             data["text"] = np.array(self.pieces.encode(data["text"]).ids, dtype=np.int64)
         if "sentiment" in data:
             label = data["sentiment"].strip()

@@ -17,6 +17,8 @@ from espnet_wabert.mini.sizes import SIZES
 from espnet_wabert.mini.slue import BLIND, COLUMNS
 from espnet_wabert.mini.utterance import Spoken
 
+pytestmark = pytest.mark.slow
+
 SIZE = SIZES["tiny"]
 
 

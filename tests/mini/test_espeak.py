@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.mini import espeak
 from espnet_wabert.mini.espeak import EVENT_PHONEME, EVENT_WORD, Prosody, speak, word_times
 from espnet_wabert.mini.prosody import SHIFTS, manner_of
-from espnet_wabert.mini.utterance import RATE, Plan
+from espnet_wabert.mini.utterance import Plan
 from espnet_wabert.mini.utterance import speak as speak_plan
 from espnet_wabert.mini.voices import ACCENTS, LIMITS, VARIANTS, clip, make_speaker
 
@@ -146,7 +147,8 @@ def test_an_utterance_has_silence_level_and_noise_around_its_words():
     assert audio.dtype == np.int16 and spoken.samples == len(audio) == spoken.end
     assert [word for word, _, _ in spoken.words] == ["well", "this", "is", "it"]
     first, last = spoken.words[0][1], spoken.words[-1][2]
-    assert 0.1 * RATE <= first <= 0.6 * RATE and 0.1 * RATE <= len(audio) - last <= 0.8 * RATE
+    assert 0.1 * SAMPLE_RATE <= first <= 0.6 * SAMPLE_RATE
+    assert 0.1 * SAMPLE_RATE <= len(audio) - last <= 0.8 * SAMPLE_RATE
     speech = np.mean(audio[first:last].astype(float) ** 2)
     noise = np.mean(audio[: first - 80].astype(float) ** 2)
     assert noise > 0 and 10 * np.log10(speech / noise) > 20

@@ -143,10 +143,10 @@ def test_a_share_that_makes_no_sense_is_refused(conf, message):
         build_model(reading(**conf))
 
 
-def test_reading_wants_a_vocabulary():
+def test_the_token_decoder_needs_a_vocabulary():
     args = reading()
     args.token_list = []
     with pytest.raises(
-        UserError, match="model_conf.self_transcript_weight: wants BERT's vocabulary"
+        UserError, match="model_conf.self_transcript_weight: needs BERT's vocabulary"
     ):
         build_model(args)

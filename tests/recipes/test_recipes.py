@@ -12,6 +12,8 @@ from tiny_sources import write_tiny_sources
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.mini.corpus import make_corpus
 
+pytestmark = pytest.mark.slow
+
 
 def run(recipe: str, work: Path, *options: str, fails: bool = False, script="run.sh") -> str:
     """Run a recipe, each in its own folder of `work`; return what it printed."""

@@ -16,6 +16,8 @@ from espnet_wabert.models.checkpoint import pack
 from espnet_wabert.recipes.systems import read_systems
 from espnet_wabert.training.task import WaBERTTask
 
+pytestmark = pytest.mark.slow
+
 TABLES = ROOT / "egs2/slue_sa/systems"
 TINY = ROOT / "tests/recipes/systems.yaml"
 

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 from tiny import VOCABULARY
 from tiny_sources import write_tiny_sources
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,6 +15,8 @@ from espnet_wabert.models.builder import build_model
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.task import WaBERTTask
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 
