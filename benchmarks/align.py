@@ -1,12 +1,12 @@
-"""How fast recordings are aligned once their features exist: times real time.
+"""Speed of the alignment of recordings with cached features, in times real time.
 
     python benchmarks/align.py            # 1,000 utterances of 10 s; writes results/align.json
     python benchmarks/align.py --utterances 100
 
-The utterances are cached features of a test set, put together until they last `--seconds`, with
-their transcripts. Measured is all that `wabert align MODEL feats.scp` does after loading the model:
-method the features, aligning, writing TextGrids, CTMs and JSON. The programme's compilation, once
-a machine, is left out: one utterance goes first.
+The utterances are cached features of a test set, concatenated to `--seconds`, with their
+transcripts. The time is that of `wabert align MODEL feats.scp` after loading the model: read the
+features, align, write TextGrids, CTMs and JSON. One utterance runs before, so that compilation is
+not included.
 """
 
 import json

@@ -8,7 +8,7 @@ from espnet_wabert.errors import UserError
 
 
 def read_yaml(path: str | Path) -> dict:
-    """Return a yaml file's mapping; name the file and line of what is wrong."""
+    """Return the mapping in a yaml file; an error names the file and line."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such configuration")
@@ -18,7 +18,7 @@ def read_yaml(path: str | Path) -> dict:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: {getattr(error, 'problem', None) or 'no yaml'}") from error
+        raise UserError(f"{path}{line}: {getattr(error, 'problem', None) or 'not yaml'}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: must hold fields and values")
     return values

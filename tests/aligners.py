@@ -4,13 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
-from tiny import VOCABULARY, arguments
+from tiny import VOCABULARY, arguments, save
 
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import pack
-from espnet_wabert.modules.frozen import full_state_dict
 
 WORDS = ["the", "good", "bad", "and", "of", "film", "not", "to"]
 WIDTH = 32  # of the tiny frontend's frames
@@ -18,13 +15,8 @@ WIDTH = 32  # of the tiny frontend's frames
 
 def write_model(folder: Path, teacher: bool = True, **changes) -> Path:
     """Write an untrained aligner with all its weights as a zip; return the zip."""
-    torch.manual_seed(0)
-    args = arguments(**changes)
-    model = build_model(args)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
-    torch.save(full_state_dict(model), folder / "model.pth")
-    return pack(folder / "model.pth", folder / "aligner.zip", with_teacher=teacher)
+    weights = save(arguments(**changes), folder, seed=0)
+    return pack(weights, folder / "aligner.zip", with_teacher=teacher)
 
 
 def say(words: list[str], rng: np.random.Generator) -> np.ndarray:

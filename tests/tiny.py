@@ -1,10 +1,12 @@
 """Tiny models of the real architectures, for tests."""
 
 from argparse import Namespace
+from pathlib import Path
 
 import torch
 import yaml
 from tokenizers import BertWordPieceTokenizer
+from torch import nn
 
 from espnet_wabert.models.builder import build_model
 
@@ -86,7 +88,7 @@ def speech_config(kind: str = "data2vec-audio") -> dict:
 
 
 def arguments(model: str = "wabert", **changes) -> Namespace:
-    """Return a configuration of tiny parts; `changes` are merged into the `*_conf` named."""
+    """Return a configuration of tiny parts, with `changes` merged into each `*_conf`."""
     args = dict(
         frontend="huggingface",
         frontend_conf=dict(model_name_or_path=None, config=speech_config()),
@@ -106,10 +108,15 @@ def arguments(model: str = "wabert", **changes) -> Namespace:
     return Namespace(**args)
 
 
-def save(args, folder):
-    """Write a model's files as training does; return its .pth."""
-    torch.manual_seed(2)
-    model = build_model(args)
+def save(args: Namespace, folder: Path, model: nn.Module | None = None, seed: int = 2) -> Path:
+    """Write a model's files as training does; return its .pth.
+
+    Without `model`, a new one is built from `seed`.
+    """
+    if model is None:
+        torch.manual_seed(seed)
+        model = build_model(args)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
     torch.save(model.state_dict(), folder / "model.pth")
     return folder / "model.pth"

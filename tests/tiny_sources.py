@@ -1,4 +1,4 @@
-"""Tiny models of the real architectures on disk, as `--speech_model` and `--text_model`."""
+"""Tiny models of the real architectures on disk, for `--speech_model` and `--text_model`."""
 
 import json
 from pathlib import Path
@@ -38,13 +38,13 @@ def write_tiny_sources(folder: Path) -> tuple[Path, Path]:
 
 
 def write_tiny_recognizer(folder: Path) -> Path:
-    """Write a tiny wav2vec 2.0 with a CTC head and its letters; return its folder."""
+    """Write a tiny wav2vec 2.0 with a CTC head and its characters; return its folder."""
     torch.manual_seed(1)
-    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", "'"] + [chr(c) for c in range(65, 91)]
+    characters = ["<pad>", "<s>", "</s>", "<unk>", "|", "'"] + [chr(c) for c in range(65, 91)]
     config = {k: v for k, v in speech_config("wav2vec2").items() if k != "model_type"}
-    model = Wav2Vec2ForCTC(Wav2Vec2Config(**config, vocab_size=len(letters), pad_token_id=0))
+    model = Wav2Vec2ForCTC(Wav2Vec2Config(**config, vocab_size=len(characters), pad_token_id=0))
     model.save_pretrained(folder)
-    (folder / "vocab.json").write_text(json.dumps({x: i for i, x in enumerate(letters)}))
+    (folder / "vocab.json").write_text(json.dumps({x: i for i, x in enumerate(characters)}))
     Wav2Vec2CTCTokenizer(str(folder / "vocab.json")).save_pretrained(folder)
     return folder
 
@@ -64,7 +64,7 @@ def write_tiny_whisper(folder: Path) -> Path:
     return folder
 
 
-# Two words and what comes after them, in base-10 logarithms as ARPA files have them.
+# A bigram model of three words; ARPA files have base-10 logarithms.
 ARPA = """
 \\data\\
 ngram 1=6

@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 # Options of this recipe
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech
 timit=                # TIMIT's folder, for Tables 1 and 2; default: CORPORA/TIMIT, if it exists
-more_data=            # train on this formatted data folder too, such as ../slue_sa/dump/raw/dev
+more_data=            # train on this formatted data folder too, such as ../slue_sa/dump/raw/fine_tune
 slu_config=../../conf/align_bert_i3.yaml  # the model and its training
 pretrained_model=     # an aligned model to start from: .pth or .zip
 inference_slu_model=valid.loss.ave.pth    # the checkpoint to decode with

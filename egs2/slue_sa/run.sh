@@ -32,7 +32,8 @@ if "${mini}"; then
     set_mini_options
     slu_config=../../conf/mini/sentiment_prosody.yaml
     systems=systems/mini.yaml
-    recognizer=${corpora}/models/whisper-tiny.en
+    # Of the systems whose recognizer is `option`; the plain run is no pipeline.
+    if [ -n "${system}" ]; then recognizer=${corpora}/models/whisper-tiny.en; fi
     aligner=align
     aligner_expdir=../../exp/mini/librispeech_wabert/exp
     aligner_opts="--mini true --skip_done true"

@@ -157,7 +157,7 @@ class Aligner:
         encoder = self.model.encoder
         lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
         targets = self.targets(transcripts)
-        adapted = encoder.adapt(self.model.frontend.top(features), frame_lengths)
+        adapted = encoder.adapt(self.model.frontend.last_layer(features), frame_lengths)
         fired = encoder.fire(adapted, frame_lengths, lengths)
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:

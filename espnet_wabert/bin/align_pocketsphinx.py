@@ -1,4 +1,4 @@
-"""Align a data folder with pocketsphinx, as a reference for the model's word times."""
+"""Align a data folder with pocketsphinx, as a baseline."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _path = click.Path(path_type=Path)
 @click.option("--out", required=True, type=_path, help="The CTM to write.")
 @one_line_errors
 def main(data, out):
-    """Write the word times of DATA as a CTM, and beside it `<out>.failures`: id and reason.
+    """Write the word times of DATA as a CTM, and `<out>.failures` with ids and reasons.
 
     An utterance that fails is not in the CTM; `score_alignment` counts it as failed.
     """

@@ -1,6 +1,6 @@
-"""Write ESPnet's shape files (stage 10) from the counts that earlier stages left.
+"""Write ESPnet's shape files (stage 10) from the counts of earlier stages.
 
-ESPnet's own collect_stats reads every recording; lengths are known here already.
+ESPnet's collect_stats would read every recording; the lengths are known.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 
 
 def read_counts(folder: Path) -> dict[str, str]:
-    """Return the length of each utterance, in cached frames if there are any, else samples."""
+    """Return the length of each utterance: cached frames if they exist, else samples."""
     for name in ("utt2num_frames", "utt2num_samples"):
         if (folder / name).is_file():
             lines = (folder / name).read_text(encoding="utf-8").splitlines()

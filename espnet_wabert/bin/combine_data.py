@@ -1,4 +1,4 @@
-"""Several data folders become one."""
+"""Combine data folders into one."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 
 @click.command()
 @click.option("--out", required=True, help="The data folder to write.")
-@click.option("--without", default="", help="What is left out, such as 'sentiment words'.")
+@click.option("--without", default="", help="Files to leave out, such as 'sentiment words'.")
 @click.argument("data", nargs=-1, required=True)
 @one_line_errors
 def main(out, without, data):

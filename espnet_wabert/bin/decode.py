@@ -11,19 +11,19 @@ Folder = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--model", required=True, help="The .pth (config.yaml beside it), or a packed .zip.")
-@click.option("--dump", required=True, type=Folder, help="dump/raw, with a data folder a set.")
+@click.option("--dump", required=True, type=Folder, help="dump/raw, one data folder per set.")
 @click.option("--sets", required=True, help="The sets to decode, such as 'dev test'.")
-@click.option("--feats", help="Folder with features cached from the same frontend, a set each.")
-@click.option("--texts", type=Folder, help="Text, a set each: a recognizer's, or true transcripts.")
-@click.option("--out", required=True, type=Folder, help="What comes out, in a folder a set.")
-@click.option("--batch_seconds", default=60.0, show_default=True, help="Audio a batch, padded.")
+@click.option("--feats", help="Cached features of the same frontend, one folder per set.")
+@click.option("--texts", type=Folder, help="Text, one folder per set: hypotheses or transcripts.")
+@click.option("--out", required=True, type=Folder, help="Output, one folder per set.")
+@click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
 def main(model, dump, sets, feats, texts, out, batch_seconds, device):
-    """Align and read the utterances, or tell their sentiment, as the model can.
+    """Align and transcribe the utterances, or classify their sentiment, depending on the model.
 
-    --texts is what a text model reads (default: the transcripts in --dump), and what stands in the
-    place of the aligner's tokens in a WaBERT that was trained with transcripts.
+    --texts is the input of a text model (default: the transcripts in --dump). In a WaBERT that was
+    trained with transcripts, BERT's states of it replace the aligner's tokens.
     """
     from espnet_wabert.inference import decoding
     from espnet_wabert.inference.api import WaBERTInference

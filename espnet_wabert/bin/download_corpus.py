@@ -1,4 +1,4 @@
-"""Stage 1: download a corpus; a broken download goes on where it stopped."""
+"""Stage 1: download a corpus; an interrupted download resumes."""
 
 from pathlib import Path
 
@@ -8,22 +8,22 @@ from espnet_wabert.errors import one_line_errors
 
 
 def _common(command):
-    """Options that every corpus has."""
+    """Options of all corpora."""
     out = click.option("--out", required=True, type=Path, help="Folder for archives and corpus.")
-    base_url = click.option("--base_url", help="A mirror: the folder that holds the archives.")
+    base_url = click.option("--base_url", help="A mirror: the folder of the archives.")
     remove = click.option(
         "--remove_archives",
         type=bool,
         default=False,
         show_default=True,
-        help="Remove each archive once it is unpacked.",
+        help="Remove each archive after unpacking.",
     )
     return out(base_url(remove(command)))
 
 
 @click.group()
 def main():
-    """Download a corpus, check it, unpack it; what is done already is not done again."""
+    """Download, check and unpack a corpus; completed steps are skipped."""
 
 
 @main.command()
@@ -46,7 +46,7 @@ def librispeech(out, base_url, remove_archives, parts):
 @click.option("--version", default="v0.2", show_default=True, type=click.Choice(["v0.2", "v0.1"]))
 @one_line_errors
 def slue(out, base_url, remove_archives, version):
-    """SLUE-VoxCeleb; no checksum is published, so only the archive's own is checked."""
+    """SLUE-VoxCeleb; no checksum is published, only that of the archive is checked."""
     from espnet_wabert.corpora.sources import download_slue
 
     root = download_slue(version, out, base_url, remove_archives)
@@ -56,7 +56,7 @@ def slue(out, base_url, remove_archives, version):
 @main.command()
 @click.option("--name", default="3-gram.pruned.1e-7", show_default=True, help="OpenSLR 11's name.")
 @click.option("--out", required=True, type=Path, help="Folder for the .arpa file.")
-@click.option("--base_url", help="A mirror: the folder that holds the files.")
+@click.option("--base_url", help="A mirror: the folder of the files.")
 @one_line_errors
 def ngram(name, out, base_url):
     """An n-gram over LibriSpeech's books from OpenSLR, for CTC decoding."""

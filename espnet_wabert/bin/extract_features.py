@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, one_line_errors
 
 Folder = click.Path(path_type=Path)
@@ -12,14 +13,14 @@ Folder = click.Path(path_type=Path)
 @click.command()
 @click.option("--config", required=True, help="Training yaml; its frontend_conf is used.")
 @click.option("--speech_model", help="Name or folder of the speech encoder, over the yaml's.")
-@click.option("--dump", required=True, type=Folder, help="dump/raw, with a data folder a set.")
+@click.option("--dump", required=True, type=Folder, help="dump/raw, one data folder per set.")
 @click.option("--sets", required=True, help="The sets, such as 'train_960 dev'.")
-@click.option("--out", required=True, type=Folder, help="feats.scp and .ark, in a folder a set.")
-@click.option("--batch_seconds", default=60.0, show_default=True, help="Audio a batch, padded.")
+@click.option("--out", required=True, type=Folder, help="feats.scp and .ark, one folder per set.")
+@click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
 def main(config, speech_model, dump, sets, out, batch_seconds, device):
-    """Write what the frontend gives for every utterance of the sets."""
+    """Write the features of every utterance of the sets."""
     from espnet_wabert.config import read_yaml
     from espnet_wabert.modules.frontend import HuggingFaceFrontend
     from espnet_wabert.training.feature_cache import extract_features
@@ -32,9 +33,9 @@ def main(config, speech_model, dump, sets, out, batch_seconds, device):
     except TypeError as error:  # an argument that the frontend does not take
         raise UserError(f"{config}: frontend_conf: {error}") from error
     for name in sets.split():
-        bins = int(batch_seconds * 16000)
+        bins = int(batch_seconds * SAMPLE_RATE)
         count = extract_features(frontend, dump / name, out / name, bins, device)
-        print(f"{out / name}: {f'{count} utterances' if count else 'there already'}")
+        print(f"{out / name}: {f'{count} utterances' if count else 'already there'}")
 
 
 if __name__ == "__main__":

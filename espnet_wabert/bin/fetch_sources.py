@@ -1,4 +1,4 @@
-"""Download the sentences and recordings of the embedded corpus, once for an environment."""
+"""Download the sentences and recordings of the embedded corpus, once per environment."""
 
 import click
 
@@ -6,10 +6,12 @@ from espnet_wabert.errors import one_line_errors
 
 
 @click.command()
-@click.option("--dir", "folder", type=click.Path(), help="Where to; share/ of the environment.")
+@click.option(
+    "--dir", "folder", type=click.Path(), help="Output folder; default: share/ of the environment."
+)
 @one_line_errors
 def main(folder):
-    """Fetch vaderSentiment's and pocketsphinx's source packages and keep what is needed."""
+    """Fetch the source packages of vaderSentiment and pocketsphinx; keep the needed files."""
     from espnet_wabert.mini.sources import default_folder, fetch_sources
 
     folder = folder or default_folder()

@@ -13,12 +13,14 @@ TITLES = {"infonce": "InfoNCE", "cosine": "cosine"}
 
 @click.command()
 @click.option("--model", required=True, help="An aligned model: the .pth (config.yaml beside it).")
-@click.option("--baseline", help="A second one, with the other loss, to be drawn beside it.")
+@click.option("--baseline", help="A model with another loss, for comparison.")
 @click.option("--data", required=True, type=_path, help="A formatted data folder with its text.")
-@click.option("--feats", help="Folder with its features, cached from the same frontend.")
-@click.option("--utterance", help="To draw; default: a representative one.")
-@click.option("--most", default=200, show_default=True, help="Utterances for the components.")
-@click.option("--out", required=True, type=_path, help="Folder of the pictures.")
+@click.option("--feats", help="Its cached features.")
+@click.option("--utterance", help="Utterance to draw; default: a representative one.")
+@click.option(
+    "--most", default=200, show_default=True, help="Number of utterances for the components."
+)
+@click.option("--out", required=True, type=_path, help="Folder of the figures.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
 def main(model, baseline, data, feats, utterance, most, out, device):
@@ -74,7 +76,7 @@ def main(model, baseline, data, feats, utterance, most, out, device):
 
 
 def _names(inferences: list) -> list[str]:
-    """What to call the models: by their losses, which must differ."""
+    """Return the names of the models: their losses, which must differ."""
     losses = [getattr(i.model, "align_name", "") for i in inferences]
     if "" in losses:
         raise UserError("figures are drawn of aligned models, not of a sentiment model")

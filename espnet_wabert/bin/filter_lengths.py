@@ -19,7 +19,7 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--fs", type=click.IntRange(1), default=16000, show_default=True, help="Hz.")
 @one_line_errors
 def main(data, out, min_seconds, max_seconds, min_frames, tokenizer, fs):
-    """Remove too short, too long and too dense utterances, listed in OUT/removed.txt."""
+    """Remove utterances that are too short, too long or too dense; OUT/removed.txt lists them."""
     from espnet_wabert.corpora.lengths import Limits, filter_folder
 
     limits = Limits(min_seconds, max_seconds, min_frames)

@@ -1,4 +1,4 @@
-"""Stage 3: audio as the model reads it, one 16 kHz mono file for each utterance."""
+"""Stage 3: one 16 kHz mono file per utterance."""
 
 import os
 
@@ -26,7 +26,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 )
 @one_line_errors
 def main(data, out, fs, nj, audio_format, skip_bad):
-    """Check every file; write those that need it (segments, speed, stereo, another rate) anew."""
+    """Check every file; convert those with segments, speed factors, stereo or another rate."""
     from pathlib import Path
 
     from espnet_wabert.corpora.formatting import format_folder

@@ -1,4 +1,4 @@
-"""Make the embedded corpus: synthetic speech in the real corpora's layouts, and real models."""
+"""Make the embedded corpus: synthetic speech in the layouts of real corpora, and its models."""
 
 import time
 from pathlib import Path
@@ -10,14 +10,16 @@ from espnet_wabert.errors import one_line_errors
 
 @click.command()
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Corpus folder.")
-@click.option("--seed", default=0, show_default=True, help="Same seed, same bytes.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Seed; the same seed gives the same files."
+)
 @click.option("--size", default="full", type=click.Choice(["full", "tiny"]), show_default=True)
 @click.option("--nj", default=2, show_default=True, type=click.IntRange(1), help="Processes.")
-@click.option("--models", default=True, show_default=True, help="Write the models too.")
+@click.option("--models", default=True, show_default=True, help="Also write the models.")
 @click.option("--sources", type=click.Path(), help="Folder of fetch_sources.")
 @one_line_errors
 def main(out, seed, size, nj, models, sources):
-    """Make OUT/LibriSpeech, OUT/slue-voxceleb, OUT/TIMIT, OUT/models; nothing if they are there."""
+    """Make OUT/LibriSpeech, OUT/slue-voxceleb, OUT/TIMIT and OUT/models, if they are missing."""
     from tqdm import tqdm
 
     from espnet_wabert.mini.corpus import make_corpus
@@ -25,14 +27,16 @@ def main(out, seed, size, nj, models, sources):
     began = time.perf_counter()
     with tqdm(unit=" utterances", desc="speaking", mininterval=1.0, disable=None) as bar:
         made = make_corpus(Path(out), seed, size, nj, models, sources, bar.update)
-    told = made.manifest
+    manifest = made.manifest
     if not made.fresh:
         click.echo(f"{out}: the {size} corpus of seed {seed} is already there")
         return
     spent = time.perf_counter() - began
-    click.echo(f"{out}: {told['utterances']} utterances, {told['hours']:.2f} h, in {spent:.0f} s")
-    if told["unspoken"]:
-        left = ", ".join(told["unspoken"])
+    click.echo(
+        f"{out}: {manifest['utterances']} utterances, {manifest['hours']:.2f} h, in {spent:.0f} s"
+    )
+    if manifest["unspoken"]:
+        left = ", ".join(manifest["unspoken"])
         click.echo(f"left out, since espeak-ng gave no time for every word: {left}")
 
 

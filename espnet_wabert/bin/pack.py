@@ -10,7 +10,7 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--out", required=True, help="The .zip to write.")
 @click.option(
     "--with_teacher", default=False, type=bool, show_default=True,
-    help="Keep BERT's dropped layers in it.",
+    help="Include BERT's dropped layers, for the method similarity.",
 )  # fmt: skip
 @one_line_errors
 def main(model, out, with_teacher):

@@ -11,9 +11,9 @@ from espnet_wabert.errors import UserError, one_line_errors
 @click.option("--out", required=True, help="The data folder to write, with all copies.")
 @one_line_errors
 def main(data, factors, out):
-    """Copy every utterance once for each factor, as sp0.9-<utterance> of speaker sp0.9-<speaker>.
+    """Copy every utterance once per factor, as sp0.9-<utterance> of speaker sp0.9-<speaker>.
 
-    The audio itself is written by format_wav, which applies the factors in utt2speed.
+    format_wav applies the factors in utt2speed and writes the audio.
     """
     from pathlib import Path
 

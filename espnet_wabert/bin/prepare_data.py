@@ -1,4 +1,4 @@
-"""Stage 1: a corpus in its official layout becomes a Kaldi data folder."""
+"""Stage 1: convert a corpus in its official layout to a Kaldi data folder."""
 
 import os
 
@@ -8,9 +8,9 @@ from espnet_wabert.errors import one_line_errors
 
 
 def _common(command):
-    """Options that every corpus has."""
+    """Options of all corpora."""
     options = [
-        click.option("--corpus", required=True, help="The corpus's own folder."),
+        click.option("--corpus", required=True, help="Folder of the corpus."),
         click.option("--out", required=True, help="The data folder to write."),
         click.option(
             "--skip_bad",
@@ -36,8 +36,8 @@ def _common(command):
 def main():
     """Make a Kaldi data folder (wav.scp, text, utt2spk, ...) from a corpus.
 
-    Bad utterances (audio or transcript missing, cut, empty or unreadable) stop the preparation
-    with their counts, unless --skip_bad true leaves them out. Stereo and other sampling rates are
+    Bad utterances (audio or transcript missing, truncated, empty or unreadable) are an error,
+    unless --skip_bad true leaves them out. Stereo and other sampling rates are
     counted here and converted by format_wav.
     """
 
@@ -54,7 +54,7 @@ def main():
 )
 @one_line_errors
 def librispeech(corpus, out, parts, word_times, skip_bad, nj):
-    """LibriSpeech; word times from *.alignment.txt files where they lie in the chapters."""
+    """LibriSpeech, with word times if the chapters have *.alignment.txt files."""
     from espnet_wabert.corpora.librispeech import prepare_librispeech
 
     names = parts.replace(",", " ").split()
@@ -65,7 +65,9 @@ def librispeech(corpus, out, parts, word_times, skip_bad, nj):
 @_common
 @click.option("--split", required=True, type=click.Choice(["fine-tune", "dev", "test"]))
 @click.option("--version", default="v0.2", show_default=True, type=click.Choice(["v0.2", "v0.1"]))
-@click.option("--labels", help="Table with labels: .tsv, .parquet, or a copy of the hub dataset.")
+@click.option(
+    "--labels", help="Table with labels: .tsv, .parquet, or a copy of the dataset on the Hub."
+)
 @click.option(
     "--trim",
     type=bool,
@@ -87,7 +89,7 @@ def slue(corpus, out, split, version, labels, trim, skip_bad, nj):
 @click.option("--sa", type=bool, default=False, show_default=True, help="Keep the SA sentences.")
 @one_line_errors
 def timit(corpus, out, split, sa, skip_bad, nj):
-    """TIMIT with its hand-labelled word times."""
+    """TIMIT with its manual word times."""
     from espnet_wabert.corpora.timit import prepare_timit
 
     click.echo(prepare_timit(corpus, split, out, sa, skip_bad, nj).summary)

@@ -1,4 +1,4 @@
-"""Send the real recordings that packages carry (AN4, LibriVox) through an aligned model."""
+"""Decode recordings of people from packages (AN4, LibriVox) with an aligned model."""
 
 from pathlib import Path
 

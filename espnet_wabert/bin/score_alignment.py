@@ -1,4 +1,4 @@
-"""Score word boundaries (the paper's Tables 1 and 2), this model's or any other aligner's."""
+"""Score word boundaries of any aligner (the paper's Tables 1 and 2)."""
 
 import json
 from collections.abc import Mapping
@@ -16,27 +16,29 @@ _path = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--ref", required=True, type=_path, help="Reference: a file or a folder of files.")
-@click.option("--ref_format", type=_format, help="Format of --ref; default: by looking.")
+@click.option("--ref_format", type=_format, help="Format of --ref; default: detected.")
 @click.option(
     "--hyp",
     "hyps",
     required=True,
     multiple=True,
     type=_path,
-    help="Hypothesis: a file or a folder; given again for each seed of the same system.",
+    help="Hypothesis: a file or a folder; repeat it for each seed of the system.",
 )
-@click.option("--hyp_format", type=_format, help="Format of --hyp; default: by looking.")
+@click.option("--hyp_format", type=_format, help="Format of --hyp; default: detected.")
 @click.option("--out", type=_path, help="Write all scores, and every failure, as JSON.")
-@click.option("--name", help="What was scored: <loss>.<method>, or another aligner's name.")
+@click.option("--name", help="Name of the scores: <loss>.<method>, or another aligner's name.")
 @click.option("--results", type=_path, help="Merge the scores here under <key>.<name>.")
-@click.option("--key", default="alignment", show_default=True, help="Where in --results.")
+@click.option(
+    "--key", default="alignment", show_default=True, help="Name of the scores in --results."
+)
 @click.option("--utterances", type=_path, help="Score only the ids in this file's first column.")
 @click.option("--segments", type=_path, help="Kaldi segments that cut --ref into utterances.")
 @click.option("--skip_sa", is_flag=True, help="Leave TIMIT's SA1 and SA2 sentences out.")
 @click.option("--tolerances", default="20,50,100,500,1000", show_default=True, help="In ms.")
 @one_line_errors
 def main(**options):
-    """Score the word boundaries of --hyp against --ref: mean and median error, shares within."""
+    """Score the word boundaries of --hyp against --ref: mean, median, within tolerances."""
     from espnet_wabert.formats.words import cut_segments, read_words
     from espnet_wabert.scoring.alignment import merge_alignment
     from espnet_wabert.scoring.boundaries import score_boundaries
@@ -78,7 +80,7 @@ def _tolerances(text: str) -> list[float]:
 
 
 def _chosen(reference: dict, opts: SimpleNamespace) -> tuple[dict, set[str]]:
-    """The reference of the utterances that shall count, and the ids left out by the options."""
+    """Return the reference of the scored utterances, and the ids that options exclude."""
     from espnet_wabert.formats.lines import name_some
     from espnet_wabert.formats.words import read_ids
 
@@ -114,7 +116,7 @@ def _print(name: str, row: dict) -> None:
 
 
 def _print_failures(scores) -> None:
-    """What failed, on standard error."""
+    """Print failed utterances to standard error."""
     failures = [(utt_id, "is not in the hypothesis") for utt_id in scores.missing]
     failures += scores.differing
     for utt_id, reason in failures[:SHOWN_FAILURES]:
@@ -127,7 +129,7 @@ def _print_failures(scores) -> None:
 
 
 def _write(opts: SimpleNamespace, row: dict, runs: list) -> None:
-    """The row, and of each run every utterance that failed or was not asked for."""
+    """Return the row, and the failed and additional utterances of each run."""
     from espnet_wabert.formats.lines import write_atomically
 
     details = [

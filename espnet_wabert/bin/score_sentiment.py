@@ -1,4 +1,4 @@
-"""Score sentiment labels (the paper's Table 3) with intervals, tests, parts and a picture."""
+"""Score sentiment labels (the paper's Table 3) with intervals, tests, parts and a figure."""
 
 import json
 from pathlib import Path
@@ -20,15 +20,15 @@ _file = click.Path(path_type=Path)
     required=True,
     multiple=True,
     type=_file,
-    help="'utterance label [score score score]'; given again for each seed of the same system.",
+    help="'utterance label [score score score]'; repeat it for each seed of the system.",
 )
 @click.option(
     "--transcripts",
     type=(_file, _file),
-    help="Reference and hypothesis text of a pipeline: its word error rate is shown too.",
+    help="Reference and hypothesis text of a pipeline: also show its word error rate.",
 )
 @click.option("--train_ref", type=_file, help="Training labels, which name the majority class.")
-@click.option("--subset", type=_file, help="'utterance part': score each part on its own too.")
+@click.option("--subset", type=_file, help="'utterance part': also score each part.")
 @click.option("--against", type=_file, help="Another system's hypothesis, for a paired test.")
 @click.option("--out", type=_file, help="Write all scores as JSON.")
 @click.option("--picture", type=_file, help="Draw the confusion matrix as a PNG.")
@@ -36,7 +36,9 @@ _file = click.Path(path_type=Path)
 @click.option("--results", type=_file, help="Merge the scores here under sentiment.<name>.")
 @click.option("--submission", type=_file, help="Write SLUE's submission file for the blind test.")
 @click.option("--utterances", type=_file, help="The blind test's ids, in this file's first column.")
-@click.option("--espnet_macro", is_flag=True, help="Show ESPnet's Neutral-and-Positive macro too.")
+@click.option(
+    "--espnet_macro", is_flag=True, help="Also show ESPnet's macro F1 of Neutral and Positive."
+)
 @click.option("--resamples", default=10_000, show_default=True, help="Of bootstrap and test.")
 @click.option("--seed", default=0, show_default=True, help="Of the resampling.")
 @one_line_errors
@@ -119,7 +121,7 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
 
 
 def _print(key: str, rows: dict, confusion, absent: tuple[str, ...], espnet_macro: bool) -> None:
-    """The system under the majority class, its classes, and what is odd about the set."""
+    """Print the scores of the system and of the majority class, and warnings."""
     from espnet_wabert.constants import LABELS
     from espnet_wabert.scoring.report import class_table, sentiment_table
     from espnet_wabert.scoring.table import print_tables

@@ -1,4 +1,4 @@
-"""Show the candidate subwords of each aligned token beside its label (the paper's Table 4)."""
+"""Show the top-k subword predictions of each aligned token (the paper's Table 4)."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ _path = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--decoding", required=True, type=_path, help="A decoding.jsonl of stage 12.")
-@click.option("--utterances", help="Ids, such as 'a b'; default: some from worse to better ones.")
-@click.option("--count", default=3, show_default=True, help="How many, if none are named.")
-@click.option("--most", default=5, show_default=True, help="Candidates a token.")
+@click.option("--utterances", help="Ids, such as 'a b'; default: typical ones.")
+@click.option("--count", default=3, show_default=True, help="Number of typical ones.")
+@click.option("--most", default=5, show_default=True, help="Predictions per token.")
 @click.option("--text", type=_path, help="The transcripts (Kaldi), for the word error rate.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for RESULTS.md.")
-@click.option("--out", type=_path, help="Write the Markdown here too.")
+@click.option("--out", type=_path, help="Also write the Markdown to this file.")
 @one_line_errors
 def main(decoding, utterances, count, most, text, markdown, out):
-    """Print a table an utterance: label, top-1 to top-5, the label among them marked."""
+    """Print a table per utterance: label and top-1 to top-5, with correct ones marked."""
     from espnet_wabert.formats.lines import read_table, write_atomically
     from espnet_wabert.scoring import predictions, table
     from espnet_wabert.scoring.tokens import read_decoding

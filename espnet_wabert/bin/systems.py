@@ -8,7 +8,9 @@ from espnet_wabert.errors import UserError, one_line_errors
 @click.command()
 @click.option("--table", required=True, help="A yaml of systems, such as systems/table3.yaml.")
 @click.option("--system", help="Print the options of run.sh for this row, one word per line.")
-@click.option("--aligner", is_flag=True, help="Instead those of ../librispeech_wabert/run.sh.")
+@click.option(
+    "--aligner", is_flag=True, help="Print those of ../librispeech_wabert/run.sh instead."
+)
 @click.option("--transcripts", default="", help="Data folder for an aligner with more_data.")
 @one_line_errors
 def main(table, system, aligner, transcripts):

@@ -13,14 +13,14 @@ Folder = click.Path(path_type=Path)
 @click.command()
 @click.option("--recognizer", required=True, help="wav2vec 2.0 with CTC, or Whisper: name, folder.")
 @click.option("--ngram", help="An ARPA or KenLM file, for CTC decoding with a language model.")
-@click.option("--dump", required=True, type=Folder, help="dump/raw, with a data folder a set.")
+@click.option("--dump", required=True, type=Folder, help="dump/raw, one data folder per set.")
 @click.option("--sets", required=True, help="The sets, such as 'dev test'.")
-@click.option("--out", required=True, type=Folder, help="Kaldi text, in a folder a set.")
-@click.option("--batch_seconds", default=60.0, show_default=True, help="Audio a batch, padded.")
+@click.option("--out", required=True, type=Folder, help="Kaldi text, one folder per set.")
+@click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
 def main(recognizer, ngram, dump, sets, out, batch_seconds, device):
-    """Write what the recognizer hears; show the word error rate where there are transcripts."""
+    """Write the hypotheses; show the word error rate if there are transcripts."""
     from espnet_wabert.formats.lines import read_table
     from espnet_wabert.inference.decoding import SpeechSource, transcribe
     from espnet_wabert.inference.recognizer import load_recognizer

@@ -1,4 +1,4 @@
-"""Put single figures into a results.json, such as seconds.training=93."""
+"""Merge figures into a results.json, such as seconds.training=93."""
 
 import json
 import platform
@@ -13,7 +13,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 @click.command()
 @click.argument("results", type=click.Path(path_type=Path))
 @click.argument("figures", nargs=-1)
-@click.option("--versions", is_flag=True, help="Add the versions of what the figures depend on.")
+@click.option("--versions", is_flag=True, help="Add the versions of Python and packages.")
 @one_line_errors
 def main(results, figures, versions):
     """Merge FIGURES, each dotted.name=value, into RESULTS."""

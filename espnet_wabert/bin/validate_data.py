@@ -1,4 +1,4 @@
-"""Whether data folders are valid Kaldi folders."""
+"""Validate Kaldi data folders."""
 
 import os
 import sys
@@ -10,14 +10,16 @@ from espnet_wabert.errors import one_line_errors
 
 @click.command()
 @click.argument("data", nargs=-1, required=True)
-@click.option("--audio", type=bool, default=False, show_default=True, help="Check the audio too.")
-@click.option("--show", type=int, default=10, show_default=True, help="Problems to show at most.")
+@click.option("--audio", type=bool, default=False, show_default=True, help="Also check the audio.")
+@click.option(
+    "--show", type=int, default=10, show_default=True, help="Largest number of problems to show."
+)
 @click.option(
     "--nj", type=click.IntRange(1), default=min(8, os.cpu_count() or 1), show_default=True
 )
 @one_line_errors
 def main(data, audio, show, nj):
-    """Print what each DATA folder holds, or its first problems (then the status is 1)."""
+    """Print the content of each DATA folder, or its first problems (exit status 1)."""
     from espnet_wabert.corpora.validation import describe, find_problems
     from espnet_wabert.formats.kaldi import scan_folder
 

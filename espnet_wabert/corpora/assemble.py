@@ -1,4 +1,4 @@
-"""From a corpus's utterances to one data folder: the checks that every corpus needs."""
+"""Make a data folder from the utterances of a corpus, with the checks of all corpora."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,14 +12,14 @@ from espnet_wabert.formats.audio import AudioFault, AudioInfo, inspect
 from espnet_wabert.formats.kaldi import DataFolder, Segment, write_folder
 from espnet_wabert.formats.word import Word
 
-PAST_END = 0.1  # seconds a time may lie past the end of the audio (rounding in the sources)
+PAST_END = 0.1  # seconds: tolerance for times after the end of the audio (rounding)
 
 
 class Utterance(NamedTuple):
-    """One utterance as its corpus gives it; `where` is the file and line it comes from.
+    """One utterance of a corpus; `where` is its file and line.
 
-    `text` is None where a corpus holds it back; `span` is (start, end) in seconds of the audio
-    file when only this part of it is the utterance.
+    `text` is None if the corpus does not publish it; `span` is (start, end) in seconds if the
+    utterance is a part of the audio file.
     """
 
     utt: str
@@ -33,7 +33,7 @@ class Utterance(NamedTuple):
 
 
 class Assembled(NamedTuple):
-    """The folder, and a line on what was found: counts of every handled oddity."""
+    """The data folder, and one line with counts."""
 
     folder: DataFolder
     summary: str
@@ -42,7 +42,7 @@ class Assembled(NamedTuple):
 def finish(
     utterances: list[Utterance], rejects: Rejects, out: str | Path, skip_bad: bool, nj: int
 ) -> Assembled:
-    """Check the audio of all `utterances`, settle the rejects, write the data folder `out`."""
+    """Check the audio of all `utterances`, handle the rejects, write the data folder `out`."""
     _no_duplicates(utterances)
     infos = parallel_map(inspect, [u.audio for u in utterances], nj, f"{out}: audio headers")
     counts: Counter = Counter()
@@ -78,7 +78,7 @@ class _Timed(NamedTuple):
 def _check(
     utterance: Utterance, info: AudioInfo | AudioFault, rejects: Rejects, counts: Counter
 ) -> _Timed | None:
-    """The utterance with its times inside its audio, or None when it is rejected."""
+    """Return the utterance with times within its audio; None if it is rejected."""
     utt, where = utterance.utt, utterance.where
     if isinstance(info, AudioFault):
         if info.kind == "missing audio file":
@@ -109,11 +109,11 @@ def _check(
 
 
 def _folder(usable: list[_Timed]) -> DataFolder:
-    """The data folder; text, sentiment, segments and words only if the utterances have them."""
+    """Return the data folder, with the maps that the utterances have."""
     utterances = [timed.utterance for timed in usable]
 
     def column(field: str, make=lambda value: value) -> dict | None:
-        """One map; None unless some utterance has a value (all or none do, but for words)."""
+        """Return one map; None if no utterance has a value."""
         pairs = ((u, getattr(u, field)) for u in utterances)
         return {u.utt: make(value) for u, value in pairs if value is not None} or None
 

@@ -1,4 +1,4 @@
-"""Several data folders as one."""
+"""Combine data folders."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder
 
-# Maps that every folder or none must have: an utterance without them would be lost for its use.
+# Maps that all folders or none must have.
 _FILE_OF = {"text": "text", "sentiment": "sentiment", "segments": "segments"}
-OPTIONAL = ("text", "sentiment", "words")  # what a folder can do without
+OPTIONAL = ("text", "sentiment", "words")  # maps that may be missing
 
 
 def combine(named: Sequence[tuple[str, DataFolder]]) -> DataFolder:
-    """The utterances of all folders, each given with the name that errors call it by."""
+    """Return the utterances of all folders; each comes with its name for errors."""
     if not named:
         raise UserError("no data folders to combine")
     for field, file in _FILE_OF.items():
@@ -44,7 +44,7 @@ def _disjoint(named: Sequence[tuple[str, DataFolder]]) -> None:
 
 
 def _recordings(named: Sequence[tuple[str, DataFolder]]) -> dict[str, str]:
-    """wav.scp of all; folders may share a recording, but then it is the same file."""
+    """Return wav.scp of all; a recording of several folders must be the same file."""
     wav: dict[str, str] = {}
     for name, folder in named:
         for recording, path in folder.wav.items():
@@ -57,7 +57,7 @@ def _recordings(named: Sequence[tuple[str, DataFolder]]) -> dict[str, str]:
 
 
 def _merge(tables: list[dict | None], partial: bool) -> dict | None:
-    """One map of all; None if one is missing, unless the map may be `partial`."""
+    """Return one map of all; None if one is missing and the map is not `partial`."""
     present = [table for table in tables if table is not None]
     if not present or (len(present) < len(tables) and not partial):
         return None

@@ -1,4 +1,4 @@
-"""Downloads that can be cut and go on: HTTP ranges, checksums, and a marker when all is done."""
+"""Downloads that resume: HTTP ranges, checksums, and a marker at the end."""
 
 import hashlib
 import os
@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from espnet_wabert.errors import UserError
 
-CHUNK = 1 << 14  # bytes; what of a piece has come when a transfer breaks is lost
+CHUNK = 1 << 14  # bytes; an interrupted piece is fetched again
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
 
 
 class Archive(NamedTuple):
-    """A file to download; `md5` is None where its maker publishes none."""
+    """A file to download; `md5` is None if none is published."""
 
     name: str
     url: str
@@ -27,7 +27,7 @@ class Archive(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """How often a broken transfer is tried again without progress, and how long it waits first."""
+    """Number of retries without progress, and the first waiting time."""
 
     tries: int = 6
     seconds: float = 2.0  # doubled each time
@@ -37,9 +37,9 @@ PATIENT = Waits()
 
 
 def fetch(archive: Archive, folder: Path, waits: Waits = PATIENT) -> Path:
-    """Download `archive` into `folder`, going on from an earlier attempt, and check its MD5.
+    """Download `archive` into `folder`, resume an earlier attempt, and check its MD5.
 
-    The bytes so far are in `<name>.part`; the file has its own name only when it is whole.
+    `<name>.part` has the bytes so far; it is renamed when it is complete.
     """
     target = folder / archive.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def _bar(total: int | None, done: int, label: str) -> tqdm:
 
 
 def _download(url: str, partial: Path, waits: Waits) -> None:
-    """Fill `partial` until the server has no more; UserError when no progress is made any more."""
+    """Download until `partial` is complete; raise UserError if there is no more progress."""
     failures, size = 0, -1
     while failures < waits.tries:
         try:
@@ -86,7 +86,7 @@ def _download(url: str, partial: Path, waits: Waits) -> None:
                 return
             problem = "the transfer ended early"
         except requests.RequestException as error:
-            if isinstance(error, ValueError):  # an address that is none: no second try
+            if isinstance(error, ValueError):  # not a valid address: no retry
                 raise UserError(f"{url}: {error}") from None
             problem = type(error).__name__
         now = partial.stat().st_size if partial.exists() else 0
@@ -101,9 +101,9 @@ def _download(url: str, partial: Path, waits: Waits) -> None:
 
 
 def _transfer(url: str, partial: Path) -> bool:
-    """One request from where `partial` ends; whether the file is whole now."""
+    """Send one request from the end of `partial`; return whether the file is complete."""
     have = partial.stat().st_size if partial.exists() else 0
-    # Without this a server may send the archive compressed once more: ranges would not fit.
+    # Otherwise a server may compress the transfer, and ranges would not match.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
         span = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
@@ -117,7 +117,7 @@ def _transfer(url: str, partial: Path) -> bool:
         if answer.status_code not in (200, 206):
             raise UserError(f"{url}: the server answers {answer.status_code} {answer.reason}")
         if answer.status_code == 200:
-            have = 0  # the server starts over
+            have = 0  # the server ignores ranges
             length = answer.headers.get("Content-Length")
             total = int(length) if length else None
         elif span and span[1] and int(span[1]) == have:

@@ -1,7 +1,7 @@
-"""Audio as the model reads it: 16 kHz mono files, one for each utterance.
+"""Format audio (stage 3): one 16 kHz mono file per utterance.
 
-A file that is already so stays where it is; segments, speed factors, several channels and other
-rates are written out as new files.
+A file with this format is used in place; new files are written for segments, speed factors, several
+channels and other rates.
 """
 
 from collections import Counter
@@ -26,12 +26,12 @@ from espnet_wabert.formats.audio import (
 from espnet_wabert.formats.kaldi import DataFolder, Segment, subset, write_folder
 
 AUDIO_FORMATS = ("flac", "wav")
-# Decoding and writing an utterance takes some ten milliseconds.
+# An utterance takes about 10 ms.
 WORTH_A_PROCESS = 20
 
 
 class Task(NamedTuple):
-    """One utterance: its audio file, its part and speed, and the file to write if one is due."""
+    """One utterance: its audio file, span and speed, and the file to write, if any."""
 
     utt: str
     path: str
@@ -42,7 +42,7 @@ class Task(NamedTuple):
 
 
 class Formatted(NamedTuple):
-    """What became of a task: `path` is the readable file, `samples` its length, at `fs` Hz."""
+    """Result of a task: `path` is the file, `samples` its length at `fs` Hz."""
 
     path: str
     samples: int
@@ -52,7 +52,7 @@ class Formatted(NamedTuple):
 
 
 class FormatResult(NamedTuple):
-    """The new folder, and a line with the counts of all conversions."""
+    """The new folder, and one line with counts."""
 
     folder: DataFolder
     summary: str
@@ -68,8 +68,7 @@ def format_folder(
 ) -> FormatResult:
     """Write the data folder `out` whose wav.scp has `fs` Hz mono files without segments.
 
-    New audio goes to `out`/audio/<speaker>/<utterance>; audio there that no utterance uses any
-    more is removed.
+    New audio goes to `out`/audio/<speaker>/<utterance>; unused audio there is removed.
     """
     if audio_format not in AUDIO_FORMATS or fs < 1:
         raise UserError(f"--audio_format {audio_format} --fs {fs}: one of {AUDIO_FORMATS}, above 0")
@@ -110,7 +109,7 @@ def _tasks(folder: DataFolder, audio_folder: Path, suffix: str, fs: int) -> list
 
 
 def format_one(task: Task) -> Formatted:
-    """Pass a file through, or write the task's part of it; a fault is returned, not raised."""
+    """Use a file in place, or write the task's part of it; return an error, do not raise it."""
     info = inspect(task.path)
     if isinstance(info, AudioFault):
         return Formatted(task.path, 0, fault=info)

@@ -1,4 +1,4 @@
-"""Utterances that training can use: neither too short, too long, nor too dense in tokens."""
+"""Remove utterances that training cannot use: too short, too long, or with too many tokens."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,14 +17,14 @@ REMOVED = "removed.txt"
 
 
 class Limits(NamedTuple):
-    """What an utterance may be; seconds are of audio, frames of the speech encoder."""
+    """Limits of utterances: seconds of audio, frames of the speech encoder."""
 
     min_seconds: float = 0.1
     max_seconds: float = 30.0
     min_frames: int = 1
 
     def check(self) -> None:
-        """A UserError where the limits leave nothing."""
+        """Raise a UserError for limits that exclude everything."""
         if not 0 <= self.min_seconds < self.max_seconds:
             raise UserError(
                 f"--min_seconds {self.min_seconds} --max_seconds {self.max_seconds}: "
@@ -38,7 +38,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class FilterResult(NamedTuple):
-    """The folder that is left, why each other utterance went, and a line with the counts."""
+    """The remaining folder, the reason of each removal, and one line with counts."""
 
     folder: DataFolder
     removed: dict[str, str]
@@ -46,7 +46,7 @@ class FilterResult(NamedTuple):
 
 
 def count_frames(samples: int) -> int:
-    """Frames at 50 Hz of `samples` at 16 kHz."""
+    """Return the number of frames at 50 Hz of `samples` at 16 kHz."""
     return max(0, (samples - WINDOW) // HOP + 1)
 
 
@@ -59,8 +59,8 @@ def filter_folder(
 ) -> FilterResult:
     """Write the usable utterances of `data` to `out`, which may be the same folder.
 
-    With a `tokenizer` an utterance must have more frames than tokens, [CLS] and [SEP] counted:
-    fewer frames cannot fire once for each token. The removed go to `out`/removed.txt with reasons.
+    With a `tokenizer`, an utterance must have more frames than tokens (with [CLS] and [SEP]).
+    `out`/removed.txt lists the removed ones with reasons.
     """
     limits.check()
     folder = read_folder(data, ["utt2num_samples"] + ["text"] * (tokenizer is not None))
@@ -90,7 +90,7 @@ def filter_folder(
 def _reason(
     seconds: float, frames: int, tokens: int | None, limits: Limits
 ) -> tuple[str, str] | None:
-    """The kind of reason to remove an utterance, and the reason; None to keep it."""
+    """Return the kind of reason to remove an utterance, and the reason; None: keep it."""
     if seconds < limits.min_seconds:
         return "too short", f"{seconds:.3f} s is shorter than {limits.min_seconds:g} s"
     if seconds > limits.max_seconds:
@@ -104,7 +104,7 @@ def _reason(
 
 
 def _removed_before(data: Path, out: Path, kept: set[str]) -> dict[str, str]:
-    """What an earlier run in place removed: it is gone from the folder, not from the record."""
+    """Return what an earlier run in place removed: it stays in the list."""
     if data.resolve() != out.resolve() or not (out / REMOVED).is_file():
         return {}
     lines = (out / REMOVED).read_text(encoding="utf-8").splitlines()
@@ -129,6 +129,6 @@ def load_tokenizer(name: str) -> WordPieceTokenizer:
 
 
 def count_tokens(text: dict[str, str], tokenizer: str) -> dict[str, int]:
-    """Tokens of each transcript, [CLS] and [SEP] counted."""
+    """Return the number of tokens of each transcript, with [CLS] and [SEP]."""
     pieces = load_tokenizer(tokenizer)
     return {utt: len(pieces.encode(line).ids) for utt, line in text.items()}

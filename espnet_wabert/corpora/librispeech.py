@@ -1,7 +1,7 @@
-"""LibriSpeech (OpenSLR 12) as a data folder, with word times where alignment files are present.
+"""LibriSpeech (OpenSLR 12) as a data folder, with word times if there are alignment files.
 
-Layout: `LibriSpeech/<part>/<speaker>/<chapter>/<speaker>-<chapter>-NNNN.flac`, beside them
-`<speaker>-<chapter>.trans.txt` and, if the user put it there, `<speaker>-<chapter>.alignment.txt`.
+Layout: `LibriSpeech/<part>/<speaker>/<chapter>/<speaker>-<chapter>-NNNN.flac`, with
+`<speaker>-<chapter>.trans.txt` and optionally `<speaker>-<chapter>.alignment.txt` in its folder.
 """
 
 import os
@@ -17,7 +17,7 @@ from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_librispeech
 from espnet_wabert.text.normalization import normalize
 
-# Utterances of the official parts.
+# Number of utterances of the official parts.
 OFFICIAL_COUNTS = {
     "train-clean-100": 28539,
     "train-clean-360": 104014,
@@ -47,8 +47,8 @@ def prepare_librispeech(
 ) -> Assembled:
     """Write the data folder `out` from the `parts` of `corpus` (the folder LibriSpeech).
 
-    Without `word_times` alignment files are not looked at: they are for scoring, and those of
-    960 hours take 3 GB of memory.
+    Without `word_times` alignment files are ignored: they are for scoring, and those of 960 hours
+    need 3 GB of memory.
     """
     corpus = os.path.abspath(corpus)
     if not os.path.isdir(corpus):
@@ -72,14 +72,14 @@ def prepare_librispeech(
 
 
 class Part(NamedTuple):
-    """The utterances of a part, and how many alignments do not fit their transcript."""
+    """Return the utterances of a part and the number of alignments with another transcript."""
 
     utterances: list[Utterance]
     unmatched: int
 
 
 def read_part(corpus: str, part: str, rejects: Rejects, word_times: bool = True) -> Part:
-    """Every transcript of a part; audio without one goes to `rejects`."""
+    """Return every transcript of a part; audio without one goes to `rejects`."""
     folder = os.path.join(corpus, part)
     if not os.path.isdir(folder):
         there = ", ".join(sorted(e.name for e in os.scandir(corpus) if e.is_dir())) or "nothing"

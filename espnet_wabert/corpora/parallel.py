@@ -1,4 +1,4 @@
-"""The same work on many items, in processes, with a progress bar."""
+"""Run a function on many items in processes, with a progress bar."""
 
 import multiprocessing
 import sys
@@ -7,12 +7,12 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tqdm import tqdm
 
-# Below this many items for each process, starting processes takes longer than the work.
+# With fewer items per process, starting processes takes longer than the work.
 WORTH_A_PROCESS = 200
 
 
 def progress(items: Iterable, total: int, label: str, unit: str) -> Iterable:
-    """`items` behind a progress bar, drawn seldom where nobody watches (a log file)."""
+    """Return `items` with a progress bar, updated rarely if the output is a file."""
     interval = 0.2 if sys.stderr.isatty() else 10.0
     return tqdm(items, total=total, desc=label, unit=unit, mininterval=interval)
 
@@ -20,7 +20,7 @@ def progress(items: Iterable, total: int, label: str, unit: str) -> Iterable:
 def parallel_map(
     function: Callable, items: Sequence, nj: int, label: str, worth: int = WORTH_A_PROCESS
 ) -> list:
-    """`function` of every item, in order, in up to `nj` processes."""
+    """Return `function` of every item, in order, with up to `nj` processes."""
     nj = min(nj, len(items) // worth)
     if nj < 2:
         return [function(item) for item in progress(items, len(items), label, "utt")]

@@ -1,4 +1,4 @@
-"""SLUE-VoxCeleb's tables: the TSV files of the archive, and copies of the gated hub dataset.
+"""SLUE-VoxCeleb's tables: the TSV files of the archive, and copies of the gated dataset.
 
 Columns are found by their name in the header, never by position.
 """
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 class Row(NamedTuple):
-    """One utterance of a table; None where a table lacks the column or the value."""
+    """One utterance of a table; None for a missing column or value."""
 
     id: str
     speaker_id: str | None
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The rows of a table by id, and its file."""
+    """Rows of a table by id, and its file."""
 
     rows: dict[str, Row]
     path: Path
@@ -55,7 +55,7 @@ def read_table(path: Path, needed: Iterable[str]) -> Table:
 
 
 def unique_rows(rows: Iterable[Row]) -> dict[str, Row]:
-    """Rows by id; a UserError where an id comes twice."""
+    """Return rows by id; raise UserError for a repeated id."""
     unique: dict[str, Row] = {}
     for row in rows:
         if row.id in unique:
@@ -66,7 +66,7 @@ def unique_rows(rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def _read_tsv(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
-    """The header and, for each line, its fields by name and its place."""
+    """Return the header and, for each line, its fields by name and its place."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter="\t", strict=True)
@@ -75,7 +75,7 @@ def _read_tsv(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a table of tab-separated values: {error}") from None
     if len(set(header)) != len(header):
-        raise UserError(f"{path}:1: a column name is there twice: {', '.join(header)}")
+        raise UserError(f"{path}:1: a column name occurs twice: {', '.join(header)}")
     records = []
     for number, fields in lines:
         if len(fields) != len(header):
@@ -87,7 +87,7 @@ def _read_tsv(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
 
 
 def _read_parquet(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
-    """The same of a parquet file, without its audio column."""
+    """Return the same for a parquet file, without its audio column."""
     try:
         import pyarrow
         from pyarrow import parquet

@@ -1,8 +1,8 @@
 """SLUE-VoxCeleb sentiment as a data folder: labels checked, audio trimmed by a segments file.
 
 Layout: `slue-voxceleb/{fine-tune,dev,test}_raw/<id>.flac` beside
-`slue-voxceleb_{fine-tune,dev,test_blind}.tsv`; `slue-voxceleb_test.tsv`, with labels, if the user
-has made one from the gated hub dataset.
+`slue-voxceleb_{fine-tune,dev,test_blind}.tsv`; optionally `slue-voxceleb_test.tsv` with labels,
+which the user makes from the gated dataset on the Hub.
 """
 
 import os
@@ -18,13 +18,13 @@ from espnet_wabert.text.normalization import normalize
 
 SPLITS = ("fine-tune", "dev", "test")
 VERSIONS = ("v0.2", "v0.1")
-# Labels that mean no label: annotators who heard two, or did not agree.
+# No usable label: several sentiments, or annotators who disagree.
 DROPPED_LABELS = ("<mixed>", "Disagreement", "")
 
 V01_DEV_ROWS = 955
 V01_DEV_LABELS = {"Neutral": 784, "Positive": 167, "Negative": 3}
 V01_TEST_ROWS = 4052
-# The speakers that v0.2 is believed to have moved from test to dev, both ends included.
+# Speakers that v0.2 probably moved from test to dev, both included.
 MOVED_TO_DEV = ("id10270", "id10309")
 
 
@@ -40,8 +40,8 @@ def prepare_slue(
 ) -> Assembled:
     """Write the data folder `out` from a split of `corpus` (the folder slue-voxceleb).
 
-    `labels` is a .tsv or .parquet copy of the hub dataset's split (or a folder of .parquet files)
-    that fills in what the archive's own table holds back.
+    `labels` is a .tsv or .parquet copy of the split (or a folder of .parquet files) of the dataset
+    on the Hub, for what the archive's table does not have.
     """
     if split not in SPLITS or version not in VERSIONS:
         raise UserError(f"split {split!r} of {version!r}: one of {SPLITS} of one of {VERSIONS}")
@@ -65,7 +65,7 @@ def prepare_slue(
 
 
 def _split_table(corpus: Path, split: str, labels: str | Path | None, trim: bool) -> Table:
-    """The split's table, filled up from `labels`."""
+    """Return the table of a split, completed from `labels`."""
     path = corpus / f"slue-voxceleb_{split}.tsv"
     needed = ["id", "speaker_id"]
     if split == "test" and not path.is_file():
@@ -86,7 +86,7 @@ def _split_table(corpus: Path, split: str, labels: str | Path | None, trim: bool
 
 
 def _hub_rows(labels: Path, split: str) -> dict[str, Row]:
-    """The rows of a file, or of the split's .parquet files in a copy of the hub dataset."""
+    """Return the rows of a file, or of the .parquet files of a split."""
     files = [labels]
     if labels.is_dir():
         name = {"fine-tune": "train", "dev": "validation", "test": "test"}[split]
@@ -113,10 +113,10 @@ def _audio_without_row(folder: Path, table: Table, rejects: Rejects) -> None:
 
 
 def select_v01(rows: list[Row], split: str, path: Path) -> list[Row]:
-    """The rows of v0.1 in v0.1's own table or, for dev, in v0.2's; else a UserError.
+    """Return the rows of v0.1, from its own table or, for dev, from that of v0.2.
 
-    That v0.1's dev is v0.2's without the moved speakers is not documented, so the published
-    counts decide.
+    It is not documented that v0.1's dev is v0.2's without the moved speakers, so the published
+    counts are compared. Raises UserError if they differ.
     """
     if split == "fine-tune" or (split == "test" and len(rows) == V01_TEST_ROWS):
         return rows
@@ -132,7 +132,7 @@ def select_v01(rows: list[Row], split: str, path: Path) -> list[Row]:
     counts = {label: labels[label] for label in V01_DEV_LABELS}
     if len(rows) != V01_DEV_ROWS or counts != V01_DEV_LABELS:
         raise UserError(
-            f"{path}: v0.1's dev cannot be told apart: without speakers {first} to {last} there "
+            f"{path}: v0.1's dev cannot be identified: without speakers {first} to {last} there "
             f"are {len(rows)} rows with {counts}, not {V01_DEV_ROWS} with {V01_DEV_LABELS}; "
             "give the folder of the v0.1 archive"
         )
@@ -144,7 +144,7 @@ def _label(row: Row) -> str:
 
 
 def _labelled(rows: list[Row], rejects: Rejects) -> tuple[list[Row], str]:
-    """The rows with a usable label and a note of the counts; all rows where none has one."""
+    """Return the rows with a usable label (all rows if none has one), and a line of counts."""
     if not any(_label(row) for row in rows):
         return rows, "; blind: no labels, no sentiment file"
     kept = []

@@ -1,4 +1,4 @@
-"""Where the corpora are served, and how one is brought to a folder: downloaded and unpacked."""
+"""Addresses of the corpora; download and unpack them."""
 
 import gzip
 import shutil
@@ -43,7 +43,7 @@ def download_librispeech(
     remove_archives: bool = False,
     waits: Waits = PATIENT,
 ) -> Path:
-    """Bring `parts` of LibriSpeech to `out`/LibriSpeech, which is returned."""
+    """Download `parts` of LibriSpeech to `out`/LibriSpeech; return it."""
     md5 = LIBRISPEECH_MD5 if md5 is None else md5
     parts = list(parts)
     for part in parts:
@@ -59,7 +59,7 @@ def download_librispeech(
 def download_ngram(
     name: str, out: Path, base_url: str | None = None, waits: Waits = PATIENT
 ) -> Path:
-    """Bring one of `NGRAMS` to `out`, unpacked; the .arpa file is returned."""
+    """Download one of `NGRAMS` to `out`; return the unpacked .arpa file."""
     if name not in NGRAMS:
         raise UserError(f"--name: {name!r} is not one of {', '.join(NGRAMS)}")
     target = out / f"{name}.arpa"
@@ -85,7 +85,7 @@ def download_slue(
     remove_archives: bool = False,
     waits: Waits = PATIENT,
 ) -> Path:
-    """Bring SLUE-VoxCeleb to `out`; the folder with its tables is returned."""
+    """Download SLUE-VoxCeleb to `out`; return the folder with its tables."""
     if version not in SLUE_ARCHIVES:
         raise UserError(f"--version {version!r}: one of {', '.join(SLUE_ARCHIVES)}")
     for other in SLUE_ARCHIVES.keys() - {version}:
@@ -105,7 +105,7 @@ def _marker(out: Path, label: str) -> Path:
 def _bring(
     archive: Archive, out: Path, root: Path, label: str, remove_archives: bool, waits: Waits
 ) -> None:
-    """Download and unpack what must give the folder `root`, unless its marker says it is there."""
+    """Download and unpack archives that make the folder `root`, unless its marker exists."""
     if _marker(out, label).exists() and root.is_dir():
         return
     path = fetch(archive, out, waits)

@@ -1,7 +1,6 @@
-"""Speed perturbation of a data folder: copies of every utterance that are to be played faster.
+"""Speed perturbation of a data folder: copies of every utterance with a speed factor.
 
-Nothing is resampled here: the copies carry their factor in utt2speed, and `format_wav` writes
-their audio in the same pass as everything else.
+The factors are written to utt2speed; `format_wav` resamples the audio.
 """
 
 from collections.abc import Iterable
@@ -16,7 +15,7 @@ FACTOR_RANGE = (0.5, 2.0)
 
 
 def parse_factors(text: str) -> list[float]:
-    """Factors separated by spaces or commas, such as "0.9 1.0 1.1"."""
+    """Parse factors separated by spaces or commas, such as "0.9 1.0 1.1"."""
     factors = []
     low, high = FACTOR_RANGE
     for field in text.replace(",", " ").split():
@@ -27,7 +26,7 @@ def parse_factors(text: str) -> list[float]:
         if not low <= factor <= high:
             raise UserError(f"--factors: {field!r} is not a number from {low} to {high}")
         if factor in factors:
-            raise UserError(f"--factors: {field!r} is there twice")
+            raise UserError(f"--factors: {field!r} occurs twice")
         factors.append(factor)
     if not factors:
         raise UserError("--factors: no factor given, such as '0.9 1.0 1.1'")
@@ -35,10 +34,10 @@ def parse_factors(text: str) -> list[float]:
 
 
 def perturb(folder: DataFolder, factors: Iterable[float], name: str = "") -> DataFolder:
-    """All utterances of `folder` once for each factor; ids and speakers get `sp0.9-` before them.
+    """Return all utterances of `folder` once per factor; ids and speakers get a prefix `sp0.9-`.
 
-    The factor 1 gets no prefix. Durations and word times are divided by the factor, as the
-    audio's will be (`name` says which folder it is in an error).
+    The factor 1 has no prefix. Durations and word times are divided by the factor. `name` is the
+    folder in errors.
     """
     if folder.speed is not None:
         raise UserError(f"{name}/utt2speed: this folder is already speed-perturbed")
@@ -55,7 +54,7 @@ def _copy(folder: DataFolder, factor: float) -> DataFolder:
     def faster_words(words):
         return tuple(Word(word, start / factor, end / factor) for word, start, end in words)
 
-    # Segments point into the recordings as they are: these are shared, not renamed.
+    # Segments refer to the original recordings, which are shared and not renamed.
     keep_recordings = folder.segments is not None
     return DataFolder(
         wav=dict(folder.wav) if keep_recordings else renamed(folder.wav),

@@ -1,7 +1,7 @@
-"""TIMIT (LDC93S1) as a data folder with its hand-labelled word times.
+"""TIMIT (LDC93S1) as a data folder with its manual word times.
 
 Layout: `TIMIT/{TRAIN,TEST}/DR1-8/<speaker>/<sentence>.{WAV,TXT,WRD,PHN}`, NIST SPHERE at 16 kHz,
-names in upper or lower case. The transcript is the words of .WRD, so that it is what was labelled.
+names in upper or lower case. The transcript consists of the words of .WRD.
 """
 
 import os
@@ -23,7 +23,7 @@ CORE_SPEAKERS = frozenset(
     "mbpm0 mklt0 fnlp0 mcmj0 mjdh0 fmgd0 mgrt0 mnjm0 fdhc0 mjln0 mpam0 fmld0".split()
 )
 
-# Utterances of the official splits, with and without the two SA sentences everybody reads.
+# Number of utterances of the official splits, with and without the two SA sentences.
 OFFICIAL_COUNTS = {
     ("train", True): 4620,
     ("train", False): 3696,
@@ -55,7 +55,7 @@ def prepare_timit(
 
 
 def read_split(corpus: str, split: str, sa: bool, rejects: Rejects) -> list[Utterance]:
-    """The utterances of a split; audio without labels goes to `rejects`."""
+    """Return the utterances of a split; audio without labels goes to `rejects`."""
     if not os.path.isdir(corpus):
         raise UserError(f"{corpus}: no such folder; --corpus is the folder TIMIT")
     folder = "train" if split == "train" else "test"
@@ -75,7 +75,7 @@ def read_split(corpus: str, split: str, sa: bool, rejects: Rejects) -> list[Utte
 
 
 def _listing(folder: str) -> dict[str, str]:
-    """Paths of a folder's entries by lower-case name."""
+    """Return the paths in a folder by lower-case name."""
     listing: dict[str, str] = {}
     for entry in os.scandir(folder):
         name = entry.name.lower()
@@ -94,10 +94,10 @@ def _read_speaker(speaker: str, path: str, sa: bool, rejects: Rejects) -> list[U
             continue
         utt = timit_utterance(Path(path, sentence))
         labels = files.get(f"{sentence}.wrd")
-        # Some copies hold RIFF files named SA1.WAV.wav, alone or beside SA1.WAV.
+        # Some copies have RIFF files SA1.WAV.wav, with or without SA1.WAV.
         audio = files.get(f"{sentence}.wav") or files.get(f"{sentence}.wav.wav")
         if labels is None:
-            rejects.add(utt, "audio without transcript", f"{audio}: no .WRD beside it")
+            rejects.add(utt, "audio without transcript", f"{audio}: no .WRD in its folder")
             continue
         words = _words(labels)
         utterances.append(
@@ -114,7 +114,7 @@ def _read_speaker(speaker: str, path: str, sa: bool, rejects: Rejects) -> list[U
 
 
 def _words(labels: str) -> tuple[Word, ...]:
-    """The words of a .WRD file in the order of their starts; a few overlap."""
+    """Return the words of a .WRD file sorted by start; a few overlap."""
     (words,) = read_wrd(Path(labels)).values()
     words.sort(key=lambda word: word.start)
     return tuple(word._replace(word=normalize(word.word)) for word in words)

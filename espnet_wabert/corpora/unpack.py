@@ -1,4 +1,4 @@
-"""Unpacking of archives: nothing outside the folder, whole files only, again without harm."""
+"""Unpack archives safely: no files outside the folder, complete files only."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ from espnet_wabert.errors import UserError
 def unpack(archive: Path, out: Path) -> None:
     """Unpack a .tar.gz or .zip into `out`.
 
-    It goes to a folder of its own first, and its files are moved when all are there: an
-    interrupted run leaves nothing that looks whole.
+    Files are unpacked to a temporary folder and moved at the end, so that an interrupted run
+    leaves no partial result.
     """
     scratch = out / f".{archive.name}.unpacking"
     shutil.rmtree(scratch, ignore_errors=True)

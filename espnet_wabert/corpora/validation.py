@@ -1,4 +1,4 @@
-"""What a valid data folder holds, in one line, and what is wrong with its audio."""
+"""Validate the audio of a data folder, and describe the folder in one line."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,7 @@ from espnet_wabert.formats.kaldi import DataFolder
 
 
 def describe(folder: DataFolder) -> str:
-    """Counts of everything in the folder."""
+    """Return one line with counts."""
     hours = folder.hours()
     parts = [f"{len(folder.utt2spk)} utterances", f"{len(set(folder.utt2spk.values()))} speakers"]
     if hours is not None:
@@ -30,7 +30,7 @@ def describe(folder: DataFolder) -> str:
 
 
 def find_problems(folder: DataFolder, path: str | Path, audio: bool, nj: int) -> list[str]:
-    """Problems of the audio files, with `audio` by their headers and ends, else none."""
+    """Return the problems of the audio files (headers and ends); none without `audio`."""
     if not audio:
         return []
     keys = sorted(folder.wav)

@@ -1,4 +1,4 @@
-"""What the aligner found of an utterance, as TextGrid, CTM and JSON."""
+"""Write aligned utterances as TextGrid, CTM and JSON."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ KINDS = ("textgrid", "ctm", "json")
 
 
 class UtteranceAlignment(NamedTuple):
-    """One utterance's words and subwords with their times in seconds."""
+    """Words and subwords of an utterance with their times in seconds."""
 
     words: list[Word]
     subwords: list[Word]
@@ -22,12 +22,12 @@ class UtteranceAlignment(NamedTuple):
     subword_confidences: list[float] | None
     confidence: float | None  # of the utterance
     method: str
-    predicted_length: int  # tokens found without the transcript
+    predicted_length: int  # number of tokens found without the transcript
     duration: float  # seconds
 
 
 class Writer:
-    """Writes OUT/<utterance>.TextGrid and .json as they come, OUT/words.ctm and subwords.ctm last.
+    """Writes OUT/<utterance>.TextGrid and .json at once, OUT/words.ctm and subwords.ctm at the end.
 
     Args:
         out: the folder.
@@ -41,7 +41,7 @@ class Writer:
         out.mkdir(parents=True, exist_ok=True)
 
     def add(self, utterance: str, found: UtteranceAlignment) -> None:
-        """Write one utterance's files; keep it for the CTMs."""
+        """Write the files of one utterance; keep it for the CTMs."""
         if "textgrid" in self.kinds:
             tiers = {"words": found.words, "subwords": found.subwords}
             write_textgrid(self.out / f"{utterance}.TextGrid", tiers, found.duration)
@@ -63,7 +63,7 @@ class Writer:
 
 
 def as_dict(found: UtteranceAlignment, model: str) -> dict:
-    """Return what the JSON says of an utterance; `read_words` reads its words."""
+    """Return the JSON content of an utterance; `read_words` can read it."""
     return {
         "model": model,
         "method": found.method,

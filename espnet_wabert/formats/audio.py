@@ -1,4 +1,4 @@
-"""Audio files: what their header says, whether they are whole, and their samples as 16 kHz mono."""
+"""Audio files: headers, completeness, and samples as 16 kHz mono."""
 
 import os
 import re
@@ -12,14 +12,14 @@ import soxr
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 
-# Formats that ESPnet's `sound` reader takes as they are (all through soundfile).
+# Formats that ESPnet's `sound` reader supports (with soundfile).
 READABLE = ("FLAC", "WAV", "WAVEX", "NIST")
 
 DAMAGED = "truncated or damaged audio"
 
 
 class AudioInfo(NamedTuple):
-    """A whole audio file: `samples` per channel, `rate` in Hz, `format` in soundfile's words."""
+    """A complete audio file: `samples` per channel, `rate` in Hz, soundfile's `format`."""
 
     samples: int
     rate: int
@@ -28,14 +28,14 @@ class AudioInfo(NamedTuple):
 
 
 class AudioFault(NamedTuple):
-    """A file that cannot be used: the `kind` of fault, and one line of `detail`."""
+    """A file that cannot be used: the `kind` of error, and one line of `detail`."""
 
     kind: str
     detail: str
 
 
 def inspect(path: str) -> AudioInfo | AudioFault:
-    """Read a header and the last sample, which shows a file that was cut; about 0.2 ms."""
+    """Read the header and the last sample, which a truncated file lacks."""
     if not os.path.isfile(path):
         return AudioFault("missing audio file", "no such file")
     if os.path.getsize(path) == 0:
@@ -60,10 +60,10 @@ def inspect(path: str) -> AudioInfo | AudioFault:
 
 
 def _declared_too_long(path: str, file: soundfile.SoundFile) -> str:
-    """How a file without compression is shorter than its header says; empty if it is not."""
+    """Return how an uncompressed file is shorter than its header says; empty if it is not."""
     if file.format in ("WAV", "WAVEX"):
         found = re.search(r"data : (\d+) \(should be (\d+)\)", file.extra_info)
-        # Programs that write to a pipe declare the largest number there is.
+        # Programs that write to a pipe declare the largest possible number.
         if found and int(found[2]) < int(found[1]) < 0x7FFF0000:
             return f"{found[2]} of {found[1]} bytes are there"
     if file.format == "NIST":
@@ -75,20 +75,20 @@ def _declared_too_long(path: str, file: soundfile.SoundFile) -> str:
 
 
 def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
-    """Samples `start` to `stop` as float32 (samples,) in +-1, the mean of the channels; rate."""
+    """Return samples `start` to `stop` as float32 (S,), the mean of the channels, and the rate."""
     samples, rate = soundfile.read(path, start=start, stop=stop, dtype="float32", always_2d=True)
     return samples.mean(axis=1), rate
 
 
 def resample(samples: np.ndarray, rate: int, fs: int, factor: float = 1.0) -> np.ndarray:
-    """(samples,) at `rate` played `factor` times as fast, pitch and all, at `fs` Hz."""
+    """Resample (S,) from `rate` to `fs` Hz and change speed and pitch by `factor`."""
     if rate * factor == fs:
         return samples
     return soxr.resample(samples, rate * factor, fs)
 
 
 def write_audio(path: Path, samples: np.ndarray, fs: int) -> None:
-    """Write (samples,) as 16-bit audio in the format of the file's suffix, whole or not at all."""
+    """Write (S,) as 16-bit audio in the format of the suffix, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.tmp")
     soundfile.write(partial, samples, fs, subtype="PCM_16", format=path.suffix[1:].upper())

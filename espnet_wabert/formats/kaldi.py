@@ -1,8 +1,8 @@
-"""Kaldi data folders: one in memory, read with every check, written so that it passes them.
+"""Kaldi data folders: read and check them, write valid ones.
 
-A folder holds wav.scp, utt2spk and spk2utt, and here also, where they are known: text, sentiment,
-segments, words.ctm (reference word times), utt2dur, utt2num_samples and utt2speed (a speed factor
-that is still to be applied; `format_wav` applies segments and factors). Paths are plain: no pipes.
+A folder has wav.scp, utt2spk and spk2utt, and optionally text, sentiment, segments, words.ctm
+(reference word times), utt2dur, utt2num_samples and utt2speed (a speed factor that `format_wav`
+will apply, as it applies segments). wav.scp has paths, not pipes.
 """
 
 import os
@@ -17,7 +17,7 @@ from espnet_wabert.formats.word_files import read_ctm
 
 
 class Segment(NamedTuple):
-    """The part of a recording that is the utterance; `start` and `end` in seconds."""
+    """The part of a recording that is an utterance; `start` and `end` in seconds."""
 
     recording: str
     start: float
@@ -25,11 +25,11 @@ class Segment(NamedTuple):
 
 
 class DataFolder(NamedTuple):
-    """One data folder; each map goes from utterance id, and has all of them if it is there.
+    """One data folder: maps from utterance ids; a map that exists has all utterances.
 
-    `wav` goes from recording id, which is the utterance id when there are no `segments`. `words`
-    may lack utterances. `seconds` and `samples` count the audio as it will be read, that is after
-    segments and speed factors.
+    The keys of `wav` are recording ids, which are utterance ids without `segments`. `words` may
+    lack utterances. `seconds` and `samples` are those of the utterance, after segments and speed
+    factors.
     """
 
     wav: dict[str, str]
@@ -43,11 +43,11 @@ class DataFolder(NamedTuple):
     samples: dict[str, int] | None = None
 
     def hours(self) -> float | None:
-        """Hours of audio, if the folder knows its durations."""
+        """Hours of audio; None if the durations are not known."""
         return None if self.seconds is None else sum(self.seconds.values()) / 3600
 
     def spk2utt(self) -> dict[str, list[str]]:
-        """Every speaker's utterances, both sorted."""
+        """Return the utterances of each speaker, both sorted."""
         speakers: dict[str, list[str]] = {}
         for utt in sorted(self.utt2spk):
             speakers.setdefault(self.utt2spk[utt], []).append(utt)
@@ -55,14 +55,14 @@ class DataFolder(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What reading a folder gave: the folder if its files could be read, and what is wrong."""
+    """Result of reading a folder: the folder, if its files are readable, and its problems."""
 
     folder: DataFolder | None
     problems: list[str]
 
 
 def scan_folder(path: str | Path) -> Scan:
-    """Read the data folder `path` and find everything that is wrong, each as `file:line: rule`."""
+    """Read the data folder `path` and list every problem as `file:line: rule`."""
     path = Path(path)
     if not path.is_dir():
         return Scan(None, [f"{path}: no such data folder"])
@@ -89,7 +89,11 @@ def scan_folder(path: str | Path) -> Scan:
 
 
 def read_folder(path: str | Path, need: Iterable[str] = ()) -> DataFolder:
-    """Read a valid data folder that has the files `need` (such as "text"); else a UserError."""
+    """Read a data folder that must be valid and have the files `need`, such as "text".
+
+    Raises:
+        UserError: the first problem, and how many more there are.
+    """
     for name in need:
         if Path(path).is_dir() and not (Path(path) / name).is_file():
             raise UserError(f"{path}/{name}: missing, and needed here")
@@ -102,11 +106,11 @@ def read_folder(path: str | Path, need: Iterable[str] = ()) -> DataFolder:
 
 
 def write_folder(folder: DataFolder, path: str | Path) -> None:
-    """Write `folder`, sorted, to `path`, over what is there.
+    """Write `folder`, sorted, to `path`.
 
-    All new files are complete before the first old one goes, and wav.scp comes last, so that an
-    interrupted write leaves no folder that looks whole. Files of `DataFolder` that the new
-    folder lacks are removed; others are left alone.
+    New files are complete before they replace old ones, and wav.scp comes last, so that an
+    interrupted write leaves no folder that looks complete. Files of `DataFolder` that the new
+    folder does not have are removed; other files are kept.
     """
     path = Path(path)
     for problem in inconsistencies(folder):
@@ -127,7 +131,7 @@ def write_folder(folder: DataFolder, path: str | Path) -> None:
 
 
 def write_files(path: Path, contents: dict[str, str]) -> None:
-    """Write text files into the folder `path`, each whole or not at all, the last one last."""
+    """Write text files into the folder `path`: each completely or not at all, in order."""
     path.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         try:
@@ -141,7 +145,7 @@ def write_files(path: Path, contents: dict[str, str]) -> None:
 
 
 def subset(folder: DataFolder, utterances: Iterable[str]) -> DataFolder:
-    """The folder of these utterances only."""
+    """Return the folder with these utterances only."""
     kept = set(utterances)
 
     def cut(table):
@@ -155,12 +159,12 @@ def subset(folder: DataFolder, utterances: Iterable[str]) -> DataFolder:
 
 
 def show_number(value: float) -> str:
-    """`value` in decimals down to 0.1 microseconds: a sample at 16 kHz is exact."""
+    """Return `value` with 0.1 microseconds of precision: exact for samples at 16 kHz."""
     return f"{value:.7f}".rstrip("0").rstrip(".")
 
 
 class _Column(NamedTuple):
-    """How the second column of a file is parsed (ValueError: the broken rule) and shown."""
+    """How to parse the second column of a file (ValueError: the broken rule) and to write it."""
 
     field: str
     parse: Callable
@@ -216,7 +220,7 @@ _COLUMNS = {
 
 
 def _lines(file: Path, problems: list[str]) -> list[str]:
-    """The lines of a UTF-8 file; none, and a problem, if it is not UTF-8 or empty."""
+    """Return the lines of a UTF-8 file; add a problem if it is not UTF-8 or empty."""
     data = file.read_bytes()
     try:
         lines = data.decode("utf-8").split("\n")
@@ -232,7 +236,7 @@ def _lines(file: Path, problems: list[str]) -> list[str]:
 
 
 def _read_map(file: Path, parse: Callable, problems: list[str]) -> dict:
-    """A two-column file as a map; unsorted, repeated, blank or unparsable lines are problems."""
+    """Return a two-column file as a map; add problems of unsorted, repeated or wrong lines."""
     table: dict = {}
     previous = ""
     for number, line in enumerate(_lines(file, problems), 1):
@@ -241,7 +245,7 @@ def _read_map(file: Path, parse: Callable, problems: list[str]) -> dict:
             rule = f"nothing after the id {key!r}" if key else "blank line"
             problems.append(f"{file}:{number}: {rule}")
         elif key in table:
-            problems.append(f"{file}:{number}: {key!r} is there twice")
+            problems.append(f"{file}:{number}: {key!r} occurs twice")
         elif key < previous:
             problems.append(f"{file}:{number}: {key!r} after {previous!r}; sort with LC_ALL=C")
         else:
@@ -260,7 +264,7 @@ def _ctm_lines(words: dict[str, tuple[Word, ...]]) -> Iterable[str]:
 
 
 def _check_spk2utt(file: Path, folder: DataFolder) -> Iterable[str]:
-    """Problems of spk2utt, which must say what utt2spk says."""
+    """Yield the problems of spk2utt, which must agree with utt2spk."""
     if not file.is_file():
         yield f"{file}: missing; a data folder has wav.scp, utt2spk and spk2utt"
         return

@@ -1,11 +1,11 @@
-"""What must hold between the files of a data folder."""
+"""Checks between the files of a data folder."""
 
 import math
 from collections.abc import Iterator
 
 
 def inconsistencies(folder) -> Iterator[str]:
-    """Each broken rule of a `kaldi.DataFolder`, as `file: offender: rule`."""
+    """Yield each broken rule of a `kaldi.DataFolder`, as `file: offender: rule`."""
     if not folder.utt2spk:
         yield "utt2spk: no utterances"
     yield from _ids(folder)
@@ -28,7 +28,7 @@ def _ids(folder) -> Iterator[str]:
 
 
 def _same_utterances(folder) -> Iterator[str]:
-    """Every map has the utterances of utt2spk; words.ctm may have fewer."""
+    """All maps have the utterances of utt2spk; words.ctm may have fewer."""
     maps = {
         "text": folder.text,
         "sentiment": folder.sentiment,
@@ -73,7 +73,7 @@ def _recordings(folder) -> Iterator[str]:
 
 
 def _values(folder) -> Iterator[str]:
-    """Texts, labels and paths are there, on one line each."""
+    """Texts, labels and paths are not empty and have one line."""
     maps = {"wav.scp": folder.wav, "text": folder.text, "sentiment": folder.sentiment}
     for name, table in maps.items():
         for key, value in (table or {}).items():
@@ -82,7 +82,7 @@ def _values(folder) -> Iterator[str]:
 
 
 def _words(folder) -> Iterator[str]:
-    """The words of words.ctm are the words of text, in order, and lie inside the audio's time."""
+    """The words of words.ctm are the words of text, in order, and lie within the audio."""
     for utt, words in (folder.words or {}).items():
         if not words:
             yield f"words.ctm: {utt!r}: no words"

@@ -1,4 +1,4 @@
-"""Sentiment labels by utterance: reference files, hypothesis files, parts, and joining them."""
+"""Sentiment labels by utterance: references, hypotheses and parts of a set."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -10,14 +10,14 @@ from espnet_wabert.formats.lines import name_some, numbered_lines, parse_number
 
 
 class Prediction(NamedTuple):
-    """A system's answer for one utterance."""
+    """The prediction of a system for one utterance."""
 
     label: str
-    scores: tuple[float, ...] | None = None  # one a class, in the order of the classes
+    scores: tuple[float, ...] | None = None  # one per class, in the order of the classes
 
 
 def read_labels(path: str | Path, classes: Collection[str] = LABELS) -> dict[str, str]:
-    """A Kaldi file `utterance label`. SLUE's `<mixed>` and `Disagreement` must be gone by then."""
+    """Read a Kaldi file `utterance label`, without SLUE's `<mixed>` and `Disagreement`."""
     labels: dict[str, str] = {}
     for number, line in numbered_lines(path):
         where, fields = f"{path}:{number}", line.split()
@@ -29,7 +29,7 @@ def read_labels(path: str | Path, classes: Collection[str] = LABELS) -> dict[str
 
 
 def read_predictions(path: str | Path, classes: Collection[str] = LABELS) -> dict[str, Prediction]:
-    """A hypothesis file `utterance label [score score score]`, scores in the classes' order."""
+    """Read a file `utterance label [score score score]`, scores in the order of the classes."""
     predictions: dict[str, Prediction] = {}
     for number, line in numbered_lines(path):
         where, (utt_id, *fields) = f"{path}:{number}", line.split()
@@ -46,7 +46,7 @@ def read_predictions(path: str | Path, classes: Collection[str] = LABELS) -> dic
 
 
 def read_parts(path: str | Path) -> dict[str, str]:
-    """A file `utterance part` that says to which part of the set an utterance belongs."""
+    """Read a file `utterance part`: the part of the set of each utterance."""
     parts: dict[str, str] = {}
     for number, line in numbered_lines(path):
         where, fields = f"{path}:{number}", line.split()
@@ -60,7 +60,7 @@ def read_parts(path: str | Path) -> dict[str, str]:
 def require_same_ids(
     reference: Collection[str], other: Collection[str], what: str = "the hypothesis"
 ) -> None:
-    """Raise a `UserError` that names the ids which `other` lacks or has beyond the reference."""
+    """Raise a `UserError` that names the ids that only one of the two has."""
     missing, extra = set(reference) - set(other), set(other) - set(reference)
     complaints = []
     if missing:
@@ -81,10 +81,10 @@ def _check(
 
 def _refuse_second(utt_id: str, seen: Mapping[str, object], where: str) -> None:
     if utt_id in seen:
-        raise UserError(f"{where}: utterance {utt_id} is there a second time")
+        raise UserError(f"{where}: utterance {utt_id} occurs twice")
 
 
 def _not_empty[Table: Mapping](table: Table, path: str | Path) -> Table:
     if not table:
-        raise UserError(f"{path}:1: is empty; it must hold one utterance a line")
+        raise UserError(f"{path}:1: is empty; it must have one utterance per line")
     return table

@@ -1,4 +1,4 @@
-"""Text files line by line, with the file and the line number in every complaint."""
+"""Read text files line by line, with file and line number in every error; write atomically."""
 
 import json
 import math
@@ -12,10 +12,10 @@ from espnet_wabert.errors import UserError
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The content of a file, or a `UserError` that says why it cannot be had."""
+    """Return the content of a file, or raise a `UserError` with the reason."""
     path = Path(path)
     if path.is_dir():
-        raise UserError(f"{path}: is a folder where a file is wanted")
+        raise UserError(f"{path}: is a folder, not a file")
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file that are not blank, each with its number counted from 1."""
+    """Yield the lines of a UTF-8 file that are not blank, with their numbers from 1."""
     content = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     for number, raw in enumerate(content.split(b"\n"), start=1):
         try:
@@ -40,19 +40,19 @@ def read_table(path: str | Path) -> dict[str, str]:
     """Return a file of `id value` lines as a map, such as a Kaldi `text`; values may be empty.
 
     Raises:
-        UserError: an id stands in two lines.
+        UserError: an id occurs twice.
     """
     table: dict[str, str] = {}
     for number, line in numbered_lines(path):
         key, *value = line.split(None, 1)
         if key in table:
-            raise UserError(f"{path}:{number}: utterance {key} is there a second time")
+            raise UserError(f"{path}:{number}: utterance {key} occurs twice")
         table[key] = value[0] if value else ""
     return table
 
 
 def parse_number(text: str | float, what: str, where: str) -> float:
-    """A finite number, or a `UserError` at `where` (file:line) that names the field."""
+    """Return a finite number, or raise a `UserError` with `where` (file:line) and the field."""
     try:
         number = float(text)
     except (ValueError, TypeError):
@@ -63,9 +63,9 @@ def parse_number(text: str | float, what: str, where: str) -> float:
 
 
 def parse_json(text: str, where: str) -> Any:
-    """A JSON value; a fault is told with its line (added to `where`, a file) and its column.
+    """Return a JSON value; an error has the line (added to `where`, a file) and the column.
 
-    A key that comes twice in one object is a fault: JSON would silently keep the second.
+    A repeated key in an object is an error: the json module would silently keep the last one.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,22 +83,22 @@ def parse_json(text: str, where: str) -> Any:
         ) from None
 
 
-def name_some(names: Iterable[str], most: int = 5) -> str:
-    """The first few of `names` in order, and how many more there are."""
+def name_some(names: Iterable[str], limit: int = 5) -> str:
+    """Return the first `limit` of the sorted names and the number of the others."""
     names = sorted(names)
-    some = ", ".join(names[:most])
-    return f"{some} and {len(names) - most} more" if len(names) > most else some
+    some = ", ".join(names[:limit])
+    return f"{some} and {len(names) - limit} more" if len(names) > limit else some
 
 
 def write_atomically(path: str | Path, text: str) -> None:
-    """Write a whole file or nothing: a reader never sees half of it."""
+    """Write a file completely or not at all."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        # mkstemp makes a private file; the result is for everybody the umask allows.
+        # mkstemp makes a private file; apply the umask as open() does.
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)

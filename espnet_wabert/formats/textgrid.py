@@ -1,4 +1,4 @@
-"""Praat's TextGrids, read and written with praatio."""
+"""Read and write Praat's TextGrids with praatio."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import read_bytes
 from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
 
-SHORTEST = 0.001  # seconds; Praat has no intervals without a length
+SHORTEST = 0.001  # seconds; Praat has no empty intervals
 _COUNTS = re.compile(
     r"intervals:\s*size\s*=\s*(\d+)"  # the long format
     r'|"IntervalTier"\s+"(?:[^"]|"")*"\s+[-\d.eE+]+\s+[-\d.eE+]+\s+(\d+)'  # the short one
@@ -18,10 +18,10 @@ _TIERS = re.compile(r"<exists>\s*(?:size\s*=\s*)?(\d+)")
 
 
 def read_textgrid(path: Path) -> WordTimes:
-    """The words of one TextGrid (long, short or JSON form), its utterance named by the file.
+    """Read the words of a TextGrid (long, short or JSON format); the file name is the utterance.
 
-    The tier is the one called `words` (Montreal Forced Aligner: `words` or `speaker - words`), in
-    any case, or the only tier. Empty, `sil`, `sp` and `spn` intervals are silence.
+    The tier is `words` (Montreal Forced Aligner: `words` or `speaker - words`), in
+    any letter case, or the only tier. Empty, `sil`, `sp` and `spn` intervals are silence.
     """
     path = Path(path)
     text = _decoded(path)
@@ -40,7 +40,7 @@ def write_textgrid(
     """Write one utterance's tiers (name -> intervals) as a TextGrid in the long format.
 
     `duration` (seconds) is that of the audio; without it the file ends with its last word. A word
-    without a length is drawn 1 ms long, since Praat refuses an empty interval.
+    without a duration is written with 1 ms, because Praat rejects empty intervals.
     """
     from praatio import textgrid
 
@@ -56,7 +56,7 @@ def write_textgrid(
 
 
 def _drawable(words: Sequence[Word], where: str) -> list[tuple[float, float, str]]:
-    """Intervals that have a length and do not overlap."""
+    """Return intervals of at least the smallest duration, without overlap."""
     entries, previous_end, free = [], 0.0, 0.0
     for word in words:
         if word.start < previous_end - SHORTEST:
@@ -72,7 +72,7 @@ def _drawable(words: Sequence[Word], where: str) -> list[tuple[float, float, str
 
 
 def _decoded(path: Path) -> str:
-    """The text of a file in UTF-16 with its mark, as Praat may write, or in UTF-8."""
+    """Return the text of a file in UTF-8, or in UTF-16 with byte order mark, as Praat may write."""
     content = read_bytes(path)
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
@@ -83,13 +83,13 @@ def _decoded(path: Path) -> str:
 
 
 def _words_tier(path: Path, text: str):
-    """The tier of words, after the file was found whole."""
+    """Return the tier of words after a check that the file is complete."""
     from praatio import textgrid
 
     try:
-        # Empty intervals are kept here, to be counted against the number the file promises.
+        # Keep empty intervals: they are counted and compared with the number in the file.
         grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=True, reportingMode="silence")
-    except Exception as error:  # praatio lets IndexError and others through, by the kind of fault
+    except Exception as error:  # praatio raises IndexError and others, depending on the error
         reason = str(error).split("\n")[0] or type(error).__name__
         if not isinstance(error, ValueError) and "ooTextFile" not in text:
             reason = "a TextGrid begins with 'File type = \"ooTextFile\"'"
@@ -101,10 +101,10 @@ def _words_tier(path: Path, text: str):
 
 
 def _check_counts(path: Path, text: str, tiers: int, intervals: Sequence) -> None:
-    """Praatio reads a truncated file without a word; the counts in the file tell."""
+    """Check the counts in the file: praatio reads a truncated file without an error."""
     promised_tiers = _TIERS.search(text)
     if not promised_tiers:
-        return  # praatio's JSON form, which cannot be cut off and still be read
+        return  # praatio's JSON format: a truncated file is not valid JSON
     promised = [int(long or short) for long, short in _COUNTS.findall(text)]
     holds = [(tier.name, len(tier.entries)) for tier in intervals]
     fault = ""
@@ -131,7 +131,7 @@ def _chosen(path: Path, tiers: Sequence):
 
 
 def _faulty_line(text: str) -> int:
-    """The first line that a reader of the long format stumbles over; else the last line."""
+    """Return the number of the first wrong line in the long format; else that of the last line."""
     lines = text.splitlines()
     if "ooTextFile" not in text or not lines:
         return 1

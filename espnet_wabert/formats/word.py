@@ -1,4 +1,4 @@
-"""One spoken word with its times, when two words are the same, and what is no word."""
+"""A spoken word with its times, comparison of words, and labels of silence."""
 
 import functools
 import re
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 
-# Labels without a word behind them: Kaldi's <eps>, pocketsphinx' <s>, <sil> and [NOISE], MFA's
-# [bracketed], HTK's !SIL, TIMIT's h#. <unk> stands for a word that was said.
+# Labels of silence and noise: Kaldi's <eps>, pocketsphinx' <s>, <sil> and [NOISE], MFA's
+# [bracketed], HTK's !SIL, TIMIT's h#. <unk> is a spoken word.
 _NO_WORD = re.compile(r"|!SIL|h#|(?!.unk.)(<[^<>]*>|\[[^\[\]]*\])", re.IGNORECASE)
-# Also names of silence in TextGrids; in a CTM they might as well be words of the text.
+# Labels of silence in TextGrids only: in a CTM they may be words.
 _TIER_SILENCES = frozenset(("sil", "sp", "spn", "pau"))
 _VARIANT = re.compile(r"\(\d+\)$")
 
@@ -28,24 +28,23 @@ WordTimes = dict[str, list[Word]]  # utterance id -> its words in the order spok
 
 @functools.lru_cache(maxsize=1 << 18)
 def normalize_word(label: str) -> str:
-    """The form in which two words are compared: letters and digits only, without case.
+    """Return the form in which words are compared: letters and digits only, without case.
 
-    Case, apostrophes, hyphens and punctuation are dropped and so is the mark of a pronunciation
-    variant, so that `Don't`, `DONT` and `don't(2)` are the same word. A label with nothing left
-    (`--`) is no word.
+    Case, apostrophes, hyphens, punctuation and the mark of a pronunciation variant are removed:
+    `Don't`, `DONT` and `don't(2)` are the same word. The result is empty for a label such as `--`.
     """
     label = unicodedata.normalize("NFKC", _VARIANT.sub("", label)).casefold()
     return "".join(character for character in label if character.isalnum())
 
 
 def is_silence(label: str, in_tier: bool = False) -> bool:
-    """Whether an aligner's label says that no word is spoken; `in_tier` for those of a TextGrid."""
+    """Return whether a label means silence or noise; `in_tier`: in a TextGrid."""
     label = label.strip()
     return bool(_NO_WORD.fullmatch(label)) or (in_tier and label.lower() in _TIER_SILENCES)
 
 
 def checked_word(label: str, start: float, end: float, where: str) -> Word:
-    """A `Word`, or a `UserError` at `where` (file:line) when its times are impossible."""
+    """Return a `Word`; raise a `UserError` with `where` (file:line) for impossible times."""
     if start < 0:
         raise UserError(f"{where}: word '{label}' starts at {start:g} s; times begin at 0")
     if end < start:

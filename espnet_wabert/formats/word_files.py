@@ -1,4 +1,4 @@
-"""Word times out of line-based files: CTM, TIMIT, LibriSpeech, Buckeye and JSON."""
+"""Readers of word times in CTM, TIMIT, LibriSpeech, Buckeye and JSON files."""
 
 import logging
 import re
@@ -9,14 +9,14 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import numbered_lines, parse_json, parse_number, read_bytes
 from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
 
-TIMIT_RATE = 16000  # samples a second in the corpus' .WRD files
+TIMIT_RATE = 16000  # Hz: unit of the times in .WRD files
 _LIBRISPEECH_LINE = re.compile(r'(\S+)\s+"([^"]*)"\s+"([^"]*)"')
 
 
 def read_ctm(path: Path) -> WordTimes:
     """Kaldi's and NIST's CTM: `utterance channel start duration word [confidence]`, in seconds.
 
-    Lines that begin with `;;` are comments. An utterance of silences only is kept, wordless.
+    Lines that begin with `;;` are comments. An utterance with silence only is kept without words.
     """
     times: WordTimes = {}
     for number, line in numbered_lines(path):
@@ -40,8 +40,8 @@ def read_ctm(path: Path) -> WordTimes:
 def read_wrd(path: Path) -> WordTimes:
     """One TIMIT .WRD file: `start_sample end_sample word` at 16 kHz.
 
-    The utterance is named after speaker and sentence (`FAKS0_SA1`), since the sentences' names
-    repeat from speaker to speaker.
+    The utterance id is speaker and sentence (`FAKS0_SA1`), because several speakers have the same
+    sentence names.
     """
     path = Path(path)
     words = []
@@ -56,7 +56,7 @@ def read_wrd(path: Path) -> WordTimes:
 
 
 def timit_utterance(path: Path) -> str:
-    """`.../DR1/FAKS0/SA1.WRD` is utterance `FAKS0_SA1`, whatever the case of the file names."""
+    """`.../DR1/FAKS0/SA1.WRD` is utterance `FAKS0_SA1`, in any letter case."""
     path = Path(path).absolute()
     return f"{path.parent.name}_{path.stem}".upper()
 
@@ -64,7 +64,7 @@ def timit_utterance(path: Path) -> str:
 def read_librispeech(path: Path) -> WordTimes:
     """A LibriSpeech `.alignment.txt`: `utterance ",WORDS," "end times"`.
 
-    Only END times are written: a word starts where the entry before it ends. An empty word is
+    The file has end times only: a word starts where the entry before it ends. An empty word is
     silence.
     """
     times: WordTimes = {}
@@ -86,10 +86,10 @@ def read_librispeech(path: Path) -> WordTimes:
 
 
 def read_buckeye(path: Path) -> WordTimes:
-    """One Buckeye `.words` file: a header up to `#`, then `end_time colour label; ...`.
+    """One Buckeye `.words` file: a header up to `#`, then `end_time color label; ...`.
 
-    Entries in `<>` and `{}` (silence, noise, laughter, cut-off words) are no words. The corpus
-    itself has a few times that run backwards: such a word is kept at its end time and reported.
+    Entries in `<>` and `{}` (silence, noise, laughter, cut-off words) are not words. A few
+    times in the corpus decrease: such a word gets its end time only, and is reported.
     """
     path, words, previous = Path(path), [], 0.0
     for where, entry in _buckeye_entries(path):
@@ -106,7 +106,7 @@ def read_buckeye(path: Path) -> WordTimes:
 
 
 def _buckeye_entries(path: Path) -> Iterator[tuple[str, str]]:
-    """The entries below the header, each with its file:line."""
+    """Yield the entries after the header, each with file:line."""
     lines = numbered_lines(path)
     if not any(line.startswith("#") for _, line in lines):
         raise UserError(f"{path}:1: has no line '#' that ends the header of a Buckeye file")
@@ -114,9 +114,10 @@ def _buckeye_entries(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_json(path: Path) -> WordTimes:
-    """This toolkit's JSON, `{utterance: {"words": [{"word", "start", "end"}]}}`, or pocketsphinx'.
+    """Read this toolkit's JSON, or that of pocketsphinx.
 
-    pocketsphinx writes one utterance a file, named by the file: `{"w": [{"t", "b", "d"}]}`.
+    This toolkit writes `{utterance: {"words": [{"word", "start", "end"}]}}`. pocketsphinx writes
+    one file per utterance, with its name: `{"w": [{"t", "b", "d"}]}`.
     """
     path = Path(path)
     try:
@@ -138,7 +139,7 @@ def read_json(path: Path) -> WordTimes:
 
 
 def _spoken_part(entry: dict, path: Path) -> dict:
-    """Pocketsphinx' begin and duration as start and end."""
+    """Convert begin and duration, as pocketsphinx writes them, to start and end."""
     try:
         return {"word": entry["t"], "start": entry["b"], "end": entry["b"] + entry["d"]}
     except (KeyError, TypeError):
@@ -161,4 +162,4 @@ def _json_words(entries: Iterable[dict], path: Path, utt_id: str = "") -> list[W
 
 def _refuse_second(utt_id: str, times: WordTimes, where: str) -> None:
     if utt_id in times:
-        raise UserError(f"{where}: utterance {utt_id} is there a second time")
+        raise UserError(f"{where}: utterance {utt_id} occurs twice")

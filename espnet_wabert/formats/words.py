@@ -1,4 +1,4 @@
-"""Word times by file or by folder: every format this toolkit reads and writes."""
+"""Read and write word times in all supported formats, from a file or a folder."""
 
 import json
 import re
@@ -29,11 +29,11 @@ __all__ = [
 
 
 class WordFormat(NamedTuple):
-    """How to know and to read one kind of file."""
+    """How to recognize and read one file format."""
 
-    suffix: str  # lower case; TIMIT and LibriSpeech come in upper and lower case
+    suffix: str  # in lower case; corpora have upper and lower case names
     read: Callable[[Path], WordTimes]
-    first_line: str  # a pattern of the first line, for files without a telling name
+    first_line: str  # pattern of the first line, for files whose name does not tell
 
 
 FORMATS = {
@@ -46,13 +46,13 @@ FORMATS = {
     "buckeye": WordFormat(".words", word_files.read_buckeye, r"signal\s+\S+"),
     "json": WordFormat(".json", word_files.read_json, r"\{.*"),
 }
-_PARTS_OF_WORDS = (".phone.json", ".state.json")  # pocketsphinx writes these beside its words
+_PARTS_OF_WORDS = (".phone.json", ".state.json")  # silence labels of pocketsphinx
 
 
 def read_words(path: str | Path, file_format: str | None = None) -> WordTimes:
-    """The word times of a file, or of all files of one format below a folder.
+    """Read the word times of a file, or of all files of one format in a folder.
 
-    `file_format` is one of `FORMATS`; without it the names decide, then the first line.
+    `file_format` is one of `FORMATS`; None: found by file names, then by the first line.
     """
     path = Path(path)
     if file_format is not None and file_format not in FORMATS:
@@ -76,7 +76,7 @@ def read_words(path: str | Path, file_format: str | None = None) -> WordTimes:
 
 
 def detect_format(path: str | Path) -> str:
-    """The name of the format of a file or a folder, by names and then by the first line."""
+    """Return the format of a file or folder, by names and then by the first line."""
     path = Path(path)
     if path.is_dir():
         counts = {name: len(_files_of(path, kind)) for name, kind in FORMATS.items()}
@@ -103,7 +103,7 @@ def _names() -> str:
 
 
 def _files_of(folder: Path, kind: WordFormat) -> list[Path]:
-    """The files of a format below a folder, in a fixed order."""
+    """Return the files of a format in a folder, sorted."""
     return sorted(
         file
         for file in folder.rglob("*")
@@ -115,12 +115,12 @@ def _files_of(folder: Path, kind: WordFormat) -> list[Path]:
 
 
 def read_ids(path: str | Path) -> list[str]:
-    """The first column of a Kaldi file (a list, wav.scp, text, ...), each id once."""
+    """Read the ids in the first column of a Kaldi file (a list, wav.scp, text, ...)."""
     ids: dict[str, None] = {}
     for number, line in numbered_lines(path):
         utt_id = line.split()[0]
         if utt_id in ids:
-            raise UserError(f"{path}:{number}: utterance {utt_id} is there a second time")
+            raise UserError(f"{path}:{number}: utterance {utt_id} occurs twice")
         ids[utt_id] = None
     if not ids:
         raise UserError(f"{path}:1: is empty; it must name utterances")
@@ -128,10 +128,10 @@ def read_ids(path: str | Path) -> list[str]:
 
 
 def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:
-    """Cut whole recordings (Buckeye's) into utterances by a Kaldi `segments` file.
+    """Cut recordings (of Buckeye) into utterances by a Kaldi `segments` file.
 
     Lines are `utterance recording start end` in seconds. A word belongs to the utterance that
-    holds its middle; its times are counted from the start of that utterance.
+    contains its middle; its times are relative to the start of that utterance.
     """
     times: WordTimes = {}
     for number, line in numbered_lines(segments):
@@ -140,7 +140,7 @@ def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance recording start end'")
         utt_id, recording = fields[:2]
         if utt_id in times:
-            raise UserError(f"{where}: utterance {utt_id} is there a second time")
+            raise UserError(f"{where}: utterance {utt_id} occurs twice")
         if recording not in recordings:
             raise UserError(f"{where}: recording {recording} has no word times")
         start, end = (parse_number(field, "time", where) for field in fields[2:])
@@ -150,7 +150,7 @@ def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:
             if start <= (left + right) / 2 < end
         ]
     if not times:
-        raise UserError(f"{segments}:1: is empty; it must hold segments")
+        raise UserError(f"{segments}:1: is empty; it must have segments")
     return times
 
 
@@ -159,9 +159,9 @@ def write_ctm(
     times: Mapping[str, Sequence[Word]],
     confidences: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
-    """Write a CTM in seconds with four decimals, one confidence (0 to 1) a word when given.
+    """Write a CTM in seconds with four decimals, and one confidence (0 to 1) per word if given.
 
-    An utterance without words becomes one `<eps>` of no length, so that it is not lost.
+    An utterance without words is written as one `<eps>` without duration, so that it is not lost.
     """
     lines = []
     for utt_id in sorted(times):
@@ -172,7 +172,7 @@ def write_ctm(
         for (word, start, end), score in zip(words, scores, strict=True):
             if not word or any(character.isspace() for character in word):
                 raise UserError(f"{path}: utterance {utt_id}: '{word}' cannot be a word of a CTM")
-            length = round(end, 4) - round(start, 4)  # so that start + duration is the end
+            length = round(end, 4) - round(start, 4)  # start + duration equals the rounded end
             tail = "" if score is None else f" {score:.4f}"
             lines.append(f"{utt_id} 1 {start:.4f} {length:.4f} {word}{tail}")
     write_atomically(path, "".join(f"{line}\n" for line in lines))
@@ -183,9 +183,9 @@ def write_json(
     tiers: Mapping[str, Mapping[str, Sequence[Word]]],
     confidences: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
-    """Write `{utterance: {tier: [{"word", "start", "end"}]}}`; one tier is called `words`.
+    """Write `{utterance: {tier: [{"word", "start", "end"}]}}`; one tier is `words`.
 
-    `confidences` are those of the tier `words`.
+    `confidences` are those of `words`.
     """
     _check_tiers(path, tiers)
     content: dict[str, dict[str, list]] = {}
@@ -208,9 +208,9 @@ def write_textgrids(
     durations: Mapping[str, float] | None = None,
     confidences: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
-    """Write `folder/<utterance>.TextGrid` for every utterance of the tiers (one called `words`).
+    """Write `folder/<utterance>.TextGrid` for every utterance; one tier is `words`.
 
-    `durations` (seconds) are those of the audio; `confidences` make a tier of their own.
+    `durations` (seconds) are those of the audio; `confidences` become a tier.
     """
     _check_tiers(folder, tiers)
     for utt_id, words in tiers["words"].items():
@@ -237,7 +237,7 @@ def _check_tiers(path: str | Path, tiers: Mapping[str, Collection[str]]) -> None
 def _scores_of(
     utt_id: str, words: int, confidences: Mapping[str, Sequence[float]] | None
 ) -> Sequence[float | None]:
-    """One confidence a word, or as many Nones."""
+    """Return one confidence per word, or one None per word."""
     if confidences is None:
         return [None] * words
     scores = confidences.get(utt_id, ())

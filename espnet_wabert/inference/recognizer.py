@@ -18,23 +18,26 @@ from transformers import WhisperForConditionalGeneration as WhisperModel
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.batching import pad, to_tensors
-from espnet_wabert.modules.frontend import wants_normalize
+from espnet_wabert.modules.frontend import needs_normalization
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
 from espnet_wabert.modules.speech_encoders import build_speech_encoder
 
 CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
-WINDOW = 30 * SAMPLE_RATE  # samples that Whisper hears at once
-TOKENS_A_SECOND, TOKENS_MORE = 8, 8  # what Whisper may write; fast speech has 5 or 6 a second
-PROMPT = 4  # tokens that Whisper is told before it writes, at most
-REPETITIVE = 2.4  # times that a text is longer than compressed: Whisper's own bound for a loop
-LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search; its own defaults
+WINDOW = 30 * SAMPLE_RATE  # samples per window of Whisper
+TOKENS_PER_SECOND, TOKENS_MORE = (
+    8,
+    8,
+)  # limit of Whisper's tokens per second; fast speech has 5 or 6
+PROMPT = 4  # largest number of Whisper's prompt tokens
+REPETITIVE = 2.4  # compression ratio above which Whisper's text is a loop (Radford et al. 2022)
+LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search; the defaults of the package
 EXTRA = "pip install 'espnet_wabert[pipeline]'"
 
 
 def plain_text(text: str) -> str:
-    """Bring a recognizer's text into the form of SLUE's transcripts: lower case, no punctuation.
+    """Convert a hypothesis to the form of SLUE's transcripts: lower case, no punctuation.
 
-    Apostrophes stay, as in the transcripts that the text classifier was trained on.
+    Apostrophes are kept, as in the transcripts that the text classifier is trained on.
     """
     text = text.lower().replace("\u2019", "'")
     kept = "".join(c if c.isalnum() or c == "'" else " " for c in text)
@@ -44,13 +47,12 @@ def plain_text(text: str) -> str:
 class CTCRecognizer:
     """A wav2vec 2.0 (HuBERT, ...) with a CTC head.
 
-    Without an n-gram the best symbol of each frame is taken, with one a beam is searched. (The
-    decoder is not pyctcdecode, whose last release refuses the numpy 2 that ESPnet runs on, but a
-    package with the same interface that carries KenLM.)
+    Greedy decoding without an n-gram, beam search with one. (pyctcdecode does not support numpy 2,
+    which ESPnet needs; ctc-beam-decoder has the same interface and includes KenLM.)
 
     Args:
-        source: name on the hub or folder.
-        ngram: an ARPA or KenLM file of words; None for none.
+        source: name on the Hub or folder.
+        ngram: an ARPA or KenLM file of words, or None.
         device: "cpu" or "cuda".
     """
 
@@ -59,9 +61,9 @@ class CTCRecognizer:
             model = AutoModelForCTC.from_pretrained(source, dtype=torch.float32)
             tokenizer = AutoTokenizer.from_pretrained(source)
         self.device = device
-        # The masks of speech_encoders.py: an utterance's text does not depend on its batch.
+        # With the masks of speech_encoders.py a hypothesis does not depend on its batch.
         backbone = getattr(model, model.base_model_prefix)
-        encoder = build_speech_encoder(model.config, backbone, wants_normalize(source, True))
+        encoder = build_speech_encoder(model.config, backbone, needs_normalization(source, True))
         self.encoder = encoder.to(device).eval()
         self.head: nn.Linear = model.lm_head.to(device).eval()
         self.labels = read_labels(tokenizer, model.config.vocab_size)
@@ -88,11 +90,11 @@ class CTCRecognizer:
 
 
 class WhisperRecognizer:
-    """Whisper, which writes its text token by token; longer audio goes by windows of 30 s.
+    """Whisper; audio longer than 30 s is decoded in windows of 30 s.
 
-    It can fall into a loop, mostly on voices that it does not understand. So it writes no more
-    tokens than the audio can hold, and a text that compresses as only loops do (Radford et al.
-    2022, section 4.5) is written again with no three tokens twice.
+    Whisper can repeat itself in a loop, mostly on voices that it does not recognize. Therefore the
+    number of tokens is limited by the duration, and a text with a high compression ratio (Radford
+    et al. 2022, section 4.5) is decoded again without repeated trigrams.
     """
 
     def __init__(self, source: str, device: str = "cpu"):
@@ -122,30 +124,32 @@ class WhisperRecognizer:
         return [plain_text(" ".join(parts)) for parts in texts]
 
     def _write(self, pieces: list[np.ndarray], **options) -> list[str]:
-        """Return the texts of windows, as long as each can be at most."""
+        """Return the texts of windows, each with its own limit of tokens."""
         mel = self.features(
             pieces, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
         ).to(self.device)
         room = self.model.config.max_target_positions - PROMPT
-        longest = [min(room, TOKENS_MORE + TOKENS_A_SECOND * len(x) // SAMPLE_RATE) for x in pieces]
+        longest = [
+            min(room, TOKENS_MORE + TOKENS_PER_SECOND * len(x) // SAMPLE_RATE) for x in pieces
+        ]
         with quiet_loading():
             ids = self.model.generate(
                 mel.input_features, attention_mask=mel.attention_mask,
                 max_new_tokens=max(longest), **self.options, **options,  # type: ignore[arg-type]
             )  # fmt: skip
-        # Each by its own bound, so that a text does not depend on its batch.
+        # Cut each at its own limit: a text must not depend on its batch.
         kept = [row[:n] for row, n in zip(ids.tolist(), longest, strict=True)]
         return self.tokenizer.batch_decode(kept, skip_special_tokens=True)
 
 
 def repeats_itself(text: str) -> bool:
-    """Tell a text that a recognizer wrote in a loop."""
+    """Return whether a text is a loop, by its compression ratio."""
     data = text.encode()
     return len(data) > REPETITIVE * len(zlib.compress(data))
 
 
 def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):
-    """Return the recognizer of a Hugging Face model, told by its type."""
+    """Return the recognizer for a Hugging Face model, by its type."""
     config, _ = load_config("--recognizer", source, None, pretrained=True)
     if ngram and not Path(ngram).is_file():
         raise UserError(f"{ngram}: no such n-gram; stage 9 downloads it")
@@ -165,7 +169,7 @@ def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):
 
 
 def read_labels(tokenizer, size: int) -> list[str]:
-    """Return what each of a CTC model's symbols writes; special symbols write nothing."""
+    """Return the text of each symbol of a CTC model; special symbols have none."""
     special, space = set(tokenizer.all_special_tokens), tokenizer.word_delimiter_token
     labels = [""] * size
     for symbol, index in tokenizer.get_vocab().items():
@@ -195,7 +199,7 @@ def read_unigrams(path: str | Path) -> list[str]:
 
 
 def load_beam_search(labels: list[str], blank: int, ngram: str):
-    """Return a beam search decoder with an n-gram, in the n-gram's case of letters."""
+    """Return a beam search decoder with an n-gram, in the letter case of the n-gram."""
     try:
         from ctc_beam_decoder import build_ctcdecoder
     except ImportError as error:
@@ -203,7 +207,7 @@ def load_beam_search(labels: list[str], blank: int, ngram: str):
     words = read_unigrams(ngram)
     lower = sum(word.islower() for word in words) > len(words) / 2
     alphabet = [label.lower() if lower else label.upper() for label in labels]
-    # Two symbols that write nothing would be taken for each other: only the blank is empty.
+    # The decoder confuses symbols with equal text: only the blank may be empty.
     alphabet = [
         label if label or index == blank else f"<{index}>" for index, label in enumerate(alphabet)
     ]

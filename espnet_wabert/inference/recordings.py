@@ -1,4 +1,4 @@
-"""Recordings with their transcripts, from one file or from lists, and what is wrong with them."""
+"""Recordings with their transcripts, from one file or from lists, and their problems."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect, read_mono, resample
 from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
 
-SHORTEST = 400  # samples at that rate: the window of a frame
+SHORTEST = 400  # samples: the receptive field of a frame
 _ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
 
 
@@ -20,23 +20,23 @@ class Recording(NamedTuple):
     """An utterance to align."""
 
     utterance: str  # id
-    path: str  # of audio, or of cached features (file.ark:offset)
+    path: str  # of the audio, or of cached features (file.ark:offset)
     text: str
-    length: float  # seconds, or frames of cached features: for batches of like length
+    length: float  # in seconds, or in frames of cached features
     rate: int | None  # Hz; None for features
     channels: int
 
 
 class Recordings(NamedTuple):
-    """What is to be aligned, and what is not and why."""
+    """Recordings to align, and skipped ones with the reason."""
 
     recordings: list[Recording]
-    skipped: dict[str, str]  # utterance id -> reason, of those in both lists
-    notes: list[str]  # one line each
+    skipped: dict[str, str]  # utterance id -> reason
+    notes: list[str]  # remarks, one line each
 
 
 def one_recording(audio: str, text: str) -> Recordings:
-    """Return one audio file with its transcript, given itself or as a text file."""
+    """Return one audio file with its transcript, which is given as text or as a text file."""
     found = _inspected(Path(audio).stem, audio, _transcript(text))
     if isinstance(found, str):
         raise UserError(f"utterance {Path(audio).stem}: {audio}: {found}")
@@ -44,10 +44,10 @@ def one_recording(audio: str, text: str) -> Recordings:
 
 
 def many_recordings(scp: str, text: str) -> Recordings:
-    """Return the utterances that stand in both wav.scp (or feats.scp) and text.
+    """Return the utterances that are in both wav.scp (or feats.scp) and text.
 
-    Those in one list only are named in a note. An utterance with an unreadable file or without a
-    transcript is skipped with its reason.
+    A note names those in one list only. An utterance with an unreadable file or without a
+    transcript is skipped with the reason.
     """
     paths, texts = _read_list(scp, "a path"), _read_list(text, "a transcript")
     both = [u for u in paths if u in texts]
@@ -74,21 +74,23 @@ def many_recordings(scp: str, text: str) -> Recordings:
 
 
 def is_list(path: str) -> bool:
-    """Tell whether a file is a wav.scp: by its name, or text lines where audio is wanted."""
+    """Return whether a file is a wav.scp: by its name, or because it has text lines."""
     if Path(path).suffix == ".scp":
         return True
     if not isinstance(inspect(path), AudioFault):
         return False
     try:
         return len(next(numbered_lines(path), (0, ""))[1].split(None, 1)) == 2
-    except UserError:  # neither sound nor text
+    except UserError:  # neither audio nor text
         return False
 
 
 def load(recording: Recording) -> np.ndarray:
     """Read samples as float32 (S,) at 16 kHz, the mean of the channels; or features (T, D)."""
     if recording.rate is None:
-        return np.array(kaldiio.load_mat(recording.path))  # a copy: torch wants to own it
+        return np.array(
+            kaldiio.load_mat(recording.path)
+        )  # a copy, because torch needs writable memory
     try:
         samples, rate = read_mono(recording.path)
     except (OSError, RuntimeError) as error:
@@ -99,10 +101,10 @@ def load(recording: Recording) -> np.ndarray:
 
 
 def _transcript(text: str) -> str:
-    """Return what `--text` says for one recording: a file's content, or the text itself."""
+    """Return the transcript of one recording: the content of a file, or the text itself."""
     try:
         is_file = Path(text).is_file()
-    except OSError:  # too long for a name: no file
+    except OSError:  # too long for a file name
         is_file = False
     if is_file:
         return " ".join(line for _, line in numbered_lines(text))
@@ -114,7 +116,7 @@ def _transcript(text: str) -> str:
 def _inspected(
     utterance: str, path: str, text: str, counts: dict[str, str] | None = None
 ) -> Recording | str:
-    """Return the recording, or in words why it cannot be aligned."""
+    """Return the recording, or the reason why it cannot be aligned."""
     if "/" in utterance:
         return "its id holds a '/' and cannot name a file"
     if not text.split():
@@ -143,13 +145,13 @@ def _channel_notes(recordings: list[Recording]) -> list[str]:
 
 
 def _read_list(path: str, what: str) -> dict[str, str]:
-    """Read `id value` lines; a value may be missing (an empty transcript is told by its id)."""
+    """Read `id value` lines; values may be empty."""
     table = read_table(path)
     if not table:
-        raise UserError(f"{path}:1: is empty; it must hold lines 'utterance-id {what}'")
+        raise UserError(f"{path}:1: is empty; it must have lines 'utterance-id {what}'")
     return table
 
 
 def _frame_counts(scp: str) -> dict[str, str]:
-    """Read how many frames each utterance of a feats.scp has, from the file beside it."""
+    """Read the number of frames of each utterance of a feats.scp, from utt2num_frames."""
     return _read_list(str(Path(scp).parent / "utt2num_frames"), "frames")

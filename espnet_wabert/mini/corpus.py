@@ -1,8 +1,8 @@
-"""The embedded corpus: everything is planned, spoken in shards, and described by a manifest.
+"""The embedded corpus: plan it, synthesize it in shards, and describe it in a manifest.
 
-The plan depends on the seed alone. It is cut into shards of a fixed size, each spoken by a process
-of its own (espeak-ng keeps state between calls), so the bytes do not depend on how many run at a
-time.
+The plan depends on the seed only. It is cut into shards of a fixed size, each synthesized in a new
+process (espeak-ng keeps state between calls), so the audio does not depend on the number of
+processes.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from espnet_wabert.mini.sizes import SIZES
 from espnet_wabert.mini.sources import source_folder
 from espnet_wabert.mini.utterance import Plan, Spoken, speak, write_audio
 
-SHARD = 250  # utterances a process speaks
+SHARD = 250  # utterances per process
 MANIFEST = "mini.json"
-UNFINISHED = "mini.unfinished"  # there while the corpus is being made
+UNFINISHED = "mini.unfinished"  # exists while the corpus is being made
 FOLDERS = (librispeech.FOLDER, slue.FOLDER, timit.FOLDER, "models")
 PACKAGES = ("espeakng-loader", "numpy", "soxr", "soundfile")
 
@@ -42,7 +42,7 @@ class Planned(NamedTuple):
 
     @property
     def plans(self) -> list[Plan]:
-        """Everything that is to be spoken, in the order of the shards."""
+        """Return all utterances in the order of the shards."""
         return [
             *self.librispeech.plans,
             *(item.plan for item in self.slue),
@@ -51,9 +51,9 @@ class Planned(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What `make_corpus` did."""
+    """Result of `make_corpus`."""
 
-    fresh: bool  # False: it was there already
+    fresh: bool  # False: it existed
     manifest: dict
 
 
@@ -78,16 +78,16 @@ def make_corpus(
     sources: Path | None = None,
     progress=None,
 ) -> Made:
-    """Make the corpus below `root`, unless the same is there already.
+    """Make the corpus in `root`, unless it exists with the same arguments.
 
     Args:
-        root: folder; a corpus of other arguments, or a half-made one, is made again.
-        seed: what all draws depend on.
+        root: folder; a corpus of other arguments, or an incomplete one, is replaced.
+        seed: seed of all random numbers.
         size: a key of `SIZES`.
-        jobs: processes at once.
-        models: whether the models are written too.
+        jobs: number of processes.
+        models: also write the models.
         sources: folder of the fetched sources.
-        progress: called with the number of utterances that were just finished.
+        progress: called with the number of finished utterances.
     """
     root = Path(root)
     wanted = {"seed": seed, "size": size, "models": models, "maker": fingerprint()}
@@ -114,7 +114,7 @@ def make_corpus(
 
 
 def fingerprint() -> str:
-    """A hash of this package's code and of the packages that make the bytes."""
+    """Return a hash of this room's code and of the versions of the packages it uses."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -124,7 +124,7 @@ def fingerprint() -> str:
 
 
 def read_manifest(root: Path) -> dict | None:
-    """The manifest of a finished corpus; None if there is none."""
+    """Return the manifest of a complete corpus, or None."""
     path = Path(root) / MANIFEST
     if not path.is_file() or (Path(root) / UNFINISHED).exists():
         return None
@@ -135,7 +135,7 @@ def read_manifest(root: Path) -> dict | None:
 
 
 def _clear(root: Path, finished: bool) -> None:
-    """Remove an older corpus of ours, never one that somebody else put there."""
+    """Remove an older embedded corpus, never other files."""
     ours = finished or (root / MANIFEST).exists() or (root / UNFINISHED).exists()
     for name in FOLDERS:
         if (root / name).exists() and not ours:
@@ -148,10 +148,10 @@ def _clear(root: Path, finished: bool) -> None:
 
 
 def speak_all(root: Path, plans: list[Plan], jobs: int, progress=None) -> dict[str, Spoken]:
-    """Speak and write all utterances; those that espeak-ng gave no word times for are left out."""
+    """Synthesize and write all utterances, without those whose word times espeak-ng lacks."""
     shards = [plans[at : at + SHARD] for at in range(0, len(plans), SHARD)]
     spoken: dict[str, Spoken] = {}
-    # A fresh process for each shard: "spawn", and no second task in the same one.
+    # A new process per shard: "spawn", and one task per process.
     context = get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as executor:
         tasks = [executor.submit(speak_shard, root, shard) for shard in shards]
@@ -164,7 +164,7 @@ def speak_all(root: Path, plans: list[Plan], jobs: int, progress=None) -> dict[s
 
 
 def speak_shard(root: Path, plans: list[Plan]) -> list[Spoken]:
-    """Speak and write one shard; to be called in a process that has not spoken yet."""
+    """Synthesize and write one shard; must run in a new process."""
     found = []
     for plan in plans:
         result = speak(plan)

@@ -1,4 +1,4 @@
-"""Reader of CTranslate2's `model.bin`: the container in which a package ships Whisper's weights."""
+"""Reader of CTranslate2's `model.bin`, the format of a package's Whisper weights."""
 
 import struct
 from pathlib import Path
@@ -13,7 +13,7 @@ TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 
 class Container(NamedTuple):
-    """What a `model.bin` holds."""
+    """Content of a `model.bin`."""
 
     spec: str  # such as "WhisperSpec"
     tensors: dict[str, np.ndarray]  # name -> array; scalars are rank 0
@@ -47,7 +47,7 @@ class _Cursor:
 
 
 def read_container(path: Path) -> Container:
-    """Read a `model.bin` of CTranslate2 (format version 6); aliases become entries of their own."""
+    """Read a `model.bin` of CTranslate2 (format version 6); aliases become entries."""
     cursor = _Cursor(Path(path).read_bytes())
     try:
         version, spec, _ = cursor.number("I"), cursor.string(), cursor.number("I")

@@ -1,9 +1,9 @@
 """espeak-ng through its C library: speech with the exact time of every word.
 
-Traps that shaped this file: the library keeps state between calls (noise, flutter), so only a fresh
-process that makes the same calls in the same order gives the same bytes; its dictionary runs pairs
-such as "of the" together into one word, which a word joiner between the words prevents; and the
-reported onset of a word after a pause lies before its sound (0 to 50 ms, by the phoneme).
+Three properties of the library: it keeps state between calls (noise, flutter), so only a new
+process with the same calls in the same order gives the same audio; its dictionary joins pairs such
+as "of the" to one word, which a word joiner between the words prevents; and the reported onset of a
+word after a pause is 0 to 50 ms early, depending on the phoneme.
 """
 
 import ctypes
@@ -16,12 +16,12 @@ RATE = 22050  # Hz, of every formant voice
 EVENT_END, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
 RETRIEVAL, PHONEME_EVENTS, UTF8 = 1, 1, 1
 PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "range": 4}
-JOINER = " \u2060"  # a space, and U+2060: no entry of the dictionary goes across it
+JOINER = " \u2060"  # a space and U+2060, which no dictionary entry contains
 BUFFER_MS = 200
 
-# A sound edge beside silence: the first (last) sample above this share of the utterance's level.
+# An edge next to silence is the first (last) sample above this fraction of the level.
 AUDIBLE = 0.02
-REACH = int(0.060 * RATE)  # how far from the reported time the edge is looked for
+REACH = int(0.060 * RATE)  # search range for the edge around the reported time
 
 
 class Prosody(NamedTuple):
@@ -58,7 +58,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class _Library:
-    """The loaded library and what its callback has received."""
+    """The loaded library and the data of its callback."""
 
     def __init__(self):
         import espeakng_loader
@@ -70,7 +70,7 @@ class _Library:
             raise RuntimeError(f"espeak-ng gives {rate} Hz instead of {RATE}")
         self.chunks, self.events = [], []
         self.voice = None
-        self.callback = _Callback(self._receive)  # kept, or Python frees it while it is in use
+        self.callback = _Callback(self._receive)  # a reference, so that Python does not free it
         self.lib.espeak_SetSynthCallback(self.callback)
 
     def _receive(self, wave, count, events):
@@ -95,15 +95,15 @@ def _library() -> _Library:
 
 
 def speak(text: str, voice: str, prosody: Prosody) -> Speech | None:
-    """Speak words, commas among them being pauses.
+    """Synthesize words; commas are pauses.
 
     Args:
         text: lower-case words parted by single spaces, some with a comma after them.
         voice: language and variant, such as "gmw/en-US+m3".
 
     Returns:
-        The speech and the times of its words, or None where espeak did not give one event a word
-        (a name read as several words; about one sentence in a thousand).
+        The speech and the times of its words, or None if espeak did not report one event per word
+        (about one sentence in a thousand).
     """
     library = _library()
     library.choose(voice)
@@ -124,8 +124,8 @@ def speak(text: str, voice: str, prosody: Prosody) -> Speech | None:
 def word_times(events: list[tuple], samples: np.ndarray) -> list[tuple[int, int]]:
     """Start and end of each word from the events `(type, sample, phoneme)`, in order of time.
 
-    Between two words without a pause there is one boundary, the next word's event. Beside a pause
-    (a phoneme whose name begins with "_") the word begins and ends where its sound does.
+    Two words without a pause share a boundary, the event of the second. Next to a pause (a phoneme
+    whose name begins with "_") the boundary is the edge of the sound.
     """
     level = np.percentile(np.abs(samples.astype(np.int32)), 99) if len(samples) else 0.0
     audible = np.flatnonzero(np.abs(samples.astype(np.int32)) > AUDIBLE * level)
@@ -141,12 +141,12 @@ def word_times(events: list[tuple], samples: np.ndarray) -> list[tuple[int, int]
 
 
 def _sound_start(audible: np.ndarray, at: int) -> int:
-    """The first audible sample from `at` on; `at` if there is none near."""
+    """Return the first audible sample after `at`; `at` if there is none nearby."""
     later = audible[np.searchsorted(audible, at) :]
     return int(later[0]) if len(later) and later[0] - at <= REACH else at
 
 
 def _sound_end(audible: np.ndarray, at: int) -> int:
-    """One past the last audible sample before `at`; `at` if there is none near."""
+    """Return the end of the last audible sample before `at`; `at` if there is none nearby."""
     earlier = audible[: np.searchsorted(audible, at)]
     return int(earlier[-1]) + 1 if len(earlier) and at - earlier[-1] <= REACH else at

@@ -1,8 +1,8 @@
 """The embedded corpus in LibriSpeech's layout: seven parts, transcripts, word times, speakers.
 
 `<part>/<speaker>/<chapter>/<speaker>-<chapter>-NNNN.flac` with `.trans.txt` (id, upper-case text)
-and `.alignment.txt` in the form in which word times are publicly distributed: end times in seconds,
-an empty word being silence.
+and `.alignment.txt` in the published format of word times: end times in seconds, an empty word is
+silence.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from espnet_wabert.mini.voices import Speaker, make_speaker
 FOLDER = "LibriSpeech"
 FIRST_SPEAKER, FIRST_CHAPTER = 101, 120001
 CHAPTERS = 2  # of each speaker
-EXPRESSIVE = 0.3  # share of the training utterances read in a voice that carries sentiment
+EXPRESSIVE = 0.3  # fraction of the training utterances with sentiment in the voice
 
 
 class Planned(NamedTuple):
@@ -31,7 +31,7 @@ class Planned(NamedTuple):
 
 
 def plan_librispeech(parts: dict[str, Part], pools: Pools, rng) -> Planned:
-    """Plan all parts; each sentence is spoken once, so that wordings vary as much as voices."""
+    """Plan all parts; each sentence is used once."""
     counts: dict[str, int] = defaultdict(int)
     for part in parts.values():
         counts[part.split] += part.speakers * part.utterances
@@ -52,7 +52,7 @@ def _sentences(pools: Pools, split: str, count: int, rng) -> list[str]:
     pool = pools.splits[split]
     if split != "train":
         return pool.read[:count]
-    # All sentiment sentences are read too, so that the aligner hears the words it is tuned on.
+    # With all sentiment sentences, so that the aligner knows the words of fine-tuning.
     texts = pool.read + [text for texts in pool.sentiment.values() for text in texts]
     texts += cover(pool.stretches, pools.vocabulary, texts, count - len(texts))
     order = rng.permutation(len(texts))

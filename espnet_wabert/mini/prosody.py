@@ -1,10 +1,10 @@
-"""How the voice carries sentiment in the voice part of the embedded SLUE set.
+"""Prosody of sentiments in the voice part of the embedded SLUE set.
 
-The numbers are shifts of the speaker's own manner in espeak-ng's units: pitch and range from 0 to
-99, where 50 steps are about an octave (twice the range), and words per minute as a factor. They
-follow what listeners report: a pleased voice is higher, wider and faster, a displeased one lower,
-narrower and slower. Each utterance adds its own jitter, and a speaker's own pitch is unknown to who
-hears one utterance: the voice alone falls short.
+The numbers shift the speaker's manner in espeak-ng's units: pitch and range from 0 to 99, where 50
+steps are about an octave (twice the range), and a factor of words per minute. They follow reports
+of listeners: a positive voice is higher, wider and faster, a negative one lower, narrower and
+slower. Each utterance has random jitter, and the speaker's own pitch is unknown, so that the label
+cannot always be recovered from the voice.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from espnet_wabert.mini.voices import clip, jitter
 
 
 class Shift(NamedTuple):
-    """What a sentiment does to a manner of speaking."""
+    """Change of the manner of speaking by a sentiment."""
 
     pitch: float  # added
     range: float  # added
@@ -29,7 +29,7 @@ SHIFTS = {
 
 
 def manner_of(label: str, manner: Prosody, rng) -> Prosody:
-    """A speaker's manner in one utterance with a sentiment of the voice."""
+    """Return the manner of a speaker in one utterance with a sentiment in the voice."""
     shift = SHIFTS[label]
     shifted = Prosody(
         manner.pitch + shift.pitch, manner.range + shift.range, manner.rate * shift.rate

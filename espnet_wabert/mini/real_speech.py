@@ -1,7 +1,7 @@
-"""The little real recorded speech that packages carry: AN4 (espnet's wheel) and LibriVox (fetched).
+"""Recordings of people in packages: AN4 (espnet's wheel) and LibriVox (fetched).
 
-Both are 16 kHz, mono and transcribed; the LibriVox utterances have word times that pocketsphinx
-made, in steps of 10 ms.
+Both are 16 kHz, mono and transcribed; the LibriVox utterances have word times of pocketsphinx,
+in steps of 10 ms.
 """
 
 import importlib.util
@@ -36,7 +36,7 @@ class Recording(NamedTuple):
 
 
 def read_audio(file, name: str) -> np.ndarray:
-    """Samples of a 16 kHz mono file (WAV, FLAC or SPHERE)."""
+    """Return the samples of a 16 kHz mono file (WAV, FLAC or SPHERE)."""
     import soundfile
 
     try:
@@ -116,7 +116,7 @@ def parse_words(found: dict) -> list[tuple[str, float, float]]:
 def write_recordings(recordings: Iterator[Recording], out: Path) -> int:
     """Write a Kaldi data folder with its audio in `out`/wav; return the number of utterances.
 
-    Ids begin with the speaker's; words.ctm is there if the recordings have word times.
+    Ids begin with the speaker id; words.ctm is written if the recordings have word times.
     """
     import soundfile
 

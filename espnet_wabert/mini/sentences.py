@@ -17,10 +17,10 @@ FILES = {
     "amazon": "amazonReviewSnippets_GroundTruth.txt",
     "nyt": "nytEditorialSnippets_GroundTruth.txt",
 }
-SHORTEST, LONGEST = 4, 14  # words a spoken sentence may have
-NEUTRAL, RATED = 0.5, 1.0  # neutral within .5 of 0; negative or positive from 1 on
+SHORTEST, LONGEST = 4, 14  # limits of the number of words of a sentence
+NEUTRAL, RATED = 0.5, 1.0  # neutral within 0.5 of 0; negative or positive from 1
 
-# A chunk that would be spoken otherwise than it is written is left out.
+# Chunks that are not spoken as they are written are left out.
 UNSPEAKABLE = re.compile(
     r"[0-9$%&@#+=*/\\<>_]|[^\x00-\x7f]|(?<!')\b[b-hj-z]\b(?!')"
     r"|\b(?:mr|mrs|ms|dr|st|jr|sr|vs|etc|gov|sen|rep|lt|lieut|gen|inc|co)\b",
@@ -35,12 +35,12 @@ class Snippet(NamedTuple):
 
     source: str  # a key of `FILES`
     rating: float  # -4 (most negative) to 4
-    chunks: list[list[list[str]]]  # chunks parted by full stops, of pieces parted by commas
+    chunks: list[list[list[str]]]  # chunks between full stops, of pieces between commas
     complete: bool  # whether the chunks are all of the text
 
     @property
     def label(self) -> str | None:
-        """The sentiment, or None where the raters were not clear."""
+        """Return the sentiment; None if the rating is not clear."""
         if abs(self.rating) <= NEUTRAL:
             return "Neutral"
         if abs(self.rating) < RATED:
@@ -49,7 +49,7 @@ class Snippet(NamedTuple):
 
     @property
     def whole(self) -> str | None:
-        """The whole text as one sentence, if it is one of a speakable length."""
+        """Return the whole text as one sentence, if its length is within the limits."""
         return sentence(self.chunks[0]) if self.complete and len(self.chunks) == 1 else None
 
 
@@ -66,7 +66,7 @@ def words(text: str) -> list[str]:
 
 
 def parse_text(text: str) -> tuple[list[list[list[str]]], bool]:
-    """Cut a text into chunks, pieces and lower-case words, and say whether all of it could stay."""
+    """Cut a text into chunks, pieces and lower-case words; return whether all of it is kept."""
     chunks, complete = [], True
     for chunk in BREAK.split(text.replace("''", '"').replace("`", "'")):
         pieces = [re.sub(r"[^a-z' ]", " ", piece).split() for piece in chunk.lower().split(",")]
@@ -127,7 +127,7 @@ def _tabs(line: str) -> list[str]:
 def spans(snippet: Snippet) -> list[str]:
     """All sentences between two punctuation marks of a snippet; marks within become commas."""
     if not snippet.complete:
-        groups = snippet.chunks  # what lies between two chunks may have been left out
+        groups = snippet.chunks  # text between two chunks may be missing
     else:
         groups = [[piece for chunk in snippet.chunks for piece in chunk]]
     found = []
@@ -141,7 +141,7 @@ def spans(snippet: Snippet) -> list[str]:
 
 
 def runs(snippet: Snippet, vocabulary: set[str]) -> list[str]:
-    """The longest stretches of a snippet's pieces that lie within a vocabulary."""
+    """Return the longest sequences of a snippet's pieces within a vocabulary."""
     found = []
     for pieces in snippet.chunks:
         for piece in pieces:

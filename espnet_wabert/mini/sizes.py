@@ -1,4 +1,4 @@
-"""How large the embedded corpus is: `full` for results, `tiny` for tests."""
+"""Sizes of the embedded corpus: `full` for results, `tiny` for tests."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Part(NamedTuple):
     """One part of the LibriSpeech layout."""
 
-    split: str  # whose sentences and voices it takes
+    split: str  # its sentences and voices
     speakers: int
     utterances: int  # of each speaker
     noisy: bool  # "other" parts have more noise
@@ -18,9 +18,9 @@ class Set(NamedTuple):
     split: str
     speakers: int
     utterances: int  # with a usable label
-    mixed: int  # besides, labelled <mixed>
-    disagreement: int  # besides, labelled Disagreement
-    empty: int  # besides, without a label
+    mixed: int  # additional ones with the label <mixed>
+    disagreement: int  # additional ones with the label Disagreement
+    empty: int  # additional ones without a label
 
 
 class Timit(NamedTuple):
@@ -30,7 +30,7 @@ class Timit(NamedTuple):
     others: int  # further test speakers
     train: int  # training speakers
     utterances: int  # of each speaker
-    dialect: int  # how many test speakers read the two SA sentences too
+    dialect: int  # number of test speakers with the two SA sentences
     sentences: int  # different test sentences
 
 

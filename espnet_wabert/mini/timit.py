@@ -13,7 +13,7 @@ from espnet_wabert.mini.utterance import Plan, Spoken
 from espnet_wabert.mini.voices import clip, jitter, make_speaker
 
 FOLDER = "TIMIT"
-# The corpus's own speakers, by dialect region; the first letter is the sex.
+# Speakers of TIMIT by dialect region; the first letter is the sex.
 CORE = {
     1: "MDAB0 MWBT0 FELC0",
     2: "MTAS1 MWEW0 FPAS0",
@@ -26,7 +26,7 @@ CORE = {
 }
 OTHERS = {1: "FAKS0 MREB0", 2: "FCMR0 MABW0", 3: "FCMH0 MBWM0"}
 TRAIN = {1: "FCJF0 MCPM0", 2: "FAEM0 MARC0"}
-# The two sentences that all of TIMIT's speakers read.
+# The two sentences of all TIMIT speakers.
 DIALECT = {
     "SA1": "she had your dark suit in greasy wash water all year",
     "SA2": "don't ask me to carry an oily rag like that",
@@ -35,7 +35,7 @@ LOWER_CASE_FROM = 7  # dialect region
 
 
 def plan_timit(size: Timit, pools: Pools, first: int, rng) -> list[Plan]:
-    """Plan the speakers' utterances; test sentences come from `first` on in the test pool's list.
+    """Plan the speakers' utterances; test sentences start at `first` in the test pool.
 
     As in TIMIT, several speakers read the same sentence.
     """

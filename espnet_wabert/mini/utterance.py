@@ -1,4 +1,4 @@
-"""One utterance of the embedded corpus: what is to be spoken, and how it is written to a file."""
+"""One utterance of the embedded corpus: its plan, its synthesis and its audio file."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,25 +11,25 @@ from espnet_wabert.mini.espeak import Prosody
 
 
 class Plan(NamedTuple):
-    """What is decided about an utterance before it is spoken."""
+    """The plan of an utterance."""
 
     key: str  # unique within the embedded corpus
     path: str  # audio file, relative to the corpus folder
-    text: str  # lower-case words, commas being pauses
+    text: str  # lower-case words; commas are pauses
     voice: str
     prosody: Prosody
     seed: int  # of the noise
-    before: str = ""  # other words by the same voice, outside the utterance proper
+    before: str = ""  # other words of the same voice around the utterance
     after: str = ""
     noisy: bool = False
 
 
 class Spoken(NamedTuple):
-    """What is known about an utterance after it is spoken; times in samples at `SAMPLE_RATE`."""
+    """The annotation of a synthesized utterance; times in samples at `SAMPLE_RATE`."""
 
     key: str
     samples: int  # length of the file
-    start: int  # the utterance proper, words with the silence around them, in the file
+    start: int  # the utterance in the file, with the silence around its words
     end: int
     words: list[tuple[str, int, int]]  # word, start and end in the file
 
@@ -38,11 +38,11 @@ LEVEL = (-29.0, -18.0)  # dB below full scale, root mean square of the speech
 SILENCE = (0.10, 0.50)  # s before and after the words
 NOISE = (25.0, 45.0)  # dB below the speech; the noise floor of the silence too
 NOISY = (12.0, 25.0)
-COLOUR = (0.0, 0.9)  # pole of the filter that turns white noise towards brown
+COLOUR = (0.0, 0.9)  # pole of the low-pass filter of the noise
 
 
 def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
-    """Speak an utterance and add silence, level and noise.
+    """Synthesize an utterance and add silence, level and noise.
 
     Returns:
         The samples (samples,) int16 at `SAMPLE_RATE` and their annotation, or None if espeak-ng did
@@ -84,11 +84,11 @@ def _place(text: str, times: list[tuple[int, int]], begin: int) -> list[tuple[st
 
 
 def _record(speech: np.ndarray, noisy: bool, rng) -> np.ndarray:
-    """Level and noise, as a microphone would add them; to int16 with dither from the noise."""
+    """Add level and noise, and convert to int16."""
     active = speech[np.abs(speech) > 0]
     level = np.sqrt(np.mean(active.astype(np.float64) ** 2)) if len(active) else 1.0
     target = 10 ** (rng.uniform(*LEVEL) / 20)
-    filtered = rng.uniform(*COLOUR) ** np.arange(64)  # a one-pole filter, as good as whole
+    filtered = rng.uniform(*COLOUR) ** np.arange(64)  # truncated response of a one-pole filter
     noise = np.convolve(rng.standard_normal(len(speech)), filtered)[: len(speech)]
     below = 10 ** (-rng.uniform(*(NOISY if noisy else NOISE)) / 20)
     noise *= target * below / np.sqrt(np.mean(noise**2))

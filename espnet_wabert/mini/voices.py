@@ -1,8 +1,8 @@
 """The speakers of the embedded corpus: no variant of a voice is in two splits.
 
-A speaker is an accent, one of espeak-ng's voice variants and a manner of speaking of its own. Left
-out are variants with an echo (it moves the word times), with breath (its noise differs from run to
-run), whispers, and those that Whisper tiny.en misheard more than a third of the time.
+A speaker has an accent, one of espeak-ng's voice variants and a manner of speaking. Excluded are
+variants with an echo (it shifts the word times), with breath (its noise is not reproducible),
+whispers, and those with a word error rate of Whisper tiny.en above one third.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from espnet_wabert.mini.espeak import Prosody
 # Without en-US-nyc, which gives no event for words such as "humor".
 ACCENTS = (
     "gmw/en-US",
-    "gmw/en-US",  # twice: half as frequent again as each of the others
+    "gmw/en-US",  # twice, to be more frequent than the others
     "gmw/en",
     "gmw/en-GB-x-rp",
     "gmw/en-GB-x-gbclan",
@@ -34,11 +34,11 @@ VARIANTS = {
         "F": "aunty anika shelby".split(),
     },
 }
-WOMEN = 0.35  # share of the speakers, since there are fewer variants for them
+WOMEN = 0.35  # fraction of the speakers: there are fewer variants
 
-# A speaker's own manner, in espeak's units: mean and standard deviation of a normal distribution.
+# Manner of a speaker in espeak's units: mean and standard deviation of a normal distribution.
 PITCH, RANGE, RATE = (50, 6), (50, 6), (165, 12)
-# What changes from one utterance to the next of the same speaker.
+# Variation between the utterances of a speaker.
 JITTER = Prosody(pitch=3, range=6, rate=7)
 LIMITS = ((2, 98), (2, 98), (95, 300))  # of pitch, range and rate
 
@@ -62,7 +62,7 @@ def make_speaker(name: str, split: str, rng, sex: str | None = None) -> Speaker:
 
 
 def clip(prosody: Prosody) -> Prosody:
-    """Round to whole units within what the voices bear."""
+    """Round to integers within the limits of the voices."""
     return Prosody(
         *(
             int(min(max(round(value), low), high))

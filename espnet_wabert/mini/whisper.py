@@ -1,4 +1,4 @@
-"""Whisper tiny.en as a Hugging Face folder, made from the CTranslate2 file that a package ships."""
+"""Convert Whisper tiny.en from the CTranslate2 file of a package to a Hugging Face folder."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ BLOCK = {
     "ffn/linear_0": "fc1",
     "ffn/linear_1": "fc2",
 }
-# Projections that are fused there and apart here, in their order along the rows.
+# Projections that are fused in CTranslate2, in the order of their rows.
 FUSED = {
     "self_attention/linear_0": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "attention/linear_1": ("encoder_attn.k_proj", "encoder_attn.v_proj"),
@@ -80,7 +80,7 @@ def write_whisper(package_model: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / "model.safetensors"
     save_file(state, weights, metadata={"format": "pt"})
-    weights.chmod(0o644)  # written readable by its owner alone
+    weights.chmod(0o644)  # is written readable for its owner only
     _write_settings(container.tensors, state, package_model, folder)
 
 
@@ -121,18 +121,18 @@ def _write_settings(tensors, state, package_model: Path, folder: Path) -> None:
         **tokens,  # type: ignore[arg-type]
     )
     config.save_pretrained(folder)
-    told = json.loads((package_model / "config.json").read_text())
+    settings = json.loads((package_model / "config.json").read_text())
     GenerationConfig(
         max_length=448,
         is_multilingual=False,
         no_timestamps_token_id=NO_TIMESTAMPS,
-        alignment_heads=told["alignment_heads"],
-        suppress_tokens=told["suppress_ids"],
-        begin_suppress_tokens=told["suppress_ids_begin"],
+        alignment_heads=settings["alignment_heads"],
+        suppress_tokens=settings["suppress_ids"],
+        begin_suppress_tokens=settings["suppress_ids_begin"],
         **tokens,  # type: ignore[arg-type]
     ).save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=config.num_mel_bins).save_pretrained(folder)
-    PreTrainedTokenizerFast(  # the class that reads a tokenizer.json; reloaded as Whisper's own
+    PreTrainedTokenizerFast(  # reads a tokenizer.json
         tokenizer_file=str(package_model / "tokenizer.json"),
         bos_token="<|startoftranscript|>",
         eos_token="<|endoftext|>",

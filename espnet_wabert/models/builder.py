@@ -61,9 +61,9 @@ def check_config(args: Namespace) -> None:
     if text != (args.frontend == "text") or (text and args.encoder is not None):
         errors.append("model text_sentiment and frontend text go together, without an encoder")
     if (args.model_conf or {}).get("grapheme_weight") and not frontend_conf.get("convolutions"):
-        errors.append("model_conf.grapheme_weight: wants frontend_conf.convolutions: true")
+        errors.append("model_conf.grapheme_weight: needs frontend_conf.convolutions: true")
     if (args.model_conf or {}).get("text_weight") and args.encoder is None:
-        errors.append("model_conf.text_weight: wants an encoder and a postencoder")
+        errors.append("model_conf.text_weight: needs an encoder and a postencoder")
     errors += _self_transcript_errors(args.model_conf or {})
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
@@ -72,10 +72,10 @@ def check_config(args: Namespace) -> None:
 def _self_transcript_errors(model_conf: dict) -> list[str]:
     weight = model_conf.get("self_transcript_weight", 0.0)
     if not isinstance(weight, int | float) or not 0 <= weight <= 1:
-        return [f"model_conf.self_transcript_weight: {weight!r}: a share from 0 to 1"]
+        return [f"model_conf.self_transcript_weight: {weight!r}: must be a number from 0 to 1"]
     if weight and not model_conf.get("text_weight"):
         return [
-            "model_conf.self_transcript_weight: wants text_weight, which teaches the head to read"
+            "model_conf.self_transcript_weight: needs text_weight, which trains the head on text"
         ]
     return []
 
@@ -106,7 +106,7 @@ def build_model(
         postencoder_conf = {**(args.postencoder_conf or {}), "pretrained": pretrained}
         postencoder = TruncatedBert(**postencoder_conf)
         args.postencoder_conf = {**(args.postencoder_conf or {}), "config": postencoder.config}
-        teacher, head = postencoder.take_cut_off()
+        teacher, head = postencoder.take_dropped()
         encoder_conf = {**(args.encoder_conf or {}), "output_size": postencoder.output_size()}
         encoder = CIFAligner(frontend.output_size(), **encoder_conf)
         encoder.start_norm(teacher.last_norm())

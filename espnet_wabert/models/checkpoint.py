@@ -56,8 +56,8 @@ def _unpack(model: str) -> Files:
     if path.suffix == ".zip":
         if not path.is_file():
             raise UserError(f"{path}: no such packed model")
-        # The downloader knows a local zip by its path alone; one made anew must not be taken
-        # for the old one.
+        # The downloader identifies a local zip by its path alone; a new zip at the same path must
+        # be unpacked again.
         status = path.stat()
         stamp = f"{path.resolve()} {status.st_mtime_ns} {status.st_size}"
         home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
@@ -68,9 +68,9 @@ def _unpack(model: str) -> Files:
             found = ModelDownloader(cache).download_and_unpack(model)
         except Exception as error:  # errors of the Hub, the archive or the network
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"{model}: no such file, nor to be had from a hub: {reason}") from error
+            raise UserError(f"{model}: no such file, and no hub has it: {reason}") from error
     if MODEL_KEY not in found:
-        raise UserError(f"{model}: packed without {MODEL_KEY}; it is no WaBERT model")
+        raise UserError(f"{model}: packed without {MODEL_KEY}; not a WaBERT model")
     return Files(Path(found[CONFIG_KEY]), Path(found[MODEL_KEY]))
 
 
@@ -111,9 +111,9 @@ def check_state(
         "surplus": [k for k in state if k not in expected],
         "of another shape": [k for k in state if k in expected and state[k].shape != expected[k]],
     }
-    told = [f"{len(v)} {what} ({v[0]}, ...)" for what, v in problems.items() if v]
-    if told:
-        raise UserError(f"{source}: weights do not fit the configuration: {'; '.join(told)}")
+    found = [f"{len(v)} {what} ({v[0]}, ...)" for what, v in problems.items() if v]
+    if found:
+        raise UserError(f"{source}: weights do not fit the configuration: {'; '.join(found)}")
 
 
 def init_from(model: nn.Module, source: str | Path) -> None:
@@ -127,7 +127,7 @@ def init_from(model: nn.Module, source: str | Path) -> None:
     own = full_state_dict(model)
     wanted = {k: v for k, v in state.items() if k.startswith(("frontend.", "encoder."))}
     if not any(key.startswith("encoder.") for key in wanted):
-        raise UserError(f"{files.weights}: no aligner in it")
+        raise UserError(f"{files.weights}: has no aligner")
     if not any(key.startswith("encoder.") for key in own):
         wanted = {k: v for k, v in wanted.items() if k.startswith("frontend.")}
     token_decoder = getattr(model, "token_decoder", None)

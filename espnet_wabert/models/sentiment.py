@@ -106,11 +106,11 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             (B,); and the prosody branch's vectors (B, V), or None.
         """
         features, lengths = self.features(speech, speech_lengths)
-        top = self.frontend.top(features)
-        frames = top if self.mix is None else self.mix(self.frontend.all_layers(features))
+        last = self.frontend.last_layer(features)
+        frames = last if self.mix is None else self.mix(self.frontend.all_layers(features))
         tokens, token_lengths = frames, lengths
         if self.encoder is not None:
-            tokens, token_lengths, _ = self.encoder(top, lengths)
+            tokens, token_lengths, _ = self.encoder(last, lengths)
             if tokens.shape[1] == 0:  # silence: attention needs at least one token
                 tokens = nn.functional.pad(tokens, (0, 0, 0, 1))
         if self.prosody_branch is None:

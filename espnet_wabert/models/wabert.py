@@ -129,7 +129,7 @@ class WaBERT(SpeechPath):
             lengths: (B,) in frames.
             target_lengths: (B,) tokens of the transcripts; None: predict them.
         """
-        frames = self.frontend.top(features)
+        frames = self.frontend.last_layer(features)
         aligned, lengths, fired = self.encoder(frames, lengths, target_lengths=target_lengths)
         hidden, _ = self.postencoder(aligned, lengths)
         return Grafted(aligned, hidden, lengths, fired)

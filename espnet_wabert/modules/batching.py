@@ -1,4 +1,4 @@
-"""Collate utterances: convert, pad with zeros, batch by length.
+"""Collate utterances: convert them, pad them with zeros, batch them by length.
 
 Shapes: B utterances of S samples or T frames of W numbers.
 """

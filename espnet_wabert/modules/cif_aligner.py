@@ -68,8 +68,8 @@ class CIFAligner(AbsEncoder):
         hidden_size: channels of the weight predictor.
         kernel_size: its kernel in frames (odd).
         dropout: within the adapter and before the projection.
-        initial_rate: tokens per frame before training (speech has 3 to 5 word pieces per second and
-            50 frames).
+        initial_rate: tokens per frame before training (speech has 3 to 5 word pieces per second,
+            and the encoders give 50 frames).
         tail_threshold: without a transcript, a residual weight above this fraction fires a final
             token.
     """

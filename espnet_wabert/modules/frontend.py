@@ -27,7 +27,7 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
             (B, T, K D), for a sentiment model to mix; False: those of the last layer.
         convolutions: prepend the output of the encoder's convolutions, of width L, to the layers'
             frames. The grapheme head of `WaBERT` needs it (grapheme_weight).
-        fs: sampling rate of the input in Hz. All supported encoders need 16000.
+        fs: sampling rate of the input in Hz. All supported encoders need 16 kHz.
         pretrained: load the weights from `model_name_or_path`; False in a packed model.
     """
 
@@ -44,11 +44,13 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
     ):
         super().__init__()
         if int(str(fs).lower().replace("k", "000")) != SAMPLE_RATE:
-            raise UserError(f"frontend_conf.fs: {fs}: the speech encoders take 16000 Hz audio")
+            raise UserError(
+                f"frontend_conf.fs: {fs}: the speech encoders take {SAMPLE_RATE} Hz audio"
+            )
         hf_config, hf_model = load_pretrained(model_name_or_path, config, pretrained)
         self.config = hf_config.to_diff_dict()
         self.normalize = (
-            wants_normalize(model_name_or_path, pretrained) if normalize is None else normalize
+            needs_normalization(model_name_or_path, pretrained) if normalize is None else normalize
         )
         self.encoder = build_speech_encoder(hf_config, hf_model, self.normalize)
         self.layers = len(self.encoder.stages()) - 2 if all_layers else 1
@@ -88,9 +90,9 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         """Return the frames of all layers (B, T, K D) of features (B, T, W)."""
         return features[..., self.conv_size :]
 
-    def top(self, layers: torch.Tensor) -> torch.Tensor:
+    def last_layer(self, features: torch.Tensor) -> torch.Tensor:
         """Return the frames of the last layer (B, T, D) of features (B, T, W)."""
-        return layers[..., -self.encoder.width :]
+        return features[..., -self.encoder.width :]
 
     def forward(
         self, input: torch.Tensor, input_lengths: torch.Tensor
@@ -106,17 +108,17 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         """
         if not input.is_floating_point():
             input = input.float() / 32768.0
-        frames = self.encoder.frame_lengths(input_lengths)
-        if not bool((frames > 0).all()):
-            short = int((frames <= 0).nonzero()[0])
+        lengths = self.encoder.frame_lengths(input_lengths)
+        if not bool((lengths > 0).all()):
+            short = int((lengths <= 0).nonzero()[0])
             raise UserError(
                 f"utterance {short} of the batch has {int(input_lengths[short])} samples,"
                 " less than one frame"
             )
-        found = self.encoder(input, input_lengths, all_layers=self.layers > 1)
+        frames = self.encoder(input, input_lengths, all_layers=self.layers > 1)
         if not self.conv_size:
-            return found.features, found.lengths
-        return torch.cat([found.conv_features, found.features], dim=-1), found.lengths
+            return frames.features, frames.lengths
+        return torch.cat([frames.conv_features, frames.features], dim=-1), frames.lengths
 
 
 def load_pretrained(
@@ -135,15 +137,16 @@ def load_pretrained(
         hf_model, loading = AutoModel.from_pretrained(
             source, dtype=torch.float32, output_loading_info=True
         )
-    lost = [key for key in loading["missing_keys"] if "masked_spec_embed" not in key]
-    if lost:
+    missing = [key for key in loading["missing_keys"] if "masked_spec_embed" not in key]
+    if missing:
         raise UserError(
-            f"frontend_conf.model_name_or_path: {source} lacks {len(lost)} weights ({lost[0]}, ...)"
+            f"frontend_conf.model_name_or_path: {source} lacks {len(missing)} weights"
+            f" ({missing[0]}, ...)"
         )
     return hf_config, hf_model
 
 
-def wants_normalize(model: str | None, pretrained: bool) -> bool:
+def needs_normalization(model: str | None, pretrained: bool) -> bool:
     """Return whether the source's feature extractor normalizes waveforms; True if it has none."""
     if model is None or not pretrained:
         return True

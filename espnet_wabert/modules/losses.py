@@ -38,7 +38,7 @@ class InfoNCE:
         temperature: tau of equation 3; the paper gives no value.
         negatives: "utterance", the other tokens of the same utterance, as in equation 3; or
             "batch", those of the whole batch, where a token of another utterance with the same id
-            is not a negative: it is nearly the same vector, and no error.
+            is not a negative: its vector is nearly the same.
     """
 
     def __init__(self, temperature: float = 0.07, negatives: str = "utterance"):
@@ -63,7 +63,7 @@ class InfoNCE:
         if self.negatives == "utterance":
             scores = a @ b.transpose(1, 2) / self.temperature  # (B, N, N)
             own = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-            own = own.masked_fill(~mask, -100)  # cross_entropy passes over -100
+            own = own.masked_fill(~mask, -100)  # cross_entropy ignores -100
             hidden = ~(mask[:, None, :] & mask[:, :, None])
         else:
             rows = torch.arange(len(lengths), device=mask.device)
@@ -79,7 +79,7 @@ class InfoNCE:
 
 
 def quantity_loss(predicted: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Return L_quantity, equation 5, as an absolute difference an utterance.
+    """Return L_quantity, equation 5, as the mean absolute difference per utterance.
 
     As printed, N_predicted - N has no lower bound; CIF's own loss (arXiv 1905.11235) is absolute.
     """
@@ -97,10 +97,10 @@ def subword_loss(
 
     Args:
         head: gives the scores (M, V) of M states.
-        hidden: states on top of the grafted BERT (B, N, H).
+        hidden: states of BERT's last layer (B, N, H).
         tokens: ids (B, N).
         lengths: (B,) in tokens.
-        sample: take it over so many tokens of the batch, drawn at random; None for all.
+        sample: number of tokens of the batch to draw at random; None: all.
     """
     mask = valid_mask(lengths, hidden.shape[1])
     hidden, ids = hidden[mask], tokens[:, : mask.shape[1]][mask]

@@ -66,15 +66,15 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
         self.layers[len(self.layers) - train_layers :].requires_grad_(True)
         teacher = BertTeacher(bert.bert.embeddings, layers[:drop_layers])
         # In a tuple, so that the dropped layers are not registered as parts of this module.
-        self.cut_off: tuple[BertTeacher, SubwordHead] | None = (
+        self.dropped: tuple[BertTeacher, SubwordHead] | None = (
             teacher,
             SubwordHead(bert.cls.predictions, trained_head),
         )
 
-    def take_cut_off(self) -> "tuple[BertTeacher, SubwordHead]":
+    def take_dropped(self) -> "tuple[BertTeacher, SubwordHead]":
         """Return the dropped layers and the masked-LM head; can be called once."""
-        taken, self.cut_off = self.cut_off, None
-        assert taken is not None, "take_cut_off was called before"
+        taken, self.dropped = self.dropped, None
+        assert taken is not None, "take_dropped was called before"
         return taken
 
     def output_size(self) -> int:
@@ -95,7 +95,7 @@ class BertTeacher(nn.Module):
 
     embeddings: Any  # of Hugging Face, without types
     layers: Any
-    positions: int  # largest number of tokens
+    positions: int  # maximum number of tokens
 
     def __init__(self, embeddings: nn.Module, layers: nn.ModuleList):
         super().__init__()
@@ -165,10 +165,10 @@ def load_bert(
         bert, loading = BertForMaskedLM.from_pretrained(
             source, dtype=torch.float32, output_loading_info=True
         )  # type: ignore[misc]  # with loading info it returns a pair
-    lost = [key for key in loading["missing_keys"] if not key.startswith("cls.")]
-    if lost:
+    missing = [key for key in loading["missing_keys"] if not key.startswith("cls.")]
+    if missing:
         raise UserError(
-            f"postencoder_conf.model_name_or_path: {source} lacks {len(lost)} weights"
-            f" ({lost[0]}, ...)"
+            f"postencoder_conf.model_name_or_path: {source} lacks {len(missing)} weights"
+            f" ({missing[0]}, ...)"
         )
     return hf_config, bert, not any("transform" in key for key in loading["missing_keys"])

@@ -42,9 +42,8 @@ class Pooling(nn.Module):
         if not self.deviation:
             return mean
         variance = (weights * (x - mean[:, None]) ** 2).sum(dim=1)
-        return torch.cat(
-            [mean, (variance + 1e-6).sqrt()], dim=-1
-        )  # the square root has no gradient at 0
+        deviation = (variance + 1e-6).sqrt()  # the square root has no finite gradient at 0
+        return torch.cat([mean, deviation], dim=-1)
 
 
 class SentimentHead(FrozenInEval):

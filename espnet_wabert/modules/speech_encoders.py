@@ -62,8 +62,8 @@ class WaveformEncoder(nn.Module):
         super().__init__()
         self.model = model
         self.normalize = normalize
-        # No layer drop: frozen layers must not be dropped, and DDP needs all gradients. Masking
-        # of the input is specaug's part.
+        # No layer drop: frozen layers must not be dropped, and DDP needs all gradients. ESPnet's
+        # specaug masks the input.
         model.config.layerdrop = 0.0
         model.config.apply_spec_augment = False
         if getattr(model, "masked_spec_embed", None) is not None:
@@ -145,11 +145,11 @@ class WaveformEncoder(nn.Module):
 
     def _mask_group_norm(self) -> MaskedGroupNorm | None:
         layer = self.model.feature_extractor.conv_layers[0]
-        plain = getattr(layer, "layer_norm", None)
-        if not isinstance(plain, nn.GroupNorm):
+        norm = getattr(layer, "layer_norm", None)
+        if not isinstance(norm, nn.GroupNorm):
             return None
-        masked = MaskedGroupNorm(plain.num_groups, plain.num_channels, plain.eps)
-        masked.load_state_dict(plain.state_dict())
+        masked = MaskedGroupNorm(norm.num_groups, norm.num_channels, norm.eps)
+        masked.load_state_dict(norm.state_dict())
         layer.layer_norm = masked
         return masked
 

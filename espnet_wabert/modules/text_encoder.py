@@ -1,4 +1,4 @@
-"""The text frontend: a Hugging Face text encoder over a transcript's tokens.
+"""The text frontend: a Hugging Face text encoder for the tokens of a transcript.
 
 Shapes: B utterances, N tokens with the special ones, H the encoder's width.
 """
@@ -7,7 +7,7 @@ import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, PretrainedConfig
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
@@ -74,31 +74,32 @@ class TextEncoder(FrozenInEval, AbsFrontend):
         """Encode token ids (B, N) into (B, N, H); ids after a length are ignored."""
         input = input[:, : int(input_lengths.max())]
         mask = valid_mask(input_lengths, input.shape[1])
-        ids = input.masked_fill(~mask, self.padding)  # RoBERTa counts positions by it
+        ids = input.masked_fill(~mask, self.padding)  # RoBERTa derives positions from it
         hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         return hidden, input_lengths
 
 
-def load_text_model(config, source: str | None) -> nn.Module:
+def load_text_model(config: PretrainedConfig, source: str | None) -> nn.Module:
     """Return the model of a source with all its weights, or a new one of the config."""
     # An unused pooler has no gradient, which breaks DDP.
-    plain = {} if config.model_type.startswith("deberta") else {"add_pooling_layer": False}
+    options = {} if config.model_type.startswith("deberta") else {"add_pooling_layer": False}
     try:
         if source is None:
-            return AutoModel.from_config(config, **plain)
+            return AutoModel.from_config(config, **options)
         with quiet_loading():
             model, loading = AutoModel.from_pretrained(
-                source, dtype=torch.float32, output_loading_info=True, **plain
+                source, dtype=torch.float32, output_loading_info=True, **options
             )
     except TypeError as error:
         raise UserError(
             f"frontend_conf.model_name_or_path: {source or 'config'} is a {config.model_type!r}"
             " model, not a text encoder such as BERT or DeBERTa"
         ) from error
-    lost = sorted(loading["missing_keys"])
-    if lost:
+    missing = sorted(loading["missing_keys"])
+    if missing:
         raise UserError(
-            f"frontend_conf.model_name_or_path: {source} lacks {len(lost)} weights ({lost[0]}, ...)"
+            f"frontend_conf.model_name_or_path: {source} lacks {len(missing)} weights"
+            f" ({missing[0]}, ...)"
         )
     return model
 
@@ -112,7 +113,7 @@ def read_tokenizer(source: str, positions: int) -> str:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{source}: its tokenizer cannot be loaded: {reason}") from error
     tokenizer.no_padding()
-    # The hypothesis of a recognizer that loops may be longer than the model's positions.
+    # A recognizer that repeats itself may give more tokens than the model has positions.
     tokenizer.enable_truncation(min(wrapped.model_max_length, positions))
     return tokenizer.to_str()
 

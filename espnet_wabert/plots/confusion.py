@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture."""
+"""Draw a confusion matrix."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +13,8 @@ def draw_confusion(
 ) -> None:
     """Draw a confusion matrix (C, C), rows: reference, as a PNG.
 
-    The shade is the share of the reference's class, since Neutral outnumbers the others; the
-    numbers are utterances.
+    Colors show fractions of the reference class, because Neutral is much more frequent; numbers
+    count utterances.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,7 +1,7 @@
 """Draw the figures as PNG files, without a display and legible at a README's width.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart, and maps whose lightness rises
-evenly.
+Colors are those of Okabe and Ito, which color-blind readers can distinguish, and color maps of even
+lightness.
 """
 
 import io
@@ -47,9 +47,9 @@ def save(figure: Figure, path: str | Path, colors: int | None = None) -> None:
 
 
 def draw_similarity(path: str | Path, matrices: Mapping[str, np.ndarray], tokens: Sequence[str]):
-    """Draw heat maps (N, N), one a loss: rows aligned vectors, columns BERT's (Figure 2).
+    """Draw a heat map (N, N) per loss: rows are aligned vectors, columns BERT's (Figure 2).
 
-    A dot marks the largest value of each row; where all is well the dots are the diagonal.
+    A dot marks the largest value of each row; in a good model the dots are on the diagonal.
     """
     one = len(matrices) == 1
     figure = new_figure(WIDTH * (0.7 if one else 0.5))
@@ -73,7 +73,7 @@ def draw_similarity(path: str | Path, matrices: Mapping[str, np.ndarray], tokens
 def draw_components(
     path: str | Path, models: Mapping[str, Mapping[str, np.ndarray]], shares: np.ndarray
 ) -> None:
-    """Draw the three clouds of each loss on common axes (Figure 4); points (M, 2) a cloud."""
+    """Draw the three kinds of vectors of each loss as points (M, 2) on common axes (Figure 4)."""
     figure = new_figure(WIDTH * (0.7 if len(models) == 1 else 0.56))
     panels = figure.subplots(1, len(models), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (name, clouds) in zip(panels, models.items(), strict=True):
@@ -99,11 +99,11 @@ def draw_components(
 def draw_alignment(
     path: str | Path, audio: np.ndarray, seen: Projections, lanes: Mapping[str, Sequence[Word]]
 ) -> None:
-    """Draw one utterance over time: waveform, spectrogram, words a lane, CIF's weights.
+    """Draw one utterance over time: waveform, spectrogram, words per method, CIF's weights.
 
     Args:
         audio: (S,) at 16 kHz.
-        seen: what the model made of it.
+        seen: the vectors of the utterance.
         lanes: words with times in seconds, the first lane the reference if there is one; its
             boundaries run through all panels.
     """

@@ -45,7 +45,7 @@ def project(inference: WaBERTInference, speech: np.ndarray, text: str) -> Projec
     ids = torch.tensor([encoded.ids], device=inference.device)
     features, lengths = model.features(*pad(to_tensors([speech], inference.device)))
     grafted = model.graft(features, lengths, count)
-    adapted = model.encoder.adapt(model.frontend.top(features), lengths)
+    adapted = model.encoder.adapt(model.frontend.last_layer(features), lengths)
     projected = model.encoder.project(adapted)
     seconds = model.frontend.encoder.seconds
     edges = seconds(torch.arange(int(lengths) + 1, dtype=torch.float64))

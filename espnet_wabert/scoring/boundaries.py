@@ -12,7 +12,7 @@ TOLERANCES_MS = (20, 50, 100, 500, 1000)
 
 
 class Failure(NamedTuple):
-    """An utterance that cannot be scored, and why."""
+    """An utterance that cannot be scored, and the reason."""
 
     utt_id: str
     reason: str
@@ -21,19 +21,19 @@ class Failure(NamedTuple):
 class BoundaryScores(NamedTuple):
     """Errors of the left and right boundary of every word, pooled over all utterances.
 
-    A figure without a single scored word is NaN. Biases are signed: positive is late.
+    Figures are NaN if no word is scored. Biases are signed: positive is late.
     """
 
     mean_ms: float
     median_ms: float
-    within: dict[float, float]  # tolerance in ms -> share of boundaries (0..1) at most that far off
+    within: dict[float, float]  # tolerance in ms -> fraction of boundaries within it
     left_bias_ms: float
     right_bias_ms: float
     words: int  # scored words; each has two boundaries
     utterances: int  # scored utterances
     missing: tuple[str, ...]  # utterances without a hypothesis: failed
-    differing: tuple[Failure, ...]  # utterances whose words are others: failed
-    extra: tuple[str, ...]  # utterances of the hypothesis alone: no failure, but counted
+    differing: tuple[Failure, ...]  # utterances with other words: failed
+    extra: tuple[str, ...]  # utterances in the hypothesis only: counted, not failed
 
     @property
     def failed(self) -> int:
@@ -41,7 +41,7 @@ class BoundaryScores(NamedTuple):
         return len(self.missing) + len(self.differing)
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures under the keys of results.json; a figure that does not exist is None."""
+        """Return the figures with the keys of results.json; NaN becomes None."""
         figures = {"mean_ms": self.mean_ms, "median_ms": self.median_ms}
         figures |= {f"within_{tolerance:g}ms": share for tolerance, share in self.within.items()}
         figures |= {"left_bias_ms": self.left_bias_ms, "right_bias_ms": self.right_bias_ms}
@@ -113,8 +113,7 @@ def _difference(expected: Sequence[Word], predicted: Sequence[Word]) -> str | No
 def _errors_ms(pairs: Sequence[tuple[Word, Word]]) -> np.ndarray:
     """Signed errors of both boundaries of each word, (words, 2), in milliseconds.
 
-    Rounded to the microsecond, so that 1.05 - 1.00 s lies within 50 ms whatever the binary floats
-    make of it.
+    Rounded to the microsecond, so that 1.05 - 1.00 s is within 50 ms despite binary rounding.
     """
     flat = [(*one[1:3], *other[1:3]) for one, other in pairs]
     times = np.asarray(flat, dtype=np.float64).reshape(-1, 2, 2)  # word, side of pair, boundary

@@ -1,4 +1,4 @@
-"""Candidate subwords of each aligned token beside its label: the paper's Table 4."""
+"""Top-k subword predictions of each aligned token: the paper's Table 4."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ from espnet_wabert.scoring.table import Table
 from espnet_wabert.scoring.tokens import Decoded, word_error_rate
 
 SPECIAL = ("[CLS]", "[SEP]")
-HIT = "{} ✓"  # a candidate that is the label
+HIT = "{} ✓"  # marks a prediction that equals the label
 
 
 def predictions_table(decoded: Decoded, most: int = 5) -> Table:
-    """One utterance: a row a token, its label and its first `most` candidates, the hits marked.
+    """Return the table of one utterance: per token its label and its top predictions.
 
-    [CLS] and [SEP], which stand for silence, are left out.
+    Correct predictions are marked. [CLS] and [SEP] are left out.
     """
     if not decoded.top:
         raise UserError(
@@ -38,10 +38,9 @@ def predictions_table(decoded: Decoded, most: int = 5) -> Table:
 
 
 def typical(decoding: Mapping[str, Decoded], count: int = 3) -> list[str]:
-    """Return utterances spread evenly from the worst to the best by share of first candidates.
+    """Return `count` utterances at evenly spaced quantiles of top-1 accuracy.
 
-    With `count` 3 they stand at a quarter, the middle and three quarters of that order; of the
-    same share, longer ones come first, then names decide.
+    With 3 they are the quartiles. Ties: longer ones first, then by name.
     """
     if count < 1:
         raise UserError(f"count is {count}; at least 1 utterance must be shown")
@@ -57,7 +56,7 @@ def typical(decoding: Mapping[str, Decoded], count: int = 3) -> list[str]:
 
 
 def chosen(decoding: Mapping[str, Decoded], names: Sequence[str]) -> list[Decoded]:
-    """The utterances of these names, or a `UserError` with those that are not there."""
+    """Return the utterances of these names; raise a `UserError` that names missing ones."""
     unknown = [name for name in names if name not in decoding]
     if unknown:
         raise UserError(f"not among the {len(decoding)} decoded utterances: {name_some(unknown)}")
@@ -65,6 +64,6 @@ def chosen(decoding: Mapping[str, Decoded], names: Sequence[str]) -> list[Decode
 
 
 def recognizer_line(decoding: Mapping[str, Decoded], texts: Mapping[str, str]) -> str:
-    """Say what the word error rate is when the model is read as a recognizer."""
+    """Return a line with the word error rate of the model as a recognizer."""
     rate = word_error_rate(texts, {name: found.hypothesis for name, found in decoding.items()})
     return f"word error rate as a recognizer: {rate:.1%} over {len(decoding)} utterances"

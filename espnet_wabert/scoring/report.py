@@ -1,4 +1,4 @@
-"""The tables of a results.json: which rows and columns it has, whatever parts are missing."""
+"""Tables of a results.json, with the rows and columns that it has."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _KNOWN = ("alignment", "tokens", "seconds", "versions", "seed")
 
 
 class Column(NamedTuple):
-    """One column of figures: its head, the key in a row, how to show it."""
+    """One column: its title, the key of its figures, and their format."""
 
     head: str
     key: str
@@ -43,9 +43,9 @@ TOKENS = (
 
 
 def tables(results: Mapping[str, Any], commands: bool = False) -> list[Table]:
-    """Every table that the results have figures for, the paper's tables first.
+    """Return every table that the results have figures for, the paper's tables first.
 
-    With `commands`, a row that has a text `command` shows it in a last column.
+    With `commands`, the last column shows the command of each row that has one.
     """
     found = []
     for key in sorted((key for key in results if key.startswith("alignment")), key=len):
@@ -132,7 +132,7 @@ def _figures(
     columns: Iterable[Column],
     commands: bool,
 ) -> Table | None:
-    """Rows of figures without the columns that no row has a figure for."""
+    """Return the table of rows, without empty columns."""
     columns = [column for column in columns if any(_has(row, column.key) for _, row in rows)]
     heads = [column.head for column in columns]
     cells = [[*name, *(_cell(row, column) for column in columns)] for name, row in rows]
@@ -158,7 +158,7 @@ def _one_row(title: str, row: Mapping[str, Any], columns: Sequence[Column]) -> T
 def _pairs_table(
     title: str, heads: tuple[str, str], pairs: Sequence[tuple[str, str]], side_by_side: int = 3
 ) -> Table | None:
-    """Short pairs, down and then to the right, to keep a long list on one screen."""
+    """Return a table of short pairs in several columns, to fit on one screen."""
     if not pairs:
         return None
     height = -(-len(pairs) // side_by_side)

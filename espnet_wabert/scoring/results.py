@@ -1,4 +1,4 @@
-"""results.json: the figures of a whole run, merged in by each stage as it ends."""
+"""results.json: the figures of a run; each stage merges its own."""
 
 import json
 import math
@@ -12,11 +12,11 @@ from filelock import FileLock
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import parse_json, read_bytes, write_atomically
 
-DIGITS = 6  # significant ones kept of every number
+DIGITS = 6  # significant digits of every number
 
 
 def read_results(path: str | Path) -> dict[str, Any]:
-    """The whole content of a results.json."""
+    """Return the content of a results.json."""
     try:
         text = read_bytes(path).decode("utf-8")
     except UnicodeDecodeError:
@@ -33,8 +33,8 @@ def update_results(
     """Merge `values` into results.json and return all of it; several stages may do so at once.
 
     Keys may be nested (`{"tokens": {"top1": .3}}`), dotted (`{"tokens.top1": .3}`) or tuples
-    (`{("tokens", "top1"): .3}`); inside a value a dot is part of the name. What is not named stays
-    as it is; with `whole`, what a key names is replaced, so that a row has no figures of an
+    (`{("tokens", "top1"): .3}`); inside a value a dot is part of the name. Other
+    keys are kept; with `whole`, the named values are replaced, so that a row has no figures of an
     earlier run. Numbers are rounded to 6 digits; NaN and infinity, which JSON does not have, become
     null.
     """
@@ -55,7 +55,7 @@ def update_results(
 
 
 def mean_and_sd(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean of each figure over runs (seeds) and, as `<figure>_sd`, its sample deviation.
+    """Return the mean of each figure over runs (seeds) and its deviation, `<figure>_sd`.
 
     Only numbers are averaged; a figure that is None in any run is None. One run has no deviation.
     """
@@ -77,7 +77,7 @@ def mean_and_sd(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _drop(results: dict[str, Any], names: Sequence[str]) -> None:
-    """Take out what the path `names` leads to, if anything is there."""
+    """Remove the value at the path `names`, if it exists."""
     inner: Any = results
     for name in names[:-1]:
         inner = inner.get(name)
@@ -87,11 +87,11 @@ def _drop(results: dict[str, Any], names: Sequence[str]) -> None:
 
 
 def _merge(results: dict[str, Any], values: Mapping[str, Any], where: str) -> None:
-    """Put `values` into `results`, object by object."""
+    """Merge `values` into `results`, recursively."""
     for key, value in values.items():
         name = str(key)
         if results.get(name) is None:
-            results.pop(name, None)  # null says that there was no figure: anything may come
+            results.pop(name, None)  # null: there was no figure; any type may replace it
         if name in results and isinstance(results[name], dict) != isinstance(value, Mapping):
             kinds = ["a value", "an object"]
             if isinstance(results[name], dict):
@@ -104,7 +104,7 @@ def _merge(results: dict[str, Any], values: Mapping[str, Any], where: str) -> No
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold: numpy's numbers and arrays as Python's, numbers rounded."""
+    """Convert numpy numbers and arrays for JSON; round numbers."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -14,7 +14,7 @@ METRICS = ("weighted_recall", "weighted_f1", "macro_f1", "neutral_positive_f1")
 
 
 class ClassScores(NamedTuple):
-    """How one class was found; shares from 0 to 1."""
+    """Scores of one class, from 0 to 1."""
 
     label: str
     precision: float
@@ -24,11 +24,10 @@ class ClassScores(NamedTuple):
 
 
 class SentimentScores(NamedTuple):
-    """All scores of one system on one set; shares from 0 to 1.
+    """All scores of one system on one set, from 0 to 1.
 
-    An undefined precision or recall (nothing predicted, nothing there) counts as 0. The macro F1 is
-    the mean over the classes that the reference has: a class that it lacks is left out and named in
-    `absent`, so that every system is averaged over the same classes.
+    An undefined precision or recall counts as 0. The macro F1 is the mean over the classes of the
+    reference; `absent` names the others. So every system is averaged over the same classes.
     """
 
     weighted_recall: float  # the paper's recall, equal to the accuracy
@@ -37,10 +36,10 @@ class SentimentScores(NamedTuple):
     neutral_positive_f1: float  # ESPnet's recipe: the mean F1 of Neutral and Positive alone
     per_class: tuple[ClassScores, ...]
     confusion: np.ndarray  # (classes, classes) utterances; rows: reference, columns: hypothesis
-    absent: tuple[str, ...]  # classes without an utterance in the reference
+    absent: tuple[str, ...]  # classes without utterances in the reference
 
     def as_dict(self) -> dict:
-        """Plain numbers, lists and strings for a JSON file."""
+        """Return numbers, lists and strings for a JSON file."""
         return {
             **{name: getattr(self, name) for name in METRICS},
             "utterances": int(self.confusion.sum()),
@@ -57,7 +56,7 @@ def score_sentiment(
 ) -> SentimentScores:
     """Score predicted labels against reference labels, joined by utterance id.
 
-    Ids that only one of the two has are a `UserError` that names them.
+    Raises a `UserError` that names ids which only one of the two has.
     """
     require_same_ids(reference, hypothesis)
     if not reference:
@@ -90,11 +89,11 @@ def confusion_matrix(pairs: Iterable[tuple[str, str]], classes: Sequence[str]) -
 def confusion_scores(
     confusion: np.ndarray, classes: Sequence[str] = LABELS, counted: np.ndarray | None = None
 ) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The figures of `METRICS`, and precision, recall and F1 by class, of confusion matrices.
+    """Return the figures of `METRICS`, and precision, recall and F1 per class.
 
     `confusion` is (..., C, C), rows: reference; the figures are (...), the class scores (..., C).
-    Leading axes are resamples of the bootstrap: nothing here loops over them. `counted` (C,) says
-    which classes the macro F1 is the mean over; by default those that the matrix has.
+    Leading axes are resamples of the bootstrap. `counted` (C,) marks the classes of the macro F1;
+    default: those in the matrix.
     """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64)  # (..., C)
     support, found = confusion.sum(axis=-1), confusion.sum(axis=-2)
@@ -113,7 +112,7 @@ def confusion_scores(
 
 
 def majority_label(labels: Iterable[str], classes: Sequence[str] = LABELS) -> str:
-    """The commonest label; of several that tie, the first in the order of the classes."""
+    """Return the most frequent label; of equal ones, the first in the order of the classes."""
     counts = Counter(labels)
     return max(classes, key=lambda label: (counts[label], -classes.index(label)))
 
@@ -123,6 +122,6 @@ def score_majority(
     train: Mapping[str, str] | None = None,
     classes: Sequence[str] = LABELS,
 ) -> tuple[str, SentimentScores]:
-    """The label that is commonest (in `train` if given, else in the reference) and its scores."""
+    """Return the majority label (of `train`, else of the reference) and its scores."""
     label = majority_label((train or reference).values(), classes)
     return label, score_sentiment(reference, dict.fromkeys(reference, label), classes)

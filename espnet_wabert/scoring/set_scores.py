@@ -1,4 +1,4 @@
-"""One system on a whole set and on its parts: scores, intervals, and the majority class beside."""
+"""Scores of a system on a set and its parts, with intervals and the majority baseline."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -23,25 +23,25 @@ WHOLE = "sentiment"  # the key of the whole set in results.json
 
 
 class SetScores(NamedTuple):
-    """A system's scores on one set of utterances, with the row that is always beside it."""
+    """Scores of a system on one set of utterances, and those of the majority class."""
 
     scores: SentimentScores
     intervals: dict[str, Interval]
-    majority: str  # the label that the majority row answers always
+    majority: str  # the majority class
     majority_scores: SentimentScores
 
     def as_dict(self) -> dict:
-        """Everything, for a score file."""
+        """Return all scores for a JSON file."""
         majority = {"label": self.majority} | self.majority_scores.as_dict()
         intervals = {metric: list(ends) for metric, ends in self.intervals.items()}
         return self.scores.as_dict() | {"intervals": intervals, "majority": majority}
 
 
 def result_rows(name: str, runs: Sequence[SetScores]) -> dict[str, dict[str, float]]:
-    """The rows of results.json: `majority` and the system, as the mean over its runs (seeds).
+    """Return the rows of results.json: `majority`, and the system as a mean over runs (seeds).
 
-    One run has its bootstrap interval of macro F1 (`macro_f1_low`, `macro_f1_high`), several have
-    the deviation over runs (`macro_f1_sd`).
+    One run has the bootstrap interval of macro F1 (`macro_f1_low`, `macro_f1_high`); several runs
+    have deviations (`macro_f1_sd`).
     """
     majority = {metric: getattr(runs[0].majority_scores, metric) for metric in METRICS}
     own = mean_and_sd([{m: getattr(run.scores, m) for m in METRICS} for run in runs])
@@ -61,7 +61,7 @@ def score_sets(
     """Score the whole set under `sentiment` and each part under `sentiment_<part>_part`.
 
     `parts` maps every utterance of the reference to its part. The majority class is that of the
-    training labels if they are given, and else of the whole reference, also for a part of it.
+    training labels, or of the whole reference without them.
     """
     require_same_ids(reference, hypothesis)
     sets = {WHOLE: set(reference)}
@@ -111,7 +111,7 @@ def compare(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, dict]:
-    """A paired test of `system` against `other` in every metric, ready for a score file."""
+    """Return a paired test of `system` against `other` for every metric."""
     tests = {}
     for metric in METRICS:
         test = paired_test(reference, system, other, metric=metric, resamples=resamples, seed=seed)

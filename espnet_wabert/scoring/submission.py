@@ -1,9 +1,9 @@
-"""The file that SLUE's organisers score for those who have no labels of the test set.
+"""SLUE's submission file, for those without the labels of the test set.
 
-What is known (the page "How to submit" of SLUE's toolkit): a tab-separated file with the
-header `id pred_text pred_ner pred_sentiment`, one line an utterance, the word `None` where there is
-no prediction, sent by mail to slue-committee at googlegroups.com. Whether submissions are still
-answered is not known; the labels themselves are in the gated hub dataset asapp/slue since 2024.
+Its format (the page "How to submit" of SLUE's toolkit): tab-separated, the header
+`id pred_text pred_ner pred_sentiment`, one line per utterance, `None` for no prediction. It is
+sent by mail to slue-committee at googlegroups.com; whether it is still scored is not known. Since
+2024 the labels are in the gated dataset asapp/slue on the Hub.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,8 +24,7 @@ def write_submission(
 ) -> None:
     """Write predicted labels (and recognized words) by id for SLUE's blind test.
 
-    `utterances` are the test set's ids: without a prediction for each the file would be refused,
-    so a missing or surplus one is a `UserError` here.
+    `utterances` are the ids of the test set; a missing or additional prediction is a `UserError`.
     """
     ids = list(sentiment if utterances is None else utterances)
     require_same_ids(ids, sentiment)

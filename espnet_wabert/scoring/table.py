@@ -1,4 +1,4 @@
-"""Tables of text: on a terminal, in plain columns, in Markdown."""
+"""Text tables: for a terminal, in plain columns, in Markdown."""
 
 from collections.abc import Iterable, Sequence
 from typing import IO, NamedTuple
@@ -7,14 +7,14 @@ PLAIN_WIDTH = 100  # columns when the output is not a terminal
 
 
 class Table(NamedTuple):
-    """Cells as they are shown; the first `names` columns are text, the others numbers."""
+    """A table of text cells; the first `names` columns are left-aligned, the others are numbers."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     names: int = 1
     note: str = ""
-    marked: int | None = None  # the row to stress
+    marked: int | None = None  # the row in bold
 
 
 def print_tables(tables: Sequence[Table], stream: IO[str] | None = None) -> None:
@@ -46,7 +46,7 @@ def print_tables(tables: Sequence[Table], stream: IO[str] | None = None) -> None
 
 
 def markdown(tables: Sequence[Table]) -> str:
-    """The same tables for RESULTS.md."""
+    """Return the tables in Markdown."""
     return "\n".join(_markdown(table) for table in tables)
 
 

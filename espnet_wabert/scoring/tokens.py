@@ -1,4 +1,4 @@
-"""Scores of aligned tokens: their number, their nearest target, their candidate subwords."""
+"""Scores of aligned tokens: their number, nearest targets and subword predictions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,55 +13,55 @@ FIELDS = ("utt_id", "tokens", "nearest", "top", "predicted_length", "length", "h
 
 
 class Decoded(NamedTuple):
-    """What the decoder says about one utterance."""
+    """The decoder's output for one utterance."""
 
     utt_id: str
     tokens: tuple[str, ...]  # the transcript's subword tokens
-    nearest: tuple[bool, ...]  # per token: nearest to its own target, of all in the utterance
-    top: tuple[tuple[str, ...], ...]  # per token: candidate subwords, the best one first
-    predicted_length: float  # tokens counted without the transcript
-    length: int  # tokens of the transcript
-    hypothesis: str  # the utterance when the model is read as a recognizer
+    nearest: tuple[bool, ...]  # per token: is its own target the nearest of the utterance?
+    top: tuple[tuple[str, ...], ...]  # per token: top-k subword predictions
+    predicted_length: float  # number of tokens without the transcript
+    length: int  # number of tokens of the transcript
+    hypothesis: str  # text that was decoded without the transcript
 
 
 class TokenScores(NamedTuple):
-    """Pooled over all tokens of all utterances; NaN where nothing was counted."""
+    """Scores over all tokens of all utterances; NaN if there are none."""
 
     count_error: float  # mean absolute difference of predicted and true tokens, per utterance
-    top1: float  # share of tokens that are their own first candidate
-    top5: float  # share of tokens among their first five; NaN if fewer candidates are listed
-    diagonal_accuracy: float  # share of aligned vectors nearest to their own token's target
+    top1: float  # fraction of correct top-1 predictions
+    top5: float  # fraction of tokens in their top 5; NaN if fewer are listed
+    diagonal_accuracy: float  # fraction of aligned vectors nearest to their own target
     tokens: int
     utterances: int
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """Plain numbers for a JSON file, None for what was not counted."""
+        """Return numbers for a JSON file; NaN becomes None."""
         pairs = self._asdict().items()
         return {key: None if math.isnan(value) else value for key, value in pairs}
 
 
 def read_decoding(path: str | Path) -> dict[str, Decoded]:
-    """The decoder's JSON lines, one object with the fields of `FIELDS` per utterance."""
+    """Read the decoder's JSON lines: one object with the fields of `FIELDS` per utterance."""
     decoding: dict[str, Decoded] = {}
     for number, line in numbered_lines(path):
         where = f"{path}:{number}"
-        # One object a line: its own line number (always 1) would only confuse beside the file's.
+        # One object per line: show the line of the file, not that of the object (always 1).
         try:
             entry = parse_json(line, where)
         except UserError as error:
             raise UserError(str(error).replace(f"{where}:1:", f"{where}:")) from None
         utterance = _decoded(entry, where)
         if utterance.utt_id in decoding:
-            raise UserError(f"{where}: utterance {utterance.utt_id} is there a second time")
+            raise UserError(f"{where}: utterance {utterance.utt_id} occurs twice")
         decoding[utterance.utt_id] = utterance
     if not decoding:
-        raise UserError(f"{path}:1: is empty; it must hold one utterance a line")
+        raise UserError(f"{path}:1: is empty; it must have one utterance per line")
     _check_uniform(decoding, path)
     return decoding
 
 
 def score_tokens(decoding: Mapping[str, Decoded]) -> TokenScores:
-    """Pool the decoder's findings over all utterances."""
+    """Score the decoder's output over all utterances."""
     utterances = decoding.values()
     nearest = [hit for utterance in utterances for hit in utterance.nearest]
     ranks = [
@@ -84,28 +84,28 @@ def score_tokens(decoding: Mapping[str, Decoded]) -> TokenScores:
 def word_error_rate(reference: Mapping[str, str], hypothesis: Mapping[str, str]) -> float:
     """Word error rate (errors over words of the reference) of transcripts joined by id.
 
-    Case, apostrophes and punctuation do not count, by the rule of `normalize_word`.
+    Case, apostrophes and punctuation are ignored (`normalize_word`).
     """
     import jiwer
 
     from espnet_wabert.formats.labels import require_same_ids
 
     require_same_ids(reference, hypothesis)
-    references = [_plain(reference[utt_id]) for utt_id in reference]
-    hypotheses = [_plain(hypothesis[utt_id]) for utt_id in reference]
+    references = [_normalized(reference[utt_id]) for utt_id in reference]
+    hypotheses = [_normalized(hypothesis[utt_id]) for utt_id in reference]
     if not any(references):
         raise UserError("the word error rate needs a reference with words in it")
-    # jiwer refuses an empty reference; its utterance's words are all insertions.
+    # jiwer rejects an empty reference: all words of its hypothesis are insertions.
     inserted = sum(
-        len(found.split()) for said, found in zip(references, hypotheses, strict=True) if not said
+        len(found.split()) for words, found in zip(references, hypotheses, strict=True) if not words
     )
     pairs = [pair for pair in zip(references, hypotheses, strict=True) if pair[0]]
-    found = jiwer.process_words([said for said, _ in pairs], [heard for _, heard in pairs])
+    found = jiwer.process_words([one for one, _ in pairs], [other for _, other in pairs])
     errors = found.substitutions + found.deletions + found.insertions + inserted
     return errors / (found.hits + found.substitutions + found.deletions)
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     return " ".join(filter(None, map(normalize_word, text.split())))
 
 
@@ -147,7 +147,7 @@ def _decoded(entry: Any, where: str) -> Decoded:
 
 
 def _check_uniform(decoding: Mapping[str, Decoded], path: str | Path) -> None:
-    """A finding that only some utterances have would be a score over an unknown share of them."""
+    """Check that a field is in all utterances or in none: else its score would be of some only."""
     wordy = [utterance for utterance in decoding.values() if utterance.length]
     for field in ("nearest", "top"):
         without = [utterance.utt_id for utterance in wordy if not getattr(utterance, field)]

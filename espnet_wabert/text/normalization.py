@@ -1,13 +1,13 @@
-"""The one form of a transcript in this project."""
+"""Normalization of transcripts."""
 
 import unicodedata
 
 
 def normalize(text: str) -> str:
-    """Lower case, NFC, straight apostrophes, single spaces; nothing else is changed.
+    """Convert to lower case, NFC, straight apostrophes and single spaces.
 
-    The corpora's transcripts are normalized by their makers (no digits or punctuation), and BERT
-    uncased lowers case itself; this form makes the words of text and of words.ctm the same.
+    The transcripts of the corpora have no digits or punctuation. This form makes the words of text
+    and of words.ctm equal.
     """
     text = unicodedata.normalize("NFC", text.lower()).replace("\u2019", "'")
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Word pieces: BERT's tokens of a transcript, and which word each belongs to."""
+"""BERT's word pieces of a transcript, and the word of each."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 
 class Encoded(NamedTuple):
-    """A transcript as BERT sees it, N tokens with [CLS] and [SEP]."""
+    """A transcript as N tokens of BERT, with [CLS] and [SEP]."""
 
     ids: list[int]  # N
     pieces: list[str]  # N
@@ -27,10 +27,9 @@ class WordPieceTokenizer:
     """BERT's tokenizer from its vocabulary alone.
 
     Args:
-        vocabulary: the pieces in the order of their ids. White space is left as it is: some
-            BERT vocabularies hold pieces that differ only there. A vocabulary without capital
-            letters (beside the special tokens) is an uncased model's: text is lower-cased and
-            accents are stripped, as that model does.
+        vocabulary: the pieces in the order of their ids. White space is kept, because some
+            vocabularies have pieces that differ in it only. A vocabulary without capital letters
+            (apart from special tokens) is uncased: text is lower-cased and accents are removed.
     """
 
     def __init__(self, vocabulary: Iterable[str]):
@@ -52,7 +51,7 @@ class WordPieceTokenizer:
         return self.encode_words(text.split())
 
     def encode_words(self, words: Sequence[str]) -> Encoded:
-        """Return the pieces of words already split; one may have white space in it, or nothing."""
+        """Return the pieces of words that are split already; a word may be empty."""
         encoding = self.tokenizer.encode(words, is_pretokenized=True)
         return Encoded(encoding.ids, encoding.tokens, list(words), encoding.word_ids)
 
@@ -74,13 +73,13 @@ def letters_of(encoded: Encoded) -> np.ndarray:
 
 
 def word_ends_of(encoded: Encoded) -> list[bool]:
-    """Tell of each token whether it is a word's last piece."""
+    """Return for each token whether it is the last piece of a word."""
     index = [*encoded.word_index, None]
     return [word is not None and word != index[n + 1] for n, word in enumerate(index[:-1])]
 
 
 def word_confidences(encoded: Encoded, confidences: Sequence[float]) -> list[float]:
-    """Return each word's mean over its tokens; 0 for a word without tokens."""
+    """Return the mean over the tokens of each word; 0 for a word without tokens."""
     by_word: list[list[float]] = [[] for _ in encoded.words]
     for index, confidence in zip(encoded.word_index, confidences, strict=True):
         if index is not None:
@@ -91,8 +90,7 @@ def word_confidences(encoded: Encoded, confidences: Sequence[float]) -> list[flo
 def words_of(encoded: Encoded, starts: list[float], ends: list[float]) -> list[Word]:
     """Return the words with their times: from the start of the first piece to the last's end.
 
-    A word of which the tokenizer leaves nothing (control characters) gets no time of its own:
-    it begins and ends where the word before it ends.
+    A word without tokens (control characters) starts and ends at the end of the word before it.
     """
     first: dict[int, float] = {}
     last: dict[int, float] = {}
@@ -110,7 +108,7 @@ def words_of(encoded: Encoded, starts: list[float], ends: list[float]) -> list[W
 
 
 def read_vocabulary(path: str | Path) -> list[str]:
-    """Read a vocabulary, one piece a line. Only the line's end is taken off."""
+    """Read a vocabulary, one piece per line; only the line end is removed."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such vocabulary; stage 5 writes it")
@@ -119,7 +117,7 @@ def read_vocabulary(path: str | Path) -> list[str]:
 
 
 def write_vocabulary(model: str, path: str | Path) -> int:
-    """Write the vocabulary of a BERT (name on the hub, or folder); return its size."""
+    """Write the vocabulary of a BERT (name on the Hub, or folder); return its size."""
     from transformers import AutoTokenizer
 
     try:
@@ -128,7 +126,7 @@ def write_vocabulary(model: str, path: str | Path) -> int:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{model}: its tokenizer cannot be loaded: {reason}") from error
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    WordPieceTokenizer(piece for piece, _ in pieces)  # refuses what is not a BERT vocabulary
+    WordPieceTokenizer(piece for piece, _ in pieces)  # fails for other vocabularies
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Cached features: what a wholly frozen frontend gives, once, in Kaldi arks."""
+"""Cache the features of a wholly frozen frontend in Kaldi arks."""
 
 import json
 from pathlib import Path
@@ -20,10 +20,10 @@ SIXTEEN_BITS = 3  # Kaldi's kTwoByteAuto: half the size, and an error of 1/65536
 def extract_features(
     frontend: HuggingFaceFrontend, data: str | Path, out: str | Path, bins: int, device: str
 ) -> int:
-    """Write the frontend's frames of a data folder to `out`; return the number of utterances.
+    """Write the features of a data folder to `out`; return the number of utterances.
 
-    `out` gets feats.ark, feats.scp and utt2num_frames. What is there already, complete and from
-    the same frontend, is left as it is; 0 is returned.
+    `out` gets feats.ark, feats.scp and utt2num_frames. A complete cache of the same frontend is
+    kept; then 0 is returned.
     """
     if any(parameter.requires_grad for parameter in frontend.parameters()):
         raise UserError("frontend_conf.freeze: only a wholly frozen frontend (all) can be cached")
@@ -59,7 +59,7 @@ def extract_features(
 
 
 def _describe(frontend: HuggingFaceFrontend) -> dict:
-    """Say which frontend this is, weights and all, in what JSON keeps as it is."""
+    """Return a description of the frontend with a fingerprint of its weights, for JSON."""
     total = sum(float(p.double().abs().sum()) for p in frontend.parameters())
     described = {"config": frontend.config, "weights": total}
     if frontend.layers > 1:

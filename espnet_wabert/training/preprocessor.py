@@ -1,4 +1,4 @@
-"""What happens to an utterance between its files and the model."""
+"""Preprocessing of utterances in training."""
 
 import numpy as np
 from espnet2.train.preprocessor import CommonPreprocessor
@@ -13,14 +13,14 @@ class WaBERTPreprocessor(CommonPreprocessor):
     """ESPnet's speech processing (noise, reverberation), BERT's word pieces, sentiment labels.
 
     Args:
-        train: noise, reverberation and augmentation are for training only.
+        train: apply noise, reverberation and augmentation.
         vocabulary: BERT's pieces.
-        tokenizer: a text frontend's own, in the place of the word pieces.
-        labels: the classes; () where there are none.
+        tokenizer: of a text frontend, instead of the word pieces.
+        labels: the classes, or ().
         **speech: ESPnet's options for speech (rir_scp, noise_scp, data_aug_effects, ...).
 
     Raises:
-        UserError: cached features, but options that change audio; or an unknown label.
+        UserError: cached features with options that change audio, or an unknown label.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class WaBERTPreprocessor(CommonPreprocessor):
                 data = self._speech_process(data)
             elif self.train and (self.data_aug or self.noises or self.rirs):
                 raise UserError(
-                    f"utterance {uid}: cached features have no audio left to add noise to or to"
-                    " augment: --cache_features false"
+                    f"utterance {uid}: noise and augmentation need audio, not cached features;"
+                    " use --cache_features false"
                 )
         if "text" in data:
             assert self.pieces is not None  # the task gives a tokenizer to models that read text
@@ -51,7 +51,7 @@ class WaBERTPreprocessor(CommonPreprocessor):
             label = data["sentiment"].strip()
             if label not in self.labels:
                 raise UserError(
-                    f"utterance {uid}: sentiment {label!r} is none of {', '.join(self.labels)}"
+                    f"utterance {uid}: sentiment {label!r} is not one of {', '.join(self.labels)}"
                 )
             data["sentiment"] = np.array([self.labels[label]], dtype=np.int64)
         return data

@@ -1,4 +1,4 @@
-"""The ESPnet task: WaBERT trained by ESPnet's own Trainer, options and all."""
+"""The ESPnet task that trains WaBERT with ESPnet's Trainer."""
 
 import argparse
 import math
@@ -25,8 +25,8 @@ from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 
-# The paper's schedule: linear up for 4000 steps, then linear down. ESPnet's own piecewise one
-# jumps back to the base rate one step past its end; this one stays at the end.
+# The paper's schedule: linear increase for 4000 steps, then linear decrease. ESPnet's piecewise
+# schedule returns to the base rate after its end; this one keeps the last rate.
 abs_task.scheduler_classes.setdefault("linearwarmupdecaylr", LinearWarmupDecayLR)
 
 
@@ -34,10 +34,10 @@ AUGMENTATION = ("data_aug_effects", "data_aug_num", "data_aug_prob")  # of espne
 
 
 class WaBERTTask(SLUTask):
-    """SLU with WaBERT: its parts are the choices of --frontend, --encoder, --postencoder, --model.
+    """The SLU task with WaBERT's choices for --frontend, --encoder, --postencoder and --model.
 
-    Options of its own beside ESPnet's: --pretrained_model, the model that fine-tuning starts from,
-    and --preprocessor_conf, which ESPnet's SLU task lacks: augmentation, such as
+    Adds two options to ESPnet's SLU task: --pretrained_model, the model that fine-tuning starts
+    from, and --preprocessor_conf for augmentation, such as
     `data_aug_effects: [[1.0, pitch_shift, {n_steps: 1.6502}]]`, `data_aug_prob: 0.3`.
     """
 
@@ -68,7 +68,7 @@ class WaBERTTask(SLUTask):
 
     @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False):
-        return ()  # speech or text, as the frontend says: build_preprocess_fn asks for it
+        return ()  # speech or text; build_preprocess_fn checks which
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False):
@@ -101,7 +101,7 @@ class WaBERTTask(SLUTask):
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> AbsESPnetModel:
-        """Build the model to be trained; what a checkpoint needs is written into `args`."""
+        """Build the model; write what a checkpoint needs into `args`."""
         args.token_list = _vocabulary(args)
         if (args.model_conf or {}).get("class_weights") == "balanced":
             weights = balanced_weights(_label_counts(args), args.model_conf.get("labels", LABELS))
@@ -114,7 +114,7 @@ class WaBERTTask(SLUTask):
 
 
 def _augmentation(args: argparse.Namespace) -> dict:
-    """Return what --preprocessor_conf asks for."""
+    """Return the checked --preprocessor_conf."""
     conf = getattr(args, "preprocessor_conf", None) or {}
     for field in conf:
         if field not in AUGMENTATION:
@@ -140,7 +140,7 @@ def _check_pitch(steps: float, bins: int, rate: int = SAMPLE_RATE) -> None:
 
 
 def _check_frozen(model: AbsESPnetModel, names: list[str]) -> None:
-    """Refuse a --freeze_param that names nothing, which ESPnet would pass over."""
+    """Refuse a --freeze_param without a matching parameter, which ESPnet would ignore."""
     known = [name for name, _ in model.named_parameters()]
     for name in names:
         if not any(f"{parameter}.".startswith(f"{name}.") for parameter in known):
@@ -149,19 +149,19 @@ def _check_frozen(model: AbsESPnetModel, names: list[str]) -> None:
 
 
 def _vocabulary(args: argparse.Namespace) -> list[str]:
-    if args.token_list is None or args.frontend == "text":  # which has a tokenizer of its own
+    if args.token_list is None or args.frontend == "text":  # has its own tokenizer
         return []
     if isinstance(args.token_list, str):
         return read_vocabulary(args.token_list)
     return list(args.token_list)
 
 
-def _need_data(args: argparse.Namespace, name: str, token_decoder: str) -> None:
+def _need_data(args: argparse.Namespace, name: str, part: str) -> None:
     """Refuse to train without data that a part of the model reads."""
     given = [source[1] for source in getattr(args, "train_data_path_and_name_and_type", None) or []]
     if given and name not in given:
         raise UserError(
-            f"--train_data_path_and_name_and_type: no {name}, which {token_decoder} reads;"
+            f"--train_data_path_and_name_and_type: no {name}, which {part} reads;"
             f" given: {', '.join(given)}"
         )
 

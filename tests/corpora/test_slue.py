@@ -205,7 +205,7 @@ def test_broken_tables_stop(tmp_path):
     with pytest.raises(UserError, match="dev.tsv:2: no start_second or end_second"):
         prepare(corpus)
     table.write_text(good.replace("sentiment", "id"))
-    with pytest.raises(UserError, match="dev.tsv:1: a column name is there twice"):
+    with pytest.raises(UserError, match="dev.tsv:1: a column name occurs twice"):
         prepare(corpus)
     table.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="dev.tsv: not a table of tab-separated values"):
@@ -250,7 +250,7 @@ def test_dev_of_v01_out_of_v02_where_the_counts_agree(v02):
 
 def test_dev_of_v01_stops_where_they_do_not(tmp_path):
     corpus = make_slue(tmp_path, "dev", slue_rows(LABELS))
-    with pytest.raises(UserError, match="v0.1's dev cannot be told apart.* there are 7 rows with"):
+    with pytest.raises(UserError, match="v0.1's dev cannot be identified.* there are 7 rows with"):
         prepare(corpus, version="v0.1")
     corpus = make_slue(tmp_path, "test", slue_rows(LABELS))
     with pytest.raises(UserError, match="7 rows, but v0.1's test has 4052"):

@@ -104,7 +104,7 @@ def test_a_valid_folder_has_no_problems(tmp_path):
     "changes, expected",
     [
         ({"text": "a-2 bad\na-1 good film\nb-1 x\n"}, "d/text:2: 'a-1' after 'a-2'; sort with"),
-        ({"text": "a-1 x\na-1 x\n"}, "d/text:2: 'a-1' is there twice"),
+        ({"text": "a-1 x\na-1 x\n"}, "d/text:2: 'a-1' occurs twice"),
         ({"text": "a-1 good film\na-2\nb-1 x\n"}, "d/text:2: nothing after the id 'a-2'"),
         ({"text": "a-1 good film\n\na-2 x\nb-1 x\n"}, "d/text:2: blank line"),
         ({"text": b"a-1 good film\na-2 \xff\nb-1 x\n"}, "d/text:2: not UTF-8 text"),

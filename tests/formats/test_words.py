@@ -173,7 +173,10 @@ BAD_FILES = {
     "b.wrd": ("1600 0 she\n", "b.wrd:1: word 'she' ends (0 s) before it starts (0.1 s)"),
     "a.alignment.txt": ('u ",GO," "0.1,0.2"\n', "a.alignment.txt:1: 3 words but 2 end times in u"),
     "b.alignment.txt": ("u GO 0.1\n", 'b.alignment.txt:1: is not \'utterance ",WORDS,"'),
-    "c.alignment.txt": (LIBRISPEECH * 2, "c.alignment.txt:2: utterance 84-121123-0000 is there a"),
+    "c.alignment.txt": (
+        LIBRISPEECH * 2,
+        "c.alignment.txt:2: utterance 84-121123-0000 occurs twice",
+    ),
     "a.words": ("0.1 121 a\n", "a.words:1: has no line '#' that ends the header"),
     "b.words": ("#\n0.1\n", "b.words:2: is not 'end_time colour label; ...'"),
     "a.json": ('{"a":\n {"words": [}}', "a.json:2: is not JSON: "),
@@ -211,19 +214,19 @@ def test_folders_that_cannot_be_read(tmp_path):
     _file(tmp_path / "x.words", BUCKEYE)
     with pytest.raises(UserError, match=r"several formats \(2 of ctm, 1 of buckeye\)"):
         read_words(tmp_path)
-    with pytest.raises(UserError, match="is a folder where a file is wanted"):
+    with pytest.raises(UserError, match="is a folder, not a file"):
         read_ids(tmp_path)
 
 
 def test_bad_lists_and_segments(tmp_path):
-    with pytest.raises(UserError, match=r"ids:2: utterance a is there a second time"):
+    with pytest.raises(UserError, match=r"ids:2: utterance a occurs twice"):
         read_ids(_file(tmp_path / "ids", "a x\na y\n"))
     with pytest.raises(UserError, match=r"ids:1: is empty"):
         read_ids(_file(tmp_path / "ids", "\n"))
     for content, message in {
         "u rec 1\n": "segments:1: 3 fields, not 'utterance recording start end'",
         "u other 1 2\n": "segments:1: recording other has no word times",
-        "u rec 1 2\nu rec 2 3\n": "segments:2: utterance u is there a second time",
+        "u rec 1 2\nu rec 2 3\n": "segments:2: utterance u occurs twice",
         "u rec one 2\n": "segments:1: time 'one' is not a number",
         "": "segments:1: is empty",
     }.items():

@@ -66,7 +66,7 @@ def test_a_ctc_text_does_not_depend_on_its_batch(ctc):
     assert all(text == plain_text(text) for text in together)
 
 
-def test_greedy_reading_merges_repeats_and_drops_blanks(ctc):
+def test_greedy_decoding_merges_repeats_and_drops_blanks(ctc):
     recognizer = load_recognizer(str(ctc))
     ids = [recognizer.labels.index(c) for c in "GOO"] + [0]
     ids += [recognizer.labels.index(c) for c in "OD F"]
@@ -107,7 +107,7 @@ def test_without_the_decoder_the_extra_is_named(arpa, monkeypatch):
         load_beam_search(LABELS, 0, str(arpa))
 
 
-def test_whisper_hears_windows_of_30_seconds(tmp_path):
+def test_whisper_decodes_windows_of_30_seconds(tmp_path):
     recognizer = load_recognizer(str(write_tiny_whisper(tmp_path)))
     speech = noise(16000, 31 * 16000)
     texts = recognizer(speech)
@@ -155,7 +155,7 @@ def test_what_is_no_recognizer_is_refused(ctc, arpa, tmp_path):
         load_recognizer(str(whisper), str(arpa))
 
 
-def test_letters_without_a_word_delimiter_are_refused():
+def test_symbols_without_a_word_delimiter_are_refused():
     class Letters:
         all_special_tokens, word_delimiter_token = ["<pad>"], "|"
 

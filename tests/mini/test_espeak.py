@@ -113,7 +113,7 @@ def test_manners_stay_within_limits(seed, label):
             assert low <= value <= high
 
 
-def test_sentiment_of_the_voice_is_heard_in_pitch_and_pace():
+def test_sentiment_in_the_voice_changes_pitch_and_rate():
     """The median of a plain autocorrelation pitch, and the length, follow the label."""
     text, rng = "this is one of the more usual things that they do", np.random.default_rng(0)
     pitch, length = {}, {}

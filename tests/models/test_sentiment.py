@@ -89,7 +89,7 @@ def test_balanced_weights_give_each_class_the_same_part():
 @pytest.mark.parametrize("kind", ["data2vec-audio", "wav2vec2", "wav2vec2-large", "hubert",
                                   "whisper"])  # fmt: skip
 @pytest.mark.parametrize("aligned", [True, False])
-def test_every_speech_encoder_with_mixed_layers_and_a_voice_path(kind, aligned):
+def test_every_speech_encoder_with_mixed_layers_and_a_prosody_branch(kind, aligned):
     """End to end or past the aligner: all that is not frozen gets a gradient."""
     frontend = dict(config=speech_config(kind), freeze="all", all_layers=True)
     parts = {} if aligned else ALONE
@@ -155,11 +155,11 @@ def test_transcripts_can_stand_in_the_place_of_the_tokens(tmp_path):
 
 
 def test_transcripts_want_an_aligner():
-    with pytest.raises(UserError, match="model_conf.text_weight: wants an encoder and a poste"):
+    with pytest.raises(UserError, match="model_conf.text_weight: needs an encoder and a poste"):
         build_model(arguments("wabert_sentiment", **ALONE, model_conf=dict(text_weight=1.0)))
 
 
-def test_the_voice_path_knows_how_fast_a_voice_speaks():
+def test_the_prosody_branch_has_the_rate_of_speech():
     torch.manual_seed(0)
     path, frames, lengths = ProsodyBranch(6, "mean", 4, 0.5).eval(), torch.randn(2, 9, 6), [9, 5]
     lengths = torch.tensor(lengths)
@@ -169,7 +169,7 @@ def test_the_voice_path_knows_how_fast_a_voice_speaks():
     torch.testing.assert_close(path(frames, lengths, lengths), fast)
 
 
-def test_the_voice_path_is_normalised_by_all_batches_so_far():
+def test_the_prosody_branch_is_normalized_over_all_batches():
     """Whatever shares a batch, and be it one utterance alone."""
     torch.manual_seed(0)
     norm, seen = RunningNorm(5), 3.0 + 0.5 * torch.randn(40, 5)
@@ -195,7 +195,7 @@ def test_utterances_in_which_no_token_fires_have_a_sentiment_too(utterances):
     assert loss.isfinite()
 
 
-def test_the_voice_path_takes_the_convolutions_alone():
+def test_the_prosody_branch_takes_the_convolutions_only():
     conf = dict(config=speech_config("whisper"), convolutions=True, all_layers=True)
     model = build_model(arguments("wabert_sentiment", frontend_conf=conf,
                                   model_conf=dict(prosody_pooling="statistics")))  # fmt: skip
@@ -213,7 +213,7 @@ def test_all_layers_end_in_the_top_layer(kind):
     assert features.shape[-1] == 2 * model.frontend.output_size()
     model.frontend.layers = 1
     top, _ = model.features(data["speech"], data["speech_lengths"])
-    torch.testing.assert_close(model.frontend.top(features), top)
+    torch.testing.assert_close(model.frontend.last_layer(features), top)
     model.frontend.layers = 2
     cached, _ = model.features(features, lengths)
     torch.testing.assert_close(cached, features)

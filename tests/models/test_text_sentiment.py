@@ -99,7 +99,7 @@ def test_an_empty_hypothesis_is_refused(tmp_path):
     said = (tmp_path / "out/sentiment").read_text().splitlines()
     assert [line.split()[0] for line in said] == ["a", "b"]
     (tmp_path / "text").write_text("a the good\na again\n")
-    with pytest.raises(UserError, match="text:2: utterance a is there a second time"):
+    with pytest.raises(UserError, match="text:2: utterance a occurs twice"):
         decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
 
 

@@ -56,7 +56,7 @@ def test_whisper_features_are_the_models_own():
     torch.testing.assert_close(model(samples, torch.tensor([480000]))[0], theirs)
 
 
-def test_whisper_reads_beyond_30_seconds_in_windows():
+def test_whisper_encodes_more_than_30_seconds_in_windows():
     features, lengths = frontend("whisper")(*ragged(16000 * 31, 16000))
     assert features.shape[1] == int(lengths[0]) == 1550
     assert torch.isfinite(features).all() and not features[1, 50:].any()

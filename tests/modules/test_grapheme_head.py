@@ -78,7 +78,7 @@ def test_the_loss_has_the_gradient_of_its_value():
     assert torch.autograd.gradcheck(lambda x: ForwardSum.apply(x, lengths, topologies), scores)
 
 
-def test_what_has_more_letters_than_frames_counts_for_nothing():
+def test_an_utterance_with_more_graphemes_than_frames_is_ignored():
     scores = torch.randn(2, 4, 3).requires_grad_()
     long = HMMTopology(np.array([0, *[1] * 9, 0]), np.zeros(11, bool), np.zeros(11))
     short = HMMTopology(np.array([0, 1, 0]), np.zeros(3, bool), np.zeros(3))

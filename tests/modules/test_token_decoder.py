@@ -13,7 +13,7 @@ READING = dict(text_weight=1.0, self_transcript_weight=0.25)
 FIRST, LAST = (VOCABULARY.index(piece) for piece in ("[CLS]", "[SEP]"))
 
 
-def reading(**conf):
+def with_decoder(**conf):
     """Return the configuration of a model that reads."""
     return arguments("wabert_sentiment", model_conf={**READING, **conf})
 
@@ -23,11 +23,11 @@ def speech(*seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(len(seconds), int(lengths.max())) * 0.1, lengths
 
 
-def test_what_is_read_is_what_the_aligned_model_reads():
+def test_the_decoded_text_is_that_of_the_aligned_model():
     """The same weights below: its candidates, between [CLS] and [SEP]."""
     torch.manual_seed(0)
     aligned = build_model(arguments()).eval()
-    model = build_model(reading()).eval()
+    model = build_model(with_decoder()).eval()
     model.encoder.load_state_dict(aligned.encoder.state_dict())
     model.frontend.load_state_dict(aligned.frontend.state_dict())
     model.token_decoder.postencoder.load_state_dict(aligned.postencoder.state_dict())
@@ -43,9 +43,9 @@ def test_what_is_read_is_what_the_aligned_model_reads():
         assert torch.equal(row[1 : n - 1], own[1 : n - 1])
 
 
-def test_the_reading_has_its_share_of_the_result():
+def test_the_self_transcript_is_fused_with_its_weight():
     torch.manual_seed(0)
-    model = build_model(reading(prosody_pooling="mean", prosody_size=4)).eval()
+    model = build_model(with_decoder(prosody_pooling="mean", prosody_size=4)).eval()
     data = speech(1.0, 0.6)
     heard, lengths, voice = model.encode(*data)
     ids = model.token_decoder(heard, lengths)
@@ -61,8 +61,8 @@ def test_the_reading_has_its_share_of_the_result():
     torch.testing.assert_close(loss[0], wanted)
 
 
-def test_training_does_without_it():
-    model = build_model(reading()).train()
+def test_training_does_not_use_the_token_decoder():
+    model = build_model(with_decoder()).train()
     text = torch.tensor([[FIRST, 60, LAST]] * 2)
     data = dict(zip(("speech", "speech_lengths"), speech(1.0, 0.6), strict=True))
     said = dict(text=text, text_lengths=torch.tensor([3, 3]), sentiment=torch.tensor([[0], [2]]))
@@ -76,9 +76,9 @@ def test_training_does_without_it():
     torch.testing.assert_close(with_reader, without)
 
 
-def test_what_it_reads_with_comes_from_the_aligned_model(tmp_path):
+def test_the_token_decoder_starts_from_the_aligned_model(tmp_path):
     weights = save(arguments(), tmp_path)
-    model = build_model(reading())
+    model = build_model(with_decoder())
     init_from(model, weights)
     state = torch.load(weights, weights_only=True)
     name = "predictions.transform.dense.weight"
@@ -89,8 +89,8 @@ def test_what_it_reads_with_comes_from_the_aligned_model(tmp_path):
         init_from(model, weights)
 
 
-def test_a_packed_model_still_reads(tmp_path):
-    weights = save(reading(), tmp_path)
+def test_a_packed_model_has_its_token_decoder(tmp_path):
+    weights = save(with_decoder(), tmp_path)
     data = [torch.randn(n).numpy() * 0.1 for n in (16000, 9000)]
     before = WaBERTInference.from_pretrained(weights).classify(data)
     packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
@@ -99,10 +99,10 @@ def test_a_packed_model_still_reads(tmp_path):
         assert one.scores == pytest.approx(other.scores, abs=1e-6)
 
 
-def test_of_a_long_recording_the_beginning_is_read():
+def test_the_beginning_of_a_long_recording_is_decoded():
     """BERT has positions for so many tokens only; all of it is heard."""
     torch.manual_seed(0)
-    model = build_model(reading()).eval()
+    model = build_model(with_decoder()).eval()
     torch.nn.init.constant_(model.encoder.weight_predictor.projection.bias, 3.0)
     data = speech(6.0, 1.0)
     assert model.encode(*data)[1].max() > BERT["max_position_embeddings"]
@@ -110,9 +110,9 @@ def test_of_a_long_recording_the_beginning_is_read():
 
 
 @pytest.mark.parametrize("silent", [(0,), (0, 1)])
-def test_of_silence_nothing_is_read(silent):
+def test_silence_is_decoded_to_nothing(silent):
     torch.manual_seed(0)
-    model = build_model(reading()).eval()
+    model = build_model(with_decoder()).eval()
     data = speech(1.0, 0.6)
     heard, lengths, voice = model.encode(*data)
     lengths[list(silent)] = 0
@@ -126,25 +126,25 @@ def test_of_silence_nothing_is_read(silent):
     [
         (
             dict(self_transcript_weight=1.5),
-            "model_conf.self_transcript_weight: 1.5: a share from 0 to 1",
+            "model_conf.self_transcript_weight: 1.5: must be a number from 0 to 1",
         ),
         (
             dict(self_transcript_weight="x"),
-            "model_conf.self_transcript_weight: 'x': a share from 0 to 1",
+            "model_conf.self_transcript_weight: 'x': must be a number from 0 to 1",
         ),
         (
             dict(text_weight=0.0),
-            "model_conf.self_transcript_weight: wants text_weight, which teaches",
+            "model_conf.self_transcript_weight: needs text_weight, which trains",
         ),
     ],
 )
 def test_a_share_that_makes_no_sense_is_refused(conf, message):
     with pytest.raises(UserError, match=message):
-        build_model(reading(**conf))
+        build_model(with_decoder(**conf))
 
 
 def test_the_token_decoder_needs_a_vocabulary():
-    args = reading()
+    args = with_decoder()
     args.token_list = []
     with pytest.raises(
         UserError, match="model_conf.self_transcript_weight: needs BERT's vocabulary"

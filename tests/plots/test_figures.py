@@ -7,7 +7,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 from PIL import Image
-from tiny import arguments
+from tiny import arguments, save
 
 from espnet_wabert.bin import figures as command
 from espnet_wabert.errors import UserError
@@ -44,16 +44,6 @@ def made(tokens: int, frames: int, wrong: int = 0) -> Projections:
     )
 
 
-def save(folder, model="wabert", **changes):
-    """A tiny model on disk."""
-    torch.manual_seed(0)
-    args = arguments(model, **changes)
-    folder.mkdir()
-    torch.save(build_model(args).state_dict(), folder / "model.pth")
-    (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
-    return folder / "model.pth"
-
-
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     """A data folder of noise and a tiny model of each loss."""
@@ -65,8 +55,8 @@ def work(tmp_path_factory):
     words = {"u1": (Word("the", 0.1, 0.2), Word("good", 0.2, 0.4), Word("film", 0.5, 0.7))}
     folder = DataFolder(wav, dict.fromkeys(wav, "u"), TEXTS, words=words, samples=size)
     write_folder(folder, work / "data")
-    save(work / "infonce")
-    save(work / "cosine", model_conf=dict(align_loss="cosine"))
+    save(arguments(), work / "infonce", seed=0)
+    save(arguments(model_conf=dict(align_loss="cosine")), work / "cosine", seed=0)
     return work
 
 
@@ -163,6 +153,6 @@ def test_mistakes_end_with_one_line(work, tmp_path):
     ):
         done = run(work, "--out", tmp_path, *more)
         assert done.exit_code == 1 and message in done.stderr and done.stderr.count("\n") == 1
-    judge = save(tmp_path / "judge", "wabert_sentiment")
+    judge = save(arguments("wabert_sentiment"), tmp_path / "judge", seed=0)
     done = run(work, "--out", tmp_path, "--baseline", judge)
     assert done.exit_code == 1 and "not of a sentiment model" in done.stderr

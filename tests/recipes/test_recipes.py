@@ -49,7 +49,7 @@ def test_stages_are_named_and_in_order(work):
     assert "36 of 36 utterances kept" in (work / "align.log").read_text()  # 18, at two speeds
 
 
-def test_results_have_the_keys_that_programs_read(work):
+def test_results_have_their_keys(work):
     results = json.loads((work / "results.json").read_text())
     infonce = results["alignment"]["infonce"]
     assert 0 <= infonce["diagonal_accuracy"] <= 1
@@ -71,13 +71,13 @@ def test_packed_models_give_the_same_scores_from_their_zip_alone(work, tmp_path,
 
     align = tmp_path / "a.zip"
     align.write_bytes((work / "librispeech_wabert/exp/align/align.zip").read_bytes())
-    judge = tmp_path / "s.zip"
-    judge.write_bytes((work / "slue_sa/exp/sentiment/sentiment.zip").read_bytes())
+    classifier_zip = tmp_path / "s.zip"
+    classifier_zip.write_bytes((work / "slue_sa/exp/sentiment/sentiment.zip").read_bytes())
     for path in ("data2vec", "bert"):
         (work / path).rename(work / f"{path}.moved")
     try:
         aligner = WaBERTInference.from_pretrained(align)
-        classifier = WaBERTInference.from_pretrained(judge)
+        classifier = WaBERTInference.from_pretrained(classifier_zip)
     finally:
         for path in ("data2vec", "bert"):
             (work / f"{path}.moved").rename(work / path)
@@ -91,8 +91,8 @@ def test_packed_models_give_the_same_scores_from_their_zip_alone(work, tmp_path,
             "grapheme",
             "cif",
         ]  # without the teacher no similarity
-        for reading, words in aligned.words_by_method.items():
-            lines = (decoded / f"words.{reading}.ctm").read_text().splitlines()
+        for method, words in aligned.words_by_method.items():
+            lines = (decoded / f"words.{method}.ctm").read_text().splitlines()
             lines = [line.split() for line in lines if line.startswith(utterance)]
             assert [w.word for w in words] == [line[4] for line in lines]
             for word, line in zip(words, lines, strict=True):
@@ -110,14 +110,14 @@ def test_packed_models_give_the_same_scores_from_their_zip_alone(work, tmp_path,
 def test_a_downloaded_model_decodes_as_the_trained_one(work, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     exp = work / "librispeech_wabert/exp/align"
-    decoded = [exp / f"decode/timit_test/words.{reading}.ctm" for reading in ("cif", "grapheme")]
+    decoded = [exp / f"decode/timit_test/words.{method}.ctm" for method in ("cif", "grapheme")]
     trained = [path.read_text() for path in decoded]
     for path in decoded:
         path.unlink()
     options = ("--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--stage", "12", "--stop_stage")
     run("librispeech_wabert", work, *options, "13", "--download_model", str(exp / "align.zip"))
-    cif, letters = (path.read_text() for path in decoded)
-    assert letters == trained[1]
+    cif, grapheme = (path.read_text() for path in decoded)
+    assert grapheme == trained[1]
     # CIF's confidence comes from BERT's dropped layers, which a packed model has not.
     lines = ([line.split()[:5] for line in text.splitlines()] for text in (cif, trained[0]))
     assert next(lines) == next(lines)

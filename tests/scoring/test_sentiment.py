@@ -137,11 +137,11 @@ def test_hypotheses_with_and_without_scores(tmp_path):
 
 
 BAD_HYPOTHESES = {
-    "": "hyp:1: is empty; it must hold one utterance a line",
+    "": "hyp:1: is empty; it must have one utterance per line",
     "\n  \n": "hyp:1: is empty",
     "a Neutral\nb happy\n": "hyp:2: label 'happy' of b is not one of Negative, Neutral, Positive",
     "a neutral\n": "hyp:1: label 'neutral' of a is not one of",
-    "a Neutral\nb Neutral\na Positive\n": "hyp:3: utterance a is there a second time",
+    "a Neutral\nb Neutral\na Positive\n": "hyp:3: utterance a occurs twice",
     "a\n": "hyp:1: 1 fields, not 'utterance label' with nothing or 3 scores after it",
     "a Neutral 0.5 0.5\n": "hyp:1: 4 fields, not 'utterance label' with nothing or 3 scores",
     "a Neutral 0.5 nan 0.5\n": "hyp:1: score of Neutral is nan; it must be finite",
@@ -165,10 +165,10 @@ def test_bad_references_and_parts_name_file_and_line(tmp_path):
     for read, content, message in [
         (read_labels, "a Neutral\nb <mixed>\n", "file:2: label '<mixed>' of b is not one of"),
         (read_labels, "a Neutral x\n", "file:1: 3 fields, not 'utterance label'"),
-        (read_labels, "a Neutral\na Neutral\n", "file:2: utterance a is there a second time"),
+        (read_labels, "a Neutral\na Neutral\n", "file:2: utterance a occurs twice"),
         (read_labels, "", "file:1: is empty"),
         (read_parts, "a\n", "file:1: 1 fields, not 'utterance part'"),
-        (read_parts, "a text\na voice\n", "file:2: utterance a is there a second time"),
+        (read_parts, "a text\na voice\n", "file:2: utterance a occurs twice"),
     ]:
         path.write_text(content)
         with pytest.raises(UserError) as caught:

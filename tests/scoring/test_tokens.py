@@ -65,7 +65,7 @@ def test_a_decoding_is_read(tmp_path):
     assert scores[:4] == (1.0, 0.5, 1.0, 0.5)
 
 
-def test_top5_needs_five_candidates(tmp_path):
+def test_top5_needs_five_predictions(tmp_path):
     few = GOOD | {"top": [["gin"], ["or"]]}
     assert score_tokens(read_decoding(_lines(tmp_path, few))).as_dict()["top5"] is None
 
@@ -83,7 +83,7 @@ BAD_LINES = [
     ({"length": True}, "length is True; it must be a whole number"),
     ({"hypothesis": None}, "hypothesis is None; it must be a string"),
     ({"utt_id": ""}, "utt_id is ''; it must be a name"),
-    ({"utt_id": "u0"}, "utterance u0 is there a second time"),
+    ({"utt_id": "u0"}, "utterance u0 occurs twice"),
 ]
 
 
@@ -98,7 +98,7 @@ def test_a_bad_line_is_named(tmp_path, change, message):
 def test_lines_that_are_no_utterance_at_all(tmp_path):
     path = tmp_path / "decoding.jsonl"
     for content, message in {
-        "": ":1: is empty; it must hold one utterance a line",
+        "": ":1: is empty; it must have one utterance per line",
         "[]\n": ":1: is not a JSON object",
         "\n{": ":2: is not JSON: ",
         "{}\n": ":1: lacks utt_id, tokens, nearest, top, predicted_length, length, hypothesis",
@@ -133,7 +133,7 @@ def test_text_of_a_kaldi_folder(tmp_path):
     path.write_text("a one two\nb\n")
     assert read_table(path) == {"a": "one two", "b": ""}
     path.write_text("a one\na two\n")
-    with pytest.raises(UserError, match=r"text:2: utterance a is there a second time"):
+    with pytest.raises(UserError, match=r"text:2: utterance a occurs twice"):
         read_table(path)
 
 
@@ -171,7 +171,7 @@ def test_shown_utterances_are_spread_from_worse_to_better():
         typical(decoding, 0)
 
 
-def test_the_command_shows_candidates(tmp_path):
+def test_the_command_shows_predictions(tmp_path):
     path = _lines(tmp_path, GOOD, GOOD | {"utt_id": "u2"})
     (tmp_path / "text").write_text("u1 gin\nu2 gin\n")
     arguments = ["--decoding", path, "--text", tmp_path / "text", "--out", tmp_path / "c.md"]

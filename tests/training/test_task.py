@@ -177,7 +177,7 @@ def test_an_unknown_label_ends_training_with_one_line(sources, data, tmp_path, c
             "sentiment", sources, broken, tmp_path / "out", "--num_workers", workers
         )
     last = capfd.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("error: utterance u2: sentiment 'Angry' is none of Negative")
+    assert last.startswith("error: utterance u2: sentiment 'Angry' is not one of Negative")
 
 
 def test_data_that_the_frontend_does_not_read_is_refused(sources, data, tmp_path):
@@ -224,7 +224,7 @@ def test_what_cannot_be_augmented_is_refused(sources, data, tmp_path):
     effects = dict(data_aug_effects=[[1.0, "pitch_shift", {"n_steps": 1.6502}]], data_aug_prob=1.0)
     cached = dict(speech=np.zeros((9, 4), np.float32), sentiment="Neutral")
     labels = ("Neutral",)
-    with pytest.raises(UserError, match="u1: cached features have no audio left"):
+    with pytest.raises(UserError, match="u1: noise and augmentation need audio"):
         WaBERTPreprocessor(True, [], labels, **effects)("u1", dict(cached))
     decoded = WaBERTPreprocessor(False, [], labels, **effects)("u1", dict(cached))
     assert decoded["speech"].shape == (9, 4)
