@@ -1,4 +1,4 @@
-"""Sentiment models: pooling, losses, the voice path, mixed layers, text encoders, bad input."""
+"""Sentiment models: pooling, losses, the prosody branch, mixed layers, wrong options."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def speech_batch() -> dict:
 
 
 @pytest.mark.parametrize("kind", ["mean", "attention", "statistics"])
-def test_pooling_does_not_see_the_padding(kind):
+def test_pooling_ignores_the_padding(kind):
     torch.manual_seed(0)
     pooling, x = Pooling(6, kind), torch.randn(2, 5, 6)
     lengths = torch.tensor([5, 1])
@@ -59,8 +59,8 @@ def test_the_loss_is_the_cross_entropy_weighted_or_focal():
     torch.testing.assert_close(loss[0], (-((1 - p) ** 2) * p.log()).mean())
 
 
-def test_the_accuracy_that_chooses_checkpoints_weighs_classes_as_the_loss_does():
-    """Over all batches it is the mean recall, when the weights are balanced ones."""
+def test_the_accuracy_has_the_class_weights_of_the_loss():
+    """With balanced weights it is the mean recall over all batches."""
     labels = torch.tensor([[1]] * 6 + [[0]] * 3 + [[2]])
     neutral = torch.eye(3)[torch.ones(10, dtype=torch.long)]
     for weights, accuracy in (
@@ -72,7 +72,7 @@ def test_the_accuracy_that_chooses_checkpoints_weighs_classes_as_the_loss_does()
         assert float(stats["acc"]) == pytest.approx(accuracy, abs=1e-5)
 
 
-def test_balanced_weights_give_each_class_the_same_part():
+def test_balanced_weights_give_each_class_an_equal_part():
     counts = {"Neutral": 6, "Positive": 3, "Negative": 1}
     weights = balanced_weights(counts, ("Negative", "Neutral", "Positive"))
     assert [w * n for w, n in zip(weights, (1, 6, 3), strict=True)] == pytest.approx(
@@ -90,7 +90,7 @@ def test_balanced_weights_give_each_class_the_same_part():
                                   "whisper"])  # fmt: skip
 @pytest.mark.parametrize("aligned", [True, False])
 def test_every_speech_encoder_with_mixed_layers_and_a_prosody_branch(kind, aligned):
-    """End to end or past the aligner: all that is not frozen gets a gradient."""
+    """With and without the aligner, every parameter that is not frozen gets a gradient."""
     frontend = dict(config=speech_config(kind), freeze="all", all_layers=True)
     parts = {} if aligned else ALONE
     torch.manual_seed(0)
@@ -99,8 +99,10 @@ def test_every_speech_encoder_with_mixed_layers_and_a_prosody_branch(kind, align
     model.train()
     loss, *_ = model(**speech_batch())
     loss.backward()
-    lost = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    assert not lost
+    without_gradient = [
+        n for n, p in model.named_parameters() if p.requires_grad and p.grad is None
+    ]
+    assert not without_gradient
     assert model.mix.scores.grad.abs().sum() > 0
     assert not any(p.requires_grad for p in model.frontend.parameters())
 
@@ -110,25 +112,28 @@ def transcripts() -> dict:
     return dict(text=text, text_lengths=torch.tensor([6, 4, 2]))
 
 
-def test_transcripts_in_training_add_their_own_loss():
-    """BERT's states of the text stand in the place of the tokens, beside the same voice."""
+def test_transcripts_add_a_loss_in_training():
+    """BERT's states of the text replace the tokens; the prosody branch is the same."""
     torch.manual_seed(0)
     conf = dict(text_weight=0.5, prosody_pooling="mean", prosody_size=4)
     model = build_model(arguments("wabert_sentiment", model_conf=conf)).eval()
-    data, said = speech_batch(), transcripts()
-    loss, stats, _ = model(**data, **said)
-    *_, voice = model.encode(data["speech"], data["speech_lengths"])
-    heard = F.cross_entropy(model.classify(data["speech"], data["speech_lengths"]), LABELS[:, 0])
-    states = model.teacher(said["text"], said["text_lengths"])
-    read = F.cross_entropy(model.classify_states(states, said["text_lengths"], voice), LABELS[:, 0])
-    torch.testing.assert_close(loss[0], heard + 0.5 * read)
+    data, text = speech_batch(), transcripts()
+    loss, stats, _ = model(**data, **text)
+    *_, prosody = model.encode(data["speech"], data["speech_lengths"])
+    speech_loss = F.cross_entropy(
+        model.classify(data["speech"], data["speech_lengths"]), LABELS[:, 0]
+    )
+    states = model.teacher(text["text"], text["text_lengths"])
+    scores = model.classify_states(states, text["text_lengths"], prosody)
+    text_loss = F.cross_entropy(scores, LABELS[:, 0])
+    torch.testing.assert_close(loss[0], speech_loss + 0.5 * text_loss)
     torch.testing.assert_close(stats["loss"][0], loss[0].detach())
     loss.backward()
     assert not any(p.requires_grad for p in model.teacher.parameters())
     assert model.prosody_branch.project[2].weight.grad.abs().sum() > 0
 
 
-def test_a_model_trained_with_transcripts_is_packed_without_their_teacher(tmp_path):
+def test_a_model_trained_with_transcripts_is_packed_without_the_teacher(tmp_path):
     weights = save(arguments("wabert_sentiment", model_conf=dict(text_weight=1.0)), tmp_path)
     speech = [torch.randn(9000).numpy() * 0.1]
     before = WaBERTInference.from_pretrained(weights).classify(speech)[0]
@@ -137,16 +142,16 @@ def test_a_model_trained_with_transcripts_is_packed_without_their_teacher(tmp_pa
     assert packed.classify(speech)[0].scores == pytest.approx(before.scores, abs=1e-6)
 
 
-def test_transcripts_can_stand_in_the_place_of_the_tokens(tmp_path):
+def test_transcripts_can_replace_the_tokens(tmp_path):
     weights = save(arguments("wabert_sentiment", model_conf=dict(text_weight=1.0)), tmp_path)
     model = WaBERTInference.from_pretrained(weights)
     speech, texts = [torch.randn(n).numpy() * 0.1 for n in (9000, 7000)], ["the good film", "bad"]
     found = model.classify(speech, texts=texts)
-    for said, text in zip(found, texts, strict=True):
+    for result, text in zip(found, texts, strict=True):
         ids = torch.tensor([model.tokenizer.encode(text).ids])
         lengths = torch.tensor([ids.shape[1]])
         scores = model.model.classify_states(model.model.teacher(ids, lengths), lengths, None)
-        assert said.scores == pytest.approx(scores.softmax(-1)[0].tolist(), abs=1e-5)
+        assert result.scores == pytest.approx(scores.softmax(-1)[0].tolist(), abs=1e-5)
     packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
     with pytest.raises(
         UserError, match="takes no transcripts with speech; one that was trained with"
@@ -154,23 +159,23 @@ def test_transcripts_can_stand_in_the_place_of_the_tokens(tmp_path):
         packed.classify(speech, texts=texts)
 
 
-def test_transcripts_want_an_aligner():
+def test_transcripts_need_an_aligner():
     with pytest.raises(UserError, match="model_conf.text_weight: needs an encoder and a poste"):
         build_model(arguments("wabert_sentiment", **ALONE, model_conf=dict(text_weight=1.0)))
 
 
 def test_the_prosody_branch_has_the_rate_of_speech():
     torch.manual_seed(0)
-    path, frames, lengths = ProsodyBranch(6, "mean", 4, 0.5).eval(), torch.randn(2, 9, 6), [9, 5]
+    branch, frames, lengths = ProsodyBranch(6, "mean", 4, 0.5).eval(), torch.randn(2, 9, 6), [9, 5]
     lengths = torch.tensor(lengths)
-    fast, slow = (path(frames, lengths, lengths // n) for n in (1, 2))
+    fast, slow = (branch(frames, lengths, lengths // n) for n in (1, 2))
     assert (fast - slow).abs().min(dim=1).values.gt(0).all()
     frames[1, 5:] = 99.0  # padding
-    torch.testing.assert_close(path(frames, lengths, lengths), fast)
+    torch.testing.assert_close(branch(frames, lengths, lengths), fast)
 
 
 def test_the_prosody_branch_is_normalized_over_all_batches():
-    """Whatever shares a batch, and be it one utterance alone."""
+    """A batch may have one utterance."""
     torch.manual_seed(0)
     norm, seen = RunningNorm(5), 3.0 + 0.5 * torch.randn(40, 5)
     for batch in (seen[:1], seen[1:9], seen[9:]):
@@ -182,7 +187,7 @@ def test_the_prosody_branch_is_normalized_over_all_batches():
 
 
 @pytest.mark.parametrize("utterances", [1, 2])
-def test_utterances_in_which_no_token_fires_have_a_sentiment_too(utterances):
+def test_utterances_without_tokens_are_classified(utterances):
     conf = dict(prosody_pooling="statistics", prosody_size=4)
     model = build_model(arguments("wabert_sentiment", model_conf=conf)).train()
     with torch.no_grad():
@@ -192,7 +197,11 @@ def test_utterances_in_which_no_token_fires_have_a_sentiment_too(utterances):
     assert model.encoder(*model.features(speech, lengths))[0].shape[1] == 0
     loss, *_ = model(speech, lengths, LABELS[:utterances])
     loss.backward()
-    assert loss.isfinite()
+    trained = [p for p in model.parameters() if p.requires_grad and p.grad is not None]
+    assert all(p.grad.isfinite().all() for p in trained)
+    assert model.classifier[-1].weight.grad.abs().sum() > 0
+    scores = model.eval().classify(speech, lengths)
+    assert scores.shape == (utterances, 3) and scores.isfinite().all()
 
 
 def test_the_prosody_branch_takes_the_convolutions_only():
@@ -204,7 +213,7 @@ def test_the_prosody_branch_takes_the_convolutions_only():
 
 
 @pytest.mark.parametrize("kind", ["data2vec-audio", "wav2vec2-large", "whisper"])
-def test_all_layers_end_in_the_top_layer(kind):
+def test_all_layers_end_with_the_last_layer(kind):
     torch.manual_seed(0)
     frontend = dict(config=speech_config(kind), all_layers=True)
     model = build_model(arguments("wabert_sentiment", **ALONE, frontend_conf=frontend)).eval()
@@ -212,15 +221,15 @@ def test_all_layers_end_in_the_top_layer(kind):
     features, lengths = model.features(data["speech"], data["speech_lengths"])
     assert features.shape[-1] == 2 * model.frontend.output_size()
     model.frontend.layers = 1
-    top, _ = model.features(data["speech"], data["speech_lengths"])
-    torch.testing.assert_close(model.frontend.last_layer(features), top)
+    last, _ = model.features(data["speech"], data["speech_lengths"])
+    torch.testing.assert_close(model.frontend.last_layer(features), last)
     model.frontend.layers = 2
     cached, _ = model.features(features, lengths)
     torch.testing.assert_close(cached, features)
 
 
 def test_frozen_parts_have_no_dropout():
-    """What ESPnet's --freeze_param names stays in eval mode too."""
+    """Parts named by ESPnet's --freeze_param stay in eval mode."""
     model = build_model(arguments("wabert_sentiment"))
     model.encoder.requires_grad_(False)
     model.train()

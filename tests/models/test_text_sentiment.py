@@ -1,4 +1,4 @@
-"""Text classifiers (the toplines, the pipelines' second stage): training, use, bad input."""
+"""Text classifiers (the toplines, the pipelines' second stage): training, use, errors."""
 
 import pytest
 import torch
@@ -27,16 +27,18 @@ def text_batch() -> dict:
 
 
 @pytest.mark.parametrize("kind", TEXT)
-def test_every_text_encoder_trains_and_does_not_see_the_padding(kind):
+def test_every_text_encoder_trains_and_ignores_the_padding(kind):
     torch.manual_seed(0)
     model = build_model(text_arguments(kind))
     loss, stats, _ = model(**text_batch())
     loss.backward()
-    assert stats["loss"].isfinite()
-    lost = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    assert not lost
-    model.eval()
     data = text_batch()
+    torch.testing.assert_close(stats["loss"], loss.detach())
+    without_gradient = [
+        n for n, p in model.named_parameters() if p.requires_grad and p.grad is None
+    ]
+    assert not without_gradient
+    model.eval()
     scores = model.classify(data["text"], data["text_lengths"])
     for row, length in enumerate(data["text_lengths"].tolist()):
         alone = model.classify(data["text"][row : row + 1, :length], torch.tensor([length]))
@@ -52,8 +54,8 @@ def test_lower_layers_of_a_text_encoder_can_be_frozen():
         build_model(text_arguments(freeze=9))
 
 
-def test_a_text_model_in_use(tmp_path, monkeypatch):
-    """From its files or packed: the same answers, to transcripts only."""
+def test_inference_of_a_text_model(tmp_path, monkeypatch):
+    """From its files or packed, it gives the same scores, for transcripts only."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     weights = save(text_arguments(), tmp_path)
     model = WaBERTInference.from_pretrained(weights)
@@ -69,17 +71,18 @@ def test_a_text_model_in_use(tmp_path, monkeypatch):
         model.align([torch.zeros(16000).numpy()], ["a"])
 
 
-def test_a_text_longer_than_the_model_has_positions_is_cut(tmp_path):
-    """Recognizers that repeat themselves write such."""
+def test_a_text_longer_than_the_positions_is_truncated(tmp_path):
+    """Recognizers that repeat themselves write such texts."""
     _, source = write_tiny_sources(tmp_path)
     conf = dict(model_name_or_path=str(source), config=None, tokenizer=None)
     model = WaBERTInference.from_pretrained(save(text_arguments(**conf), tmp_path))
     ids = model.text_tokenizer.encode("not bad " * 200).ids
     assert len(ids) == 128 and ids[-1] == VOCABULARY.index("[SEP]")
-    assert model.classify(["not bad " * 200])
+    (result,), (cut,) = model.classify(["not bad " * 200]), model.classify(["not bad " * 63])
+    assert result.scores == pytest.approx(cut.scores, abs=1e-6)  # 126 pieces and two ends
 
 
-def test_scores_that_are_no_numbers_name_the_utterance(tmp_path):
+def test_an_error_for_scores_that_are_not_finite_names_the_utterance(tmp_path):
     model = WaBERTInference.from_pretrained(save(text_arguments(), tmp_path))
     with torch.no_grad():
         model.model.classifier[-1].bias[1] = float("nan")
@@ -87,17 +90,17 @@ def test_scores_that_are_no_numbers_name_the_utterance(tmp_path):
         model.classify(["the good film"], ["u7"])
 
 
-def test_an_empty_hypothesis_is_refused(tmp_path):
+def test_an_empty_file_of_hypotheses_is_refused(tmp_path):
     from espnet_wabert.inference.decoding import decode_text_sentiment
 
     model = WaBERTInference.from_pretrained(save(text_arguments(), tmp_path))
     (tmp_path / "text").write_text("")
     with pytest.raises(UserError, match="text:1: is empty"):
         decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
-    (tmp_path / "text").write_text("a the good\nb\n")  # silence is a transcript too
+    (tmp_path / "text").write_text("a the good\nb\n")  # an empty hypothesis is allowed
     decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
-    said = (tmp_path / "out/sentiment").read_text().splitlines()
-    assert [line.split()[0] for line in said] == ["a", "b"]
+    lines = (tmp_path / "out/sentiment").read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["a", "b"]
     (tmp_path / "text").write_text("a the good\na again\n")
     with pytest.raises(UserError, match="text:2: utterance a occurs twice"):
         decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
@@ -113,7 +116,7 @@ def test_an_empty_hypothesis_is_refused(tmp_path):
         (dict(model_conf=dict(prosody_pooling="mean")), "model_conf.prosody_pooling: unknown"),
     ],
 )
-def test_what_does_not_go_together_is_refused(changes, message):
+def test_wrong_combinations_are_refused(changes, message):
     args = text_arguments()
     for name, change in changes.items():
         own = getattr(args, name)

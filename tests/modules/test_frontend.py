@@ -1,4 +1,4 @@
-"""The frontend: the same features alone and in a batch, frame lengths, freezing."""
+"""The frontend: padding, frame lengths, freezing, wrong options."""
 
 import pytest
 import torch
@@ -16,14 +16,14 @@ def frontend(kind: str, **options) -> HuggingFaceFrontend:
 
 
 def ragged(*sizes: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return noise of these sizes, padded with garbage, which must not matter."""
+    """Return noise of these sizes, padded with noise that must have no effect."""
     torch.manual_seed(1)
     batch = torch.randn(len(sizes), max(sizes)) * 0.1
     return batch, torch.tensor(sizes)
 
 
 @pytest.mark.parametrize("kind", SPEECH)
-def test_padded_batch_gives_each_utterance_what_it_gets_alone(kind):
+def test_padding_does_not_change_the_features(kind):
     model = frontend(kind)
     batch, lengths = ragged(16000, 7321, 4000, 11111)
     together, frames = model(batch, lengths)
@@ -42,24 +42,28 @@ def test_lengths_are_frames_of_20_ms(kind):
     assert abs(int(lengths[0]) - 100) <= 1 and abs(int(lengths[1]) - 25) <= 1
 
 
-def test_whisper_features_are_the_models_own():
-    """The unpadded path agrees with transformers' encoder where that can be asked: at 30 s."""
+def test_whisper_features_equal_those_of_transformers():
+    """Compared at 30 s, the only length that transformers' encoder accepts."""
     model = frontend("whisper")
     samples = torch.randn(1, 480000) * 0.1
     from transformers import WhisperFeatureExtractor
 
     mel = WhisperFeatureExtractor()(samples[0].numpy(), sampling_rate=16000, return_tensors="pt")
     ours = model.encoder.log_mel(samples, torch.tensor([480000]))
-    # Ours pads the ends with silence, theirs mirrors: the first and last frames differ.
+    # We pad the ends with silence, transformers mirrors them: the first and last frames differ.
     torch.testing.assert_close(ours[..., 3:-3], mel.input_features[..., 3:-3], atol=2e-4, rtol=1e-3)
     theirs = model.encoder.model(ours).last_hidden_state
     torch.testing.assert_close(model(samples, torch.tensor([480000]))[0], theirs)
 
 
 def test_whisper_encodes_more_than_30_seconds_in_windows():
-    features, lengths = frontend("whisper")(*ragged(16000 * 31, 16000))
+    speech, sizes = ragged(16000 * 31, 16000)
+    features, lengths = frontend("whisper")(speech, sizes)
     assert features.shape[1] == int(lengths[0]) == 1550
-    assert torch.isfinite(features).all() and not features[1, 50:].any()
+    assert not features[1, 50:].any()
+    second = frontend("whisper")(speech[:1, 16000 * 30 :], torch.tensor([16000]))[0]
+    # The second window is encoded alone; only its first frame sees other samples to the left.
+    torch.testing.assert_close(features[:1, 1501:], second[:, 1:], atol=0.1, rtol=0.1)
 
 
 def test_integer_samples_are_scaled():
@@ -76,9 +80,9 @@ def test_integer_samples_are_scaled():
 def test_frozen_parts_take_no_gradient_and_stay_in_eval_mode(freeze, trained):
     model = frontend("data2vec-audio", freeze=freeze).train()
     stages = model.encoder.stages()
-    learning = [any(p.requires_grad for p in stage.parameters()) for stage in stages]
-    assert sum(learning) == trained == sum(learning[len(stages) - trained :])
-    for stage, learns in zip(stages, learning, strict=True):
+    trainable = [any(p.requires_grad for p in stage.parameters()) for stage in stages]
+    assert sum(trainable) == trained == sum(trainable[len(stages) - trained :])
+    for stage, learns in zip(stages, trainable, strict=True):
         parts = [part for part in stage.modules() if list(part.parameters(recurse=False))]
         assert all(part.training == learns for part in parts)
     features, _ = model(*ragged(4000, 3000))
@@ -98,7 +102,7 @@ def test_frozen_parts_take_no_gradient_and_stay_in_eval_mode(freeze, trained):
         (dict(model_name_or_path="./nowhere", config=None), "./nowhere: no such folder"),
     ],
 )
-def test_impossible_options_are_refused(options, message):
+def test_wrong_options_are_refused(options, message):
     with pytest.raises(UserError, match=message.replace("(", "\\(")):
         HuggingFaceFrontend(**{"model_name_or_path": None, "config": speech_config(), **options})
 

@@ -1,4 +1,4 @@
-"""What WaBERT reads, and the sentiment of it beside that of what it hears."""
+"""The token decoder: decoded ids, late fusion, loading and packing."""
 
 import pytest
 import torch
@@ -9,13 +9,13 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import init_from, pack
 
-READING = dict(text_weight=1.0, self_transcript_weight=0.25)
+DECODING = dict(text_weight=1.0, self_transcript_weight=0.25)
 FIRST, LAST = (VOCABULARY.index(piece) for piece in ("[CLS]", "[SEP]"))
 
 
-def with_decoder(**conf):
-    """Return the configuration of a model that reads."""
-    return arguments("wabert_sentiment", model_conf={**READING, **conf})
+def decoding_arguments(**conf):
+    """Return the configuration of a model with a token decoder."""
+    return arguments("wabert_sentiment", model_conf={**DECODING, **conf})
 
 
 def speech(*seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,10 +24,10 @@ def speech(*seconds: float) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_decoded_text_is_that_of_the_aligned_model():
-    """The same weights below: its candidates, between [CLS] and [SEP]."""
+    """With equal weights: its top subword predictions, between [CLS] and [SEP]."""
     torch.manual_seed(0)
     aligned = build_model(arguments()).eval()
-    model = build_model(with_decoder()).eval()
+    model = build_model(decoding_arguments()).eval()
     model.encoder.load_state_dict(aligned.encoder.state_dict())
     model.frontend.load_state_dict(aligned.frontend.state_dict())
     model.token_decoder.postencoder.load_state_dict(aligned.postencoder.state_dict())
@@ -35,8 +35,8 @@ def test_the_decoded_text_is_that_of_the_aligned_model():
     data = speech(1.0, 0.6)
     grafted = aligned.graft(*aligned.features(*data))
     expected = aligned.subword_head(grafted.hidden).argmax(-1)
-    heard, lengths, _ = model.encode(*data)
-    ids = model.token_decoder(heard, lengths)
+    tokens, lengths, _ = model.encode(*data)
+    ids = model.token_decoder(tokens, lengths)
     assert torch.equal(lengths, grafted.lengths)
     for row, own, n in zip(ids, expected, lengths.tolist(), strict=True):
         assert row[0] == FIRST and row[n - 1] == LAST
@@ -45,52 +45,51 @@ def test_the_decoded_text_is_that_of_the_aligned_model():
 
 def test_the_self_transcript_is_fused_with_its_weight():
     torch.manual_seed(0)
-    model = build_model(with_decoder(prosody_pooling="mean", prosody_size=4)).eval()
+    model = build_model(decoding_arguments(prosody_pooling="mean", prosody_size=4)).eval()
     data = speech(1.0, 0.6)
-    heard, lengths, voice = model.encode(*data)
-    ids = model.token_decoder(heard, lengths)
-    read = model.classify_states(model.teacher(ids, lengths), lengths, voice).softmax(-1)
-    expected = 0.75 * model.classify_states(heard, lengths, voice).softmax(-1) + 0.25 * read
+    tokens, lengths, prosody = model.encode(*data)
+    ids = model.token_decoder(tokens, lengths)
+    of_text = model.classify_states(model.teacher(ids, lengths), lengths, prosody)
+    of_speech = model.classify_states(tokens, lengths, prosody)
+    expected = 0.75 * of_speech.softmax(-1) + 0.25 * of_text.softmax(-1)
     torch.testing.assert_close(model.classify(*data).softmax(-1), expected)
     loss, _stats, _ = model(
         *data, torch.tensor([[0], [2]]), text=ids, text_lengths=lengths
-    )  # on the dev set: it chooses the checkpoint
-    on_text = model.classify_states(model.teacher(ids, lengths), lengths, voice)
-    terms = expected.log(), on_text
-    wanted = sum(torch.nn.functional.cross_entropy(x, torch.tensor([0, 2])) for x in terms)
-    torch.testing.assert_close(loss[0], wanted)
+    )  # in eval mode the loss is of the fused scores: it chooses the checkpoint
+    terms = expected.log(), of_text
+    expected_loss = sum(torch.nn.functional.cross_entropy(x, torch.tensor([0, 2])) for x in terms)
+    torch.testing.assert_close(loss[0], expected_loss)
 
 
 def test_training_does_not_use_the_token_decoder():
-    model = build_model(with_decoder()).train()
+    model = build_model(decoding_arguments()).train()
     text = torch.tensor([[FIRST, 60, LAST]] * 2)
     data = dict(zip(("speech", "speech_lengths"), speech(1.0, 0.6), strict=True))
-    said = dict(text=text, text_lengths=torch.tensor([3, 3]), sentiment=torch.tensor([[0], [2]]))
+    targets = dict(text=text, text_lengths=torch.tensor([3, 3]), sentiment=torch.tensor([[0], [2]]))
     assert not any(m.training for m in model.token_decoder.modules())
     assert not any(p.requires_grad for p in model.token_decoder.parameters())
-    torch.manual_seed(1)  # of dropout
-    with_reader, *_ = model(**data, **said)
+    torch.manual_seed(1)  # for dropout
+    with_decoder, *_ = model(**data, **targets)
     model.token_decoder = None
     torch.manual_seed(1)
-    without, *_ = model(**data, **said)
-    torch.testing.assert_close(with_reader, without)
+    without, *_ = model(**data, **targets)
+    torch.testing.assert_close(with_decoder, without)
 
 
 def test_the_token_decoder_starts_from_the_aligned_model(tmp_path):
     weights = save(arguments(), tmp_path)
-    model = build_model(with_decoder())
+    model = build_model(decoding_arguments())
     init_from(model, weights)
     state = torch.load(weights, weights_only=True)
     name = "predictions.transform.dense.weight"
     assert torch.equal(model.token_decoder.head.state_dict()[name], state[f"subword_head.{name}"])
-    (tmp_path / "mute").mkdir()
-    weights = save(arguments(model_conf=dict(subword_weight=0.0)), tmp_path / "mute")
+    weights = save(arguments(model_conf=dict(subword_weight=0.0)), tmp_path / "no_head")
     with pytest.raises(UserError, match="has no subword head; model_conf.self_transcript_weight"):
         init_from(model, weights)
 
 
 def test_a_packed_model_has_its_token_decoder(tmp_path):
-    weights = save(with_decoder(), tmp_path)
+    weights = save(decoding_arguments(), tmp_path)
     data = [torch.randn(n).numpy() * 0.1 for n in (16000, 9000)]
     before = WaBERTInference.from_pretrained(weights).classify(data)
     packed = WaBERTInference.from_pretrained(pack(weights, tmp_path / "model.zip"))
@@ -100,25 +99,34 @@ def test_a_packed_model_has_its_token_decoder(tmp_path):
 
 
 def test_the_beginning_of_a_long_recording_is_decoded():
-    """BERT has positions for so many tokens only; all of it is heard."""
+    """The teacher decodes as many tokens as BERT has positions; the aligner uses all of them."""
     torch.manual_seed(0)
-    model = build_model(with_decoder()).eval()
+    model = build_model(decoding_arguments()).eval()
     torch.nn.init.constant_(model.encoder.weight_predictor.projection.bias, 3.0)
     data = speech(6.0, 1.0)
-    assert model.encode(*data)[1].max() > BERT["max_position_embeddings"]
-    assert model.classify(*data).isfinite().all()
+    limit = BERT["max_position_embeddings"]
+    tokens, lengths, prosody = model.encode(*data)
+    assert lengths.max() > limit
+    ids, kept = model.token_decoder(tokens, lengths)[:, :limit], lengths.clamp(max=limit)
+    of_text = model.classify_states(model.teacher(ids, kept), kept, prosody)
+    of_speech = model.classify_states(tokens, lengths, prosody)
+    expected = 0.75 * of_speech.softmax(-1) + 0.25 * of_text.softmax(-1)
+    torch.testing.assert_close(model.classify(*data).softmax(-1), expected)
 
 
 @pytest.mark.parametrize("silent", [(0,), (0, 1)])
-def test_silence_is_decoded_to_nothing(silent):
+def test_an_utterance_without_tokens_has_scores(silent):
     torch.manual_seed(0)
-    model = build_model(with_decoder()).eval()
+    model = build_model(decoding_arguments()).eval()
     data = speech(1.0, 0.6)
-    heard, lengths, voice = model.encode(*data)
+    tokens, lengths, prosody = model.encode(*data)
+    alone = model.fuse(model.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
     lengths[list(silent)] = 0
-    heard = heard[:, : max(1, int(lengths.max()))]
-    scores = model.fuse(model.classify_states(heard, lengths, voice), heard, lengths, voice)
-    assert scores.isfinite().all()
+    tokens = tokens[:, : max(1, int(lengths.max()))]
+    scores = model.fuse(model.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
+    torch.testing.assert_close(scores.exp().sum(-1), torch.ones(2))  # log probabilities
+    for row in {0, 1} - set(silent):  # silence in the batch does not change the others
+        torch.testing.assert_close(scores[row], alone[row], atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -138,13 +146,13 @@ def test_silence_is_decoded_to_nothing(silent):
         ),
     ],
 )
-def test_a_share_that_makes_no_sense_is_refused(conf, message):
+def test_a_wrong_self_transcript_weight_is_refused(conf, message):
     with pytest.raises(UserError, match=message):
-        build_model(with_decoder(**conf))
+        build_model(decoding_arguments(**conf))
 
 
 def test_the_token_decoder_needs_a_vocabulary():
-    args = with_decoder()
+    args = decoding_arguments()
     args.token_list = []
     with pytest.raises(
         UserError, match="model_conf.self_transcript_weight: needs BERT's vocabulary"

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import soundfile
-import torch
-import yaml
 from click.testing import CliRunner
 from PIL import Image
 from tiny import arguments, save
@@ -14,7 +12,6 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
 from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.models.builder import build_model
 from espnet_wabert.plots.drawing import DPI, WIDTH, draw_alignment, draw_similarity
 from espnet_wabert.plots.figures import (
     KINDS,

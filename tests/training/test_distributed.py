@@ -1,4 +1,4 @@
-"""Training in two processes: frozen parts, slim checkpoints and DDP go together."""
+"""Training in two processes: DDP with frozen parts and slim checkpoints."""
 
 import os
 import subprocess

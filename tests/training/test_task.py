@@ -1,4 +1,4 @@
-"""Training by ESPnet's Trainer: the task, the schedule, resuming from slim checkpoints."""
+"""Training with ESPnet's Trainer: the task, the schedule, resuming from slim checkpoints."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def sources(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Six utterances of noise in a folder with what the trainer reads."""
+    """Write six utterances of noise with the files that the trainer reads."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     files = {name: [] for name in ("wav.scp", "text", "sentiment", "speech_shape", "text_shape")}
@@ -46,18 +46,18 @@ def data(tmp_path_factory):
 
 
 def train(config: str, sources, data: Path, out: Path, *more: str) -> dict:
-    """Train with a shipped tiny configuration; return the last checkpoint."""
+    """Train with a configuration of conf/tiny; return the last checkpoint."""
     text = config == "sentiment_text"
-    read = {"text,text,text"} if config != "sentiment" else set()
-    read.add("text,text,text" if text else "wav.scp,speech,sound")
+    inputs = {"text,text,text"} if config != "sentiment" else set()
+    inputs.add("text,text,text" if text else "wav.scp,speech,sound")
     if config != "align":
-        read.add("sentiment,sentiment,text")
+        inputs.add("sentiment,sentiment,text")
     command = ["--config", str(ROOT / "conf" / "tiny" / f"{config}.yaml")]
     command += ["--output_dir", str(out), "--token_list", str(data / "vocab.txt")]
     command += ["--frontend_conf", f"model_name_or_path={sources[text]}"]
     command += ["--postencoder_conf", f"model_name_or_path={sources[1]}", "--ngpu", "0"]
     for part in ("train", "valid"):
-        for scp in sorted(read):
+        for scp in sorted(inputs):
             command += [f"--{part}_data_path_and_name_and_type", f"{data}/{scp}"]
         command += [f"--{part}_shape_file", str(data / "speech_shape")]
     WaBERTTask.main(cmd=[*command, "--batch_bins", "40000", "--use_tensorboard", "false", *more])
@@ -65,8 +65,8 @@ def train(config: str, sources, data: Path, out: Path, *more: str) -> dict:
 
 
 @pytest.mark.parametrize("config", ["align", "sentiment", "sentiment_prosody", "sentiment_text"])
-def test_resuming_continues_as_if_never_stopped(config, sources, data, tmp_path):
-    """Two epochs at once, or one and one after a stop: the same weights, slim checkpoints."""
+def test_resumed_training_equals_training_without_a_stop(config, sources, data, tmp_path):
+    """Two epochs at once, or one and then one more, give the same weights."""
     whole = train(config, sources, data, tmp_path / "whole", "--max_epoch", "2")
     train(config, sources, data, tmp_path / "parts", "--max_epoch", "1")
     parts = train(config, sources, data, tmp_path / "parts", "--max_epoch", "2", "--resume", "true")
@@ -79,17 +79,24 @@ def test_resuming_continues_as_if_never_stopped(config, sources, data, tmp_path)
         return
     lowest = "postencoder.layers.0." if config == "sentiment_prosody" else "postencoder."
     assert not any(key.startswith((lowest, "teacher.")) for key in whole["model"])
-    lower = "frontend.encoder.model.feature_extractor"  # frozen, and to be had from its source
+    lower = "frontend.encoder.model.feature_extractor"  # frozen, and restored from its source
     assert not any(key.startswith(lower) for key in whole["model"])
     assert saved["token_list"] == VOCABULARY and saved["postencoder_conf"]["config"]
 
 
-def test_accumulated_gradients_train(sources, data, tmp_path):
-    states = train("align", sources, data, tmp_path, "--accum_grad", "2", "--max_epoch", "1")
-    assert states["reporter"]["epoch"] == 1
+def test_accumulated_gradients_make_fewer_updates(sources, data, tmp_path):
+    """With accum_grad 2, two batches make one update, which differs from two updates."""
+    every = train("align", sources, data, tmp_path / "every", "--max_epoch", "1")
+    pairs = train(
+        "align", sources, data, tmp_path / "pairs", "--max_epoch", "1", "--accum_grad", "2"
+    )
+    steps = [state["schedulers"][0]["last_epoch"] for state in (every, pairs)]
+    assert steps[0] == 2 * steps[1] > 0
+    name = "encoder.projection.weight"
+    assert not torch.equal(every["model"][name], pairs["model"][name])
 
 
-def test_the_schedule_goes_up_and_down_and_stays_down():
+def test_the_schedule_rises_falls_and_stays_at_its_last_rate():
     from espnet2.tasks.abs_task import scheduler_classes
 
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=5e-4)
@@ -108,8 +115,8 @@ def test_the_schedule_goes_up_and_down_and_stays_down():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: str(p.relative_to(ROOT / "conf")))
-def test_every_shipped_configuration_builds_with_tiny_models(path):
-    """All fields are known to ESPnet and to the parts; i fits the BERT it names."""
+def test_every_configuration_of_conf_builds_with_tiny_models(path):
+    """ESPnet and the parts know all fields; BERT has the layers that drop_layers counts."""
     parser = WaBERTTask.get_parser()
     args = parser.parse_args(["--config", str(path), "--output_dir", "x"])
     drop = (args.postencoder_conf or {}).get("drop_layers", 0)
@@ -129,14 +136,14 @@ def test_every_shipped_configuration_builds_with_tiny_models(path):
             **args.postencoder_conf, **tiny.postencoder_conf, "drop_layers": min(3, drop),
             "train_layers": min(3 - min(3, drop), trained),
         }  # fmt: skip
-    if args.model_conf.get("class_weights") == "balanced":  # counted from the data when training
+    if args.model_conf.get("class_weights") == "balanced":  # training counts them in the data
         args.model_conf["class_weights"] = [1.0, 1.0, 1.0]
     model = build_model(args)
     assert any(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_the_default_configuration_is_the_papers(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["train"])  # ESPnet reads the command line
+def test_the_default_configuration_is_that_of_the_paper(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["train"])  # ESPnet's get_default_config reads the command line
     defaults = WaBERTTask.get_default_config()
     assert defaults["encoder"] == "cif" and defaults["model_conf"]["align_loss"] == "infonce"
     assert defaults["postencoder_conf"]["drop_layers"] == 3
@@ -154,7 +161,7 @@ def test_espnet3_builds_the_task(sources):
     assert type(model).__name__ == "WaBERT"
 
 
-def test_a_missing_source_is_one_clear_error(data, tmp_path):
+def test_a_missing_source_is_a_one_line_error(data, tmp_path):
     with pytest.raises(
         UserError, match="frontend_conf.model_name_or_path: ./nowhere: no such folder"
     ):
@@ -163,7 +170,7 @@ def test_a_missing_source_is_one_clear_error(data, tmp_path):
 
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_an_unknown_label_ends_training_with_one_line(sources, data, tmp_path, capfd, workers):
-    """Also from a worker process, where torch wraps the message in a traceback."""
+    """Also in a worker process, where torch adds a traceback to the message."""
     from espnet_wabert.errors import one_line_errors
 
     broken = tmp_path / "data"
@@ -180,8 +187,8 @@ def test_an_unknown_label_ends_training_with_one_line(sources, data, tmp_path, c
     assert last.startswith("error: utterance u2: sentiment 'Angry' is not one of Negative")
 
 
-def test_data_that_the_frontend_does_not_read_is_refused(sources, data, tmp_path):
-    """A text model given speech, or the other way round, says what it wants."""
+def test_training_without_the_data_of_the_frontend_is_refused(sources, data, tmp_path):
+    """A text model with speech only: the error names the missing data."""
     config = ROOT / "conf/tiny/sentiment_text.yaml"
     command = ["--config", str(config), "--output_dir", str(tmp_path), "--token_list", "-"]
     command += ["--frontend_conf", f"model_name_or_path={sources[1]}", "--ngpu", "0"]
@@ -193,7 +200,7 @@ def test_data_that_the_frontend_does_not_read_is_refused(sources, data, tmp_path
         WaBERTTask.main(cmd=command)
 
 
-def test_freezing_what_is_not_there_is_refused(sources, data, tmp_path):
+def test_freezing_an_unknown_part_is_refused(sources, data, tmp_path):
     wrong = ("--freeze_param", "encoder.weight_predictor", "encoder.predictor")
     with pytest.raises(
         UserError, match="freeze_param: encoder.predictor: no such .* has frontend, "
@@ -205,17 +212,17 @@ AUGMENT = ("--preprocessor_conf", "data_aug_effects=[[1.0, pitch_shift, {n_steps
 
 
 def test_audio_is_augmented_in_training(sources, data, tmp_path):
-    """By ESPnet's own effects: pitch, speed, bandwidth and their kin."""
+    """With ESPnet's effects, such as pitch shifts."""
     always = ("--preprocessor_conf", "data_aug_prob=1.0", "--max_epoch", "1")
-    plain = train("sentiment", sources, data, tmp_path / "plain", "--max_epoch", "1")
+    baseline = train("sentiment", sources, data, tmp_path / "baseline", "--max_epoch", "1")
     shifted = train("sentiment", sources, data, tmp_path / "shifted", *AUGMENT, *always)
     name = "classifier.1.weight"
-    assert not torch.equal(plain["model"][name], shifted["model"][name])
+    assert not torch.equal(baseline["model"][name], shifted["model"][name])
     conf = yaml.safe_load((tmp_path / "shifted/config.yaml").read_text())["preprocessor_conf"]
     assert conf["data_aug_effects"] == [[1.0, "pitch_shift", {"n_steps": 1.6502}]]
 
 
-def test_what_cannot_be_augmented_is_refused(sources, data, tmp_path):
+def test_wrong_augmentation_is_refused(sources, data, tmp_path):
     with pytest.raises(UserError, match="preprocessor_conf.data_aug: one of data_aug_effects, dat"):
         train("sentiment", sources, data, tmp_path, "--preprocessor_conf", "data_aug=1")
     semitone = "data_aug_effects=[[1.0, pitch_shift, {n_steps: 1}]]"
