@@ -76,5 +76,5 @@ def test_preprocessing_names_the_utterance_with_an_unknown_label():
     data = preprocess("u1", {"speech": speech, "text": "the film", "sentiment": "Neutral"})
     assert data["text"].tolist() == WordPieceTokenizer(VOCABULARY).encode("the film").ids
     assert data["sentiment"].tolist() == [1] and data["speech"].shape == (800,)
-    with pytest.raises(UserError, match="utterance u2: sentiment 'Angry' is none of Negative"):
+    with pytest.raises(UserError, match="utterance u2: sentiment 'Angry' is not one of Negative"):
         preprocess("u2", {"speech": speech, "sentiment": "Angry"})
