@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "modules": {"cif", "text", "formats"},
     "models": {"cif", "modules", "text", "formats"},
     "alignment": {"cif", "models", "modules", "scoring", "text", "formats"},
-    "training": {"models", "modules", "text", "formats"},
+    "training": {"models", "modules", "scoring", "text", "formats"},
     "inference": {"alignment", "models", "modules", "text", "formats"},
     "scoring": {"text", "formats"},
     "plots": {"inference", "alignment", "models", "modules", "scoring", "formats"},

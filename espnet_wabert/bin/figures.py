@@ -8,7 +8,7 @@ import click
 from espnet_wabert.errors import UserError, one_line_errors
 
 _path = click.Path(path_type=Path)
-TITLES = {"infonce": "InfoNCE", "cosine": "cosine"}
+TITLES = {"infonce": "InfoNCE", "cosine": "cosine", "cosine_sum": "cosine, summed"}
 
 
 @click.command()

@@ -45,7 +45,7 @@ def main(**options):
     from espnet_wabert.scoring.results import mean_and_sd
 
     opts = SimpleNamespace(**options)
-    if opts.results and opts.name in (None, "infonce", "cosine"):
+    if opts.results and opts.name in (None, "infonce", "cosine", "cosine_sum"):
         raise UserError(
             "--results needs --name <loss>.<method>, such as infonce.cif, or an aligner's name"
         )

@@ -6,6 +6,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
@@ -13,7 +15,7 @@ from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.frozen import SlimCheckpoints
-from espnet_wabert.modules.grapheme_head import GraphemeHead
+from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
 from espnet_wabert.modules.postencoder import SubwordHead, TruncatedBert
 from espnet_wabert.modules.text_encoder import TextEncoder
 from espnet_wabert.modules.token_decoder import TokenDecoder
@@ -62,8 +64,9 @@ def check_config(args: Namespace) -> None:
         errors.append("model text_sentiment and frontend text go together, without an encoder")
     if (args.model_conf or {}).get("grapheme_weight") and not frontend_conf.get("convolutions"):
         errors.append("model_conf.grapheme_weight: needs frontend_conf.convolutions: true")
-    if (args.model_conf or {}).get("text_weight") and args.encoder is None:
-        errors.append("model_conf.text_weight: needs an encoder and a postencoder")
+    for field in ("text_weight", "quantity_weight"):
+        if (args.model_conf or {}).get(field) and args.encoder is None:
+            errors.append(f"model_conf.{field}: needs an encoder and a postencoder")
     errors += _self_transcript_errors(args.model_conf or {})
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
@@ -124,7 +127,8 @@ def build_model(
         head = head if conf.get("subword_weight", 1.0) else None
         graphemes = None
         if conf.get("grapheme_weight"):
-            graphemes = GraphemeHead(frontend.conv_size, args.token_list)
+            with own_random_numbers(torch.device("cpu")):
+                graphemes = GraphemeHead(frontend.conv_size, args.token_list)
         model = WaBERT(frontend, encoder, postencoder, teacher, head, graphemes, **conf)
     if pretrained:
         model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args))

@@ -3,6 +3,8 @@
 Shapes: B utterances, S samples, T frames, D frontend width, N tokens, H width below the head.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 
@@ -10,10 +12,20 @@ from espnet_wabert.constants import LABELS
 from espnet_wabert.models.wabert import SpeechPath
 from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
+from espnet_wabert.modules.losses import quantity_loss
 from espnet_wabert.modules.postencoder import BertTeacher, TruncatedBert
 from espnet_wabert.modules.prosody_branch import ProsodyBranch
 from espnet_wabert.modules.sentiment_head import Pooling, SentimentHead
 from espnet_wabert.modules.token_decoder import TokenDecoder
+
+
+class Encoded(NamedTuple):
+    """What the classifier reads of a batch of speech."""
+
+    tokens: torch.Tensor  # (B, N, H) of the aligner, or frames (B, T, D) without one
+    lengths: torch.Tensor  # (B,) of the tokens or frames
+    prosody: torch.Tensor | None  # (B, V) of the prosody branch
+    quantity: torch.Tensor | None  # (B,) sums of CIF's weights: predicted numbers of tokens
 
 
 class LayerMix(nn.Module):
@@ -50,6 +62,10 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         prosody_pooling: pooling of the prosody branch; None (the paper): no such branch.
         prosody_size: width that the prosody branch adds to BERT's pooled vector.
         prosody_dropout: dropout after its pooling.
+        frozen_steps: number of first updates in which the speech encoder is not trained (the SLUE
+            toolkit: 2000).
+        quantity_weight: weight of L_quantity (equation 5) on the transcripts. It keeps the number
+            of tokens while the speech encoder is trained; above 0 it needs transcripts.
         text_weight: weight of the same loss on BERT's states of the transcript instead of the
             aligner's tokens, so that the head also learns from text without alignment errors. For
             training only; above 0 it needs transcripts.
@@ -58,6 +74,8 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             BERT's upper layers handle better than a vector between two words. Requires
             text_weight, which teaches the head such states. Does not change the training.
     """
+
+    updates: torch.Tensor | None  # number of training steps so far
 
     def __init__(
         self,
@@ -74,6 +92,8 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         prosody_pooling: str | None = None,
         prosody_size: int = 128,
         prosody_dropout: float = 0.5,
+        frozen_steps: int = 0,
+        quantity_weight: float = 0.0,
         text_weight: float = 0.0,
         self_transcript_weight: float = 0.0,
     ):
@@ -82,6 +102,10 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         self.postencoder = postencoder
         self.teacher = teacher
         self.token_decoder = token_decoder
+        self.frozen_steps = frozen_steps
+        # In checkpoints, so that resumed training goes on counting.
+        self.register_buffer("updates", torch.tensor(0) if frozen_steps else None)
+        self.quantity_weight = quantity_weight
         self.text_weight = text_weight
         self.self_transcript_weight = self_transcript_weight
         width = frontend.output_size()
@@ -98,26 +122,33 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         size = self.pooling.size + (prosody_size if prosody_pooling else 0)
         self.add_head(size, labels, dropout, class_weights, focal_gamma)
 
-    def encode(self, speech, speech_lengths):
-        """Encode speech, as for `forward`.
+    def features(self, speech: torch.Tensor, lengths: torch.Tensor):
+        """Return the frontend's features, without gradient in the first `frozen_steps` updates."""
+        features, lengths = super().features(speech, lengths)
+        if self.training and self.updates is not None:
+            if self.updates < self.frozen_steps:
+                # A gradient of zero instead of none: DDP waits for one of every parameter.
+                features = features.detach() + 0.0 * features
+            self.updates += 1
+        return features, lengths
 
-        Returns:
-            The aligner's tokens (B, N, H), or frames (B, T, D) without an aligner; their lengths
-            (B,); and the prosody branch's vectors (B, V), or None.
-        """
+    def encode(self, speech, speech_lengths) -> Encoded:
+        """Encode speech, as for `forward`."""
         features, lengths = self.features(speech, speech_lengths)
         last = self.frontend.last_layer(features)
         frames = last if self.mix is None else self.mix(self.frontend.all_layers(features))
-        tokens, token_lengths = frames, lengths
+        tokens, token_lengths, quantity = frames, lengths, None
         if self.encoder is not None:
-            tokens, token_lengths, _ = self.encoder(last, lengths)
+            tokens, token_lengths, fired = self.encoder(last, lengths)
+            quantity = fired.quantity
             if tokens.shape[1] == 0:  # silence: attention needs at least one token
                 tokens = nn.functional.pad(tokens, (0, 0, 0, 1))
-        if self.prosody_branch is None:
-            return tokens, token_lengths, None
-        if self.frontend.conv_size:
-            frames = self.frontend.conv_features(features)
-        return tokens, token_lengths, self.prosody_branch(frames, lengths, token_lengths)
+        prosody = None
+        if self.prosody_branch is not None:
+            if self.frontend.conv_size:
+                frames = self.frontend.conv_features(features)
+            prosody = self.prosody_branch(frames, lengths, token_lengths)
+        return Encoded(tokens, token_lengths, prosody, quantity)
 
     def classify_states(self, tokens, lengths, prosody) -> torch.Tensor:
         """Return the class scores (B, classes) of the result of `encode`.
@@ -150,7 +181,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         With text (B, N), BERT's states of it replace the aligner's tokens, which shows the cost of
         the aligner's errors.
         """
-        tokens, lengths, prosody = self.encode(speech, speech_lengths)
+        tokens, lengths, prosody, _ = self.encode(speech, speech_lengths)
         if text is not None and self.teacher is not None:
             return self.classify_states(self.teacher(text, text_lengths), text_lengths, prosody)
         return self.fuse(self.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
@@ -162,10 +193,11 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             speech: (B, S) samples, or cached features (B, T, W).
             speech_lengths: (B,).
             sentiment: class indices (B, 1).
-            text: BERT's ids of the transcript with [CLS] and [SEP] (B, N), for text_weight.
+            text: BERT's ids of the transcript with [CLS] and [SEP] (B, N), for text_weight and
+                quantity_weight.
             text_lengths: (B,).
         """
-        tokens, lengths, prosody = self.encode(speech, speech_lengths)
+        tokens, lengths, prosody, quantity = self.encode(speech, speech_lengths)
         scores = self.classify_states(tokens, lengths, prosody)
         if not self.training:  # checkpoints are chosen by the fused scores
             scores = self.fuse(scores, tokens, lengths, prosody)
@@ -176,4 +208,9 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             text_loss, *_ = self.classification_loss(scores, sentiment)
             loss = loss + self.text_weight * text_loss
             stats["loss"] = loss.detach()
+        if quantity is not None:  # training may change the number of tokens
+            stats["tokens"] = quantity.detach().mean()
+            if self.quantity_weight:
+                loss = loss + self.quantity_weight * quantity_loss(quantity, text_lengths)
+                stats["loss"] = loss.detach()
         return loss, stats, count

@@ -11,7 +11,9 @@
         | sentiment head                --> cross entropy (fine-tuning, sentiment.py)
 
 For word boundaries, and not in the paper: an acoustic model of graphemes on data2vec's convolutions
-(grapheme_head.py). Its loss does not change the other parts.
+(grapheme_head.py). It changes no other part and no other figure: its input is detached, it has a
+gradient clipping of its own (training/clipping.py) and random numbers of its own, and its loss is
+not part of the `loss` that chooses checkpoints.
 
 Shapes: B utterances, S samples, T frames, D frontend width, N tokens, H BERT's width.
 """
@@ -26,7 +28,7 @@ from espnet_wabert.cif import CIFOutput
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
-from espnet_wabert.modules.grapheme_head import GraphemeHead
+from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
 from espnet_wabert.modules.losses import quantity_loss, similarity_loss, subword_loss
 from espnet_wabert.modules.postencoder import BertTeacher, SubwordHead, TruncatedBert
 
@@ -80,7 +82,8 @@ class WaBERT(SpeechPath):
         teacher: BERT's dropped layers; None in a packed model, which cannot be trained.
         subword_head: BERT's masked-LM head; None: no L_subword.
         grapheme_head: acoustic model of graphemes on the frontend's convolutions, or None.
-        align_loss: "infonce" (equations 3, 4) or "cosine" (equations 1, 2), the baseline.
+        align_loss: "infonce" (equations 3, 4); "cosine" (equations 1, 2), the baseline, as a mean
+            over tokens; or "cosine_sum", with equation 2's sum over an utterance's tokens.
         temperature, negatives: of InfoNCE.
         align_weight, quantity_weight, subword_weight: of the terms of L_total. Equation 6 has
             weight 1 for each; 0 switches a loss off (Table 1 has subword_weight 0).
@@ -135,7 +138,10 @@ class WaBERT(SpeechPath):
         return Grafted(aligned, hidden, lengths, fired)
 
     def forward(self, speech, speech_lengths, text, text_lengths, **kwargs):
-        """Return L_total (equation 6), its terms for the log, and the number of utterances.
+        """Return the loss to minimize, the terms for the log, and the number of utterances.
+
+        The loss is L_total (equation 6) plus that of the grapheme head; `loss` in the log is
+        L_total alone.
 
         Args:
             speech: (B, S) samples, or cached features (B, T, W).
@@ -159,10 +165,11 @@ class WaBERT(SpeechPath):
             )
             loss = loss + self.subword_weight * subword
             stats["subword"] = subword.detach()
+        stats["loss"] = loss.detach()
         if self.grapheme_head is not None:
             conv_features = self.frontend.conv_features(features)
-            graphemes = self.grapheme_head.loss(conv_features, lengths, text, text_lengths)
+            with own_random_numbers(conv_features.device):
+                graphemes = self.grapheme_head.loss(conv_features, lengths, text, text_lengths)
             loss = loss + self.grapheme_weight * graphemes
             stats["graphemes"] = graphemes.detach()
-        stats["loss"] = loss.detach()
         return force_gatherable((loss, stats, len(text)), loss.device)

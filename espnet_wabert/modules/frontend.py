@@ -27,18 +27,22 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
             (B, T, K D), for a sentiment model to mix; False: those of the last layer.
         convolutions: prepend the output of the encoder's convolutions, of width L, to the layers'
             frames. The grapheme head of `WaBERT` needs it (grapheme_weight).
+        spec_augment, layerdrop: masks and layer drop in training, see `WaveformEncoder`. Not for
+            Whisper, nor for a wholly frozen encoder.
         fs: sampling rate of the input in Hz. All supported encoders need 16 kHz.
         pretrained: load the weights from `model_name_or_path`; False in a packed model.
     """
 
     def __init__(
         self,
-        model_name_or_path: str | None = "facebook/data2vec-audio-base-960h",
+        model_name_or_path: str | None = "facebook/data2vec-audio-base",
         config: dict | None = None,
         freeze: str | int = "all",
         normalize: bool | None = None,
         all_layers: bool = False,
         convolutions: bool = False,
+        spec_augment: dict[str, float] | None = None,
+        layerdrop: float = 0.0,
         fs: int | str = SAMPLE_RATE,
         pretrained: bool = True,
     ):
@@ -52,27 +56,43 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         self.normalize = (
             needs_normalization(model_name_or_path, pretrained) if normalize is None else normalize
         )
-        self.encoder = build_speech_encoder(hf_config, hf_model, self.normalize)
+        self.encoder = build_speech_encoder(
+            hf_config, hf_model, self.normalize, spec_augment, layerdrop
+        )
         self.layers = len(self.encoder.stages()) - 2 if all_layers else 1
         self.conv_size = self.encoder.conv_width if convolutions else 0  # L
-        self._freeze(freeze)
+        if freeze == "all" and (spec_augment or layerdrop):
+            raise UserError("frontend_conf: spec_augment and layerdrop need trained layers")
+        # A tuple: these are not parts of this module, but parts of its encoder.
+        self.frozen_stages = tuple(self._stages_to_freeze(freeze))
+        self._freeze()
 
-    def _freeze(self, what: str | int) -> None:
+    def _stages_to_freeze(self, what: str | int) -> list[nn.Module]:
         stages = self.encoder.stages()
         layers = len(stages) - 2
-        rules: dict[str, list[nn.Module]] = {"all": [self], "none": [], "convolutions": stages[:1]}
+        rules: dict[str, list[nn.Module]] = {
+            "all": [self.encoder], "none": [], "convolutions": stages[:1],
+        }  # fmt: skip
         if str(what) in rules:
-            freeze(rules[str(what)])
-        elif str(what).isdigit() and int(what) <= layers:
-            freeze(stages[: 2 + int(what)])
-        else:
-            raise UserError(
-                f"frontend_conf.freeze: {what!r}: all, convolutions, none"
-                f" or a number of layers from 0 to {layers}"
-            )
+            return rules[str(what)]
+        if str(what).isdigit() and int(what) <= layers:
+            return stages[: 2 + int(what)]
+        raise UserError(
+            f"frontend_conf.freeze: {what!r}: all, convolutions, none"
+            f" or a number of layers from 0 to {layers}"
+        )
+
+    def _freeze(self) -> None:
+        freeze(self.frozen_stages)
         extractor = getattr(self.encoder.model, "feature_extractor", None)
-        if extractor is not None and str(what) != "none":
+        if extractor is not None and self.frozen_stages:
             extractor._freeze_parameters()  # otherwise it needs the gradient of the waveform
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for stage in self.frozen_stages:  # with the dropout between them, which has no parameters
+            stage.eval()
+        return self
 
     def output_size(self) -> int:
         """Return the width D of a frame."""

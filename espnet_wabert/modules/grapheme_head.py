@@ -15,6 +15,7 @@ Shapes: B utterances, T frames, L width of the convolutions' output, V symbols, 
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -139,6 +140,12 @@ class GraphemeHead(nn.Module):
         tokens = [row[:count] for row, count in zip(ids.tolist(), id_lengths.tolist(), strict=True)]
         topologies = [self.lexicon(row) for row in tokens]
         return ForwardSum.apply(self.scale(log_p), lengths, topologies)
+
+
+def own_random_numbers(device: torch.device) -> AbstractContextManager:
+    """Return a context after which torch's random numbers go on as before it."""
+    devices = [device] if device.type == "cuda" else []
+    return torch.random.fork_rng(devices, device_type="cuda")
 
 
 def standardize(frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -2,8 +2,10 @@
 
 Every loss takes the tokens of a whole batch with their lengths and returns one number: the mean
 over the batch's tokens (similarity, subword) or utterances (quantity). The paper's equation 2
-sums over an utterance's tokens where equation 3 averages; the mean is taken in both here, so that
-the two can be swapped without another learning rate.
+sums over an utterance's tokens where equation 3 averages. `cosine` takes the mean, so that the two
+losses have the same weight against L_quantity; `cosine_sum` is equation 2 as printed.
+
+All losses are computed in float32, under autocast too.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,7 @@ NEGATIVES = ("utterance", "batch")
 
 
 def cosine_loss(
-    aligned: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    aligned: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor, summed: bool = False
 ) -> torch.Tensor:
     """Return the baseline L_cos: 1 - cos(a, l), equations 1 and 2.
 
@@ -26,9 +28,12 @@ def cosine_loss(
         aligned: acoustic vectors after the aligner (B, N, H).
         targets: BERT's layer-i states (B, N, H).
         lengths: (B,) in tokens.
+        summed: sum over the tokens of an utterance and average over utterances, as equation 2
+            does; False: average over the tokens of the batch.
     """
     mask = valid_mask(lengths, aligned.shape[1])
-    return (1.0 - F.cosine_similarity(aligned[mask].float(), targets[mask].float(), dim=-1)).mean()
+    losses = 1.0 - F.cosine_similarity(aligned[mask].float(), targets[mask].float(), dim=-1)
+    return losses.sum() / len(lengths) if summed else losses.mean()
 
 
 class InfoNCE:
@@ -57,6 +62,11 @@ class InfoNCE:
         tokens: torch.Tensor,
     ) -> torch.Tensor:
         """Return the loss of vectors (B, N, H) whose token ids are `tokens` (B, N)."""
+        # Autocast would multiply the matrices in half precision, whatever their own type is.
+        with torch.autocast(aligned.device.type, enabled=False):
+            return self._loss(aligned, targets, lengths, tokens)
+
+    def _loss(self, aligned, targets, lengths, tokens) -> torch.Tensor:
         mask = valid_mask(lengths, aligned.shape[1])
         a = F.normalize(aligned.float(), dim=-1)
         b = F.normalize(targets.float(), dim=-1)
@@ -111,10 +121,13 @@ def subword_loss(
 
 
 def similarity_loss(name: str, temperature: float, negatives: str) -> Callable[..., torch.Tensor]:
-    """Return the aligned token similarity loss called `name`: infonce or cosine."""
+    """Return the aligned token similarity loss called `name`: infonce, cosine or cosine_sum."""
     losses: dict[str, Callable[..., torch.Tensor]] = {
         "infonce": InfoNCE(temperature, negatives),
         "cosine": lambda aligned, targets, lengths, tokens: cosine_loss(aligned, targets, lengths),
+        "cosine_sum": lambda aligned, targets, lengths, tokens: cosine_loss(
+            aligned, targets, lengths, summed=True
+        ),
     }
     if name not in losses:
         raise UserError(f"model_conf.align_loss: {name!r}: one of {', '.join(losses)}")

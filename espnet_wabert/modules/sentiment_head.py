@@ -11,6 +11,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frozen import FrozenInEval
 from espnet_wabert.modules.masking import valid_mask
 
+CONFUSION = "confusion_"  # prefix of the cells of the confusion matrix in the statistics
 POOLINGS = ("mean", "attention", "statistics")
 
 
@@ -100,7 +101,18 @@ class SentimentHead(FrozenInEval):
         # classes, so that a model that always predicts Neutral is not the best one.
         accuracy = (weights * (scores.argmax(-1) == labels)).mean()
         stats = {"loss": loss.detach(), "acc": accuracy}
+        if not self.training:
+            stats |= self._confusion(labels, scores.argmax(-1))
         return force_gatherable((loss, stats, len(labels)), loss.device)
+
+    def _confusion(self, labels: torch.Tensor, found: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the cells of the confusion matrix, as fractions of the batch.
+
+        The trainer makes macro F1 of them, which is no mean over batches.
+        """
+        classes = len(self.labels)
+        cells = torch.bincount(labels * classes + found, minlength=classes**2) / len(labels)
+        return {f"{CONFUSION}{cell}": value for cell, value in enumerate(cells)}
 
 
 def balanced_weights(counts: dict[str, int], labels) -> list[float]:

@@ -15,8 +15,10 @@ from transformers import PretrainedConfig
 from transformers.audio_utils import mel_filter_bank
 
 from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.errors import UserError
 from espnet_wabert.modules.masking import valid_mask
 
+MASKS = ("mask_time_prob", "mask_time_length", "mask_feature_prob", "mask_feature_length")
 SUPPORTED = ("data2vec-audio", "wav2vec2", "hubert", "wavlm", "whisper")  # model_type
 
 
@@ -53,21 +55,35 @@ class WaveformEncoder(nn.Module):
         model: the Hugging Face model.
         normalize: scale each waveform to zero mean and unit variance first, if the model's
             feature extractor does so.
+        spec_augment: the `MASKS` of Hugging Face's config: spans of frames and of channels that are
+            masked in training, after the convolutions. None: no masks.
+        layerdrop: probability of leaving a layer out in training. DDP needs unused_parameters.
+
+    Raises:
+        UserError: spec_augment has an unknown field.
     """
 
     model: Any  # of Hugging Face, without types
     group_norm: "MaskedGroupNorm | None"
 
-    def __init__(self, model: Any, normalize: bool = True):
+    def __init__(
+        self,
+        model: Any,
+        normalize: bool = True,
+        spec_augment: dict[str, float] | None = None,
+        layerdrop: float = 0.0,
+    ):
         super().__init__()
         self.model = model
         self.normalize = normalize
-        # No layer drop: frozen layers must not be dropped, and DDP needs all gradients. ESPnet's
-        # specaug masks the input.
-        model.config.layerdrop = 0.0
-        model.config.apply_spec_augment = False
-        if getattr(model, "masked_spec_embed", None) is not None:
-            model.masked_spec_embed.requires_grad_(False)
+        self.spec_augment = spec_augment or {}
+        for field, value in self.spec_augment.items():
+            if field not in MASKS:
+                raise UserError(f"frontend_conf.spec_augment.{field}: one of {', '.join(MASKS)}")
+            setattr(model.config, field, value)
+        model.config.layerdrop = layerdrop
+        if getattr(model, "masked_spec_embed", None) is not None:  # in the place of masked frames
+            model.masked_spec_embed.requires_grad_(bool(self.spec_augment))
         self._frame_mask: torch.Tensor = torch.empty(0)
         self._conv_features: torch.Tensor | None = None
         model.feature_extractor.register_forward_hook(self._keep_conv_features)
@@ -87,10 +103,18 @@ class WaveformEncoder(nn.Module):
         self._conv_features = output.transpose(1, 2)
 
     def stages(self) -> list[nn.Module]:
-        """Return the parts, first to last: convolutions, projections, then each layer."""
-        encoder = self.model.encoder
-        below = [self.model.feature_projection, encoder.pos_conv_embed, encoder.layer_norm]
-        return [self.model.feature_extractor, nn.ModuleList(below), *encoder.layers]
+        """Return the parts, first to last: convolutions, projections, then each layer.
+
+        Encoders with stable layer norm (wav2vec 2.0 large) normalize after the last layer, the
+        others before the first one.
+        """
+        encoder, layers = self.model.encoder, list(self.model.encoder.layers)
+        below = [self.model.feature_projection, encoder.pos_conv_embed, encoder.dropout]
+        if getattr(self.model.config, "do_stable_layer_norm", False):
+            layers[-1] = nn.ModuleList([layers[-1], encoder.layer_norm])
+        else:
+            below.append(encoder.layer_norm)
+        return [self.model.feature_extractor, nn.ModuleList(below), *layers]
 
     def seconds[T: (torch.Tensor, float)](self, positions: T) -> T:
         """Return the times of positions in frames; t + 1/2 is the middle of frame t's window."""
@@ -124,6 +148,9 @@ class WaveformEncoder(nn.Module):
         frame_lengths = self.frame_lengths(lengths)
         size = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
         self._frame_mask = valid_mask(frame_lengths, size)
+        # Hugging Face refuses spans that are longer than the batch.
+        longer = size > self.model.config.mask_time_length
+        self.model.config.apply_spec_augment = bool(self.spec_augment) and longer
         if self.group_norm is not None:
             config = self.model.config
             first = (lengths - config.conv_kernel[0]) // config.conv_stride[0] + 1
@@ -195,7 +222,9 @@ class MelEncoder(nn.Module):
     def stages(self) -> list[nn.Module]:
         """Return the parts, first to last: convolutions, positions, then each layer."""
         convolutions = nn.ModuleList([self.model.conv1, self.model.conv2])
-        return [convolutions, self.model.embed_positions, *self.model.layers]
+        *layers, last = self.model.layers
+        last = nn.ModuleList([last, self.model.layer_norm])
+        return [convolutions, self.model.embed_positions, *layers, last]
 
     def seconds[T: (torch.Tensor, float)](self, positions: T) -> T:
         """Return the times of positions in frames: frame t is centered at 20 t ms."""
@@ -256,9 +285,15 @@ class MelEncoder(nn.Module):
 
 
 def build_speech_encoder(
-    config: PretrainedConfig, model: nn.Module, normalize: bool
+    config: PretrainedConfig,
+    model: nn.Module,
+    normalize: bool,
+    spec_augment: dict[str, float] | None = None,
+    layerdrop: float = 0.0,
 ) -> WaveformEncoder | MelEncoder:
     """Wrap a Hugging Face audio model of one of the supported types."""
-    if config.model_type == "whisper":
-        return MelEncoder(getattr(model, "encoder", model))
-    return WaveformEncoder(model, normalize)
+    if config.model_type != "whisper":
+        return WaveformEncoder(model, normalize, spec_augment, layerdrop)
+    if spec_augment or layerdrop:
+        raise UserError("frontend_conf: Whisper takes neither spec_augment nor layerdrop")
+    return MelEncoder(getattr(model, "encoder", model))

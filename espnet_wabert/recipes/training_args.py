@@ -105,7 +105,8 @@ def _sources(conf: dict, data: Data, name: str) -> list[str]:
         return [speech, text]
     if conf.get("frontend") == "text":
         return [text, sentiment]
-    with_text = (conf.get("model_conf") or {}).get("text_weight", 0)
+    model_conf = conf.get("model_conf") or {}
+    with_text = model_conf.get("text_weight") or model_conf.get("quantity_weight")
     return [*([text] if with_text else []), speech, sentiment]
 
 

@@ -13,7 +13,7 @@ from espnet_wabert.scoring.table import Table
 
 MISSING = "-"
 _WITHIN = re.compile(r"within_([\d.]+)ms")
-_LOSSES = ("infonce", "cosine")  # the paper's loss first, its baseline second
+_LOSSES = ("infonce", "cosine", "cosine_sum")  # the paper's loss first, then its baseline
 _KNOWN = ("alignment", "tokens", "seconds", "versions", "seed")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 
+import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from espnet2.asr.postencoder.abs_postencoder import AbsPostEncoder
@@ -23,7 +24,9 @@ from espnet_wabert.models.checkpoint import init_from
 from espnet_wabert.modules.sentiment_head import balanced_weights
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import read_vocabulary
+from espnet_wabert.training.clipping import clip_separately
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
+from espnet_wabert.training.trainer import WaBERTTrainer
 
 # The paper's schedule: linear increase for 4000 steps, then linear decrease. ESPnet's piecewise
 # schedule returns to the base rate after its end; this one keeps the last rate.
@@ -36,6 +39,7 @@ AUGMENTATION = ("data_aug_effects", "data_aug_num", "data_aug_prob")  # of espne
 class WaBERTTask(SLUTask):
     """The SLU task with WaBERT's choices for --frontend, --encoder, --postencoder and --model.
 
+    Its trainer reports macro F1, and clips the grapheme head's gradients apart from the others.
     Adds two options to ESPnet's SLU task: --pretrained_model, the model that fine-tuning starts
     from, and --preprocessor_conf for augmentation, such as
     `data_aug_effects: [[1.0, pitch_shift, {n_steps: 1.6502}]]`, `data_aug_prob: 0.3`.
@@ -49,6 +53,8 @@ class WaBERTTask(SLUTask):
         ),
         ClassChoices("model", PARTS["model"], AbsESPnetModel, default="wabert"),
     ]
+
+    trainer = WaBERTTrainer
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser):
@@ -82,8 +88,9 @@ class WaBERTTask(SLUTask):
     def build_preprocess_fn(cls, args: argparse.Namespace, train: bool):
         text = args.frontend == "text"
         _need_data(args, "text" if text else "speech", f"the frontend {args.frontend}")
-        if (args.model_conf or {}).get("text_weight"):
-            _need_data(args, "text", "model_conf.text_weight")
+        for field in ("text_weight", "quantity_weight"):
+            if (args.model_conf or {}).get(field):
+                _need_data(args, "text", f"model_conf.{field}")
         return WaBERTPreprocessor(
             train,
             vocabulary=_vocabulary(args),
@@ -111,6 +118,19 @@ class WaBERTTask(SLUTask):
             init_from(model, args.pretrained_model)
         _check_frozen(model, args.freeze_param)
         return model
+
+    @classmethod
+    def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
+        """Build the optimizers; the grapheme head must not change the clipping of the others."""
+        optimizers = super().build_optimizers(args, model)
+        own = getattr(model, "grapheme_head", None)
+        if own is not None:
+            head = set(own.parameters())
+            others = [p for p in model.parameters() if p not in head]
+            parts = [others, list(head)]
+            clip_separately(optimizers[0], parts, args.grad_clip, args.grad_clip_type)
+            args.clipped_by_optimizer = True
+        return optimizers
 
 
 def _augmentation(args: argparse.Namespace) -> dict:

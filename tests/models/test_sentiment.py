@@ -119,7 +119,7 @@ def test_transcripts_add_a_loss_in_training():
     model = build_model(arguments("wabert_sentiment", model_conf=conf)).eval()
     data, text = speech_batch(), transcripts()
     loss, stats, _ = model(**data, **text)
-    *_, prosody = model.encode(data["speech"], data["speech_lengths"])
+    _, _, prosody, _ = model.encode(data["speech"], data["speech_lengths"])
     speech_loss = F.cross_entropy(
         model.classify(data["speech"], data["speech_lengths"]), LABELS[:, 0]
     )
@@ -157,6 +157,37 @@ def test_transcripts_can_replace_the_tokens(tmp_path):
         UserError, match="takes no transcripts with speech; one that was trained with"
     ):
         packed.classify(speech, texts=texts)
+
+
+def test_the_speech_encoder_is_frozen_for_the_first_updates():
+    conf = dict(frontend_conf=dict(freeze=1), model_conf=dict(frozen_steps=2))
+    model = build_model(arguments("wabert_sentiment", **conf)).train()
+    of_encoder = [p for p in model.frontend.parameters() if p.requires_grad]
+    gradients = []
+    for _ in range(3):
+        model.zero_grad()
+        model(**speech_batch())[0].backward()
+        assert model.classifier[-1].weight.grad.abs().sum() > 0
+        assert all(p.grad is not None for p in of_encoder)  # DDP waits for each
+        gradients.append(sum(float(p.grad.abs().sum()) for p in of_encoder))
+    assert gradients[:2] == [0.0, 0.0] and gradients[2] > 0
+    assert int(model.state_dict()["updates"]) == 3
+
+
+def test_the_number_of_tokens_is_logged_and_can_be_held():
+    torch.manual_seed(0)
+    model = build_model(arguments("wabert_sentiment", model_conf=dict(quantity_weight=0.5))).eval()
+    data, text = speech_batch(), transcripts()
+    loss, stats, _ = model(**data, **text)
+    encoded = model.encode(data["speech"], data["speech_lengths"])
+    torch.testing.assert_close(stats["tokens"], encoded.quantity.mean().detach())
+    scores = model.classify(data["speech"], data["speech_lengths"])
+    expected = F.cross_entropy(scores, LABELS[:, 0])
+    expected = expected + 0.5 * (encoded.quantity - text["text_lengths"]).abs().mean()
+    torch.testing.assert_close(loss[0], expected)
+    torch.testing.assert_close(stats["loss"][0], expected.detach())
+    with pytest.raises(UserError, match="model_conf.quantity_weight: needs an encoder and a pos"):
+        build_model(arguments("wabert_sentiment", **ALONE, model_conf=dict(quantity_weight=1.0)))
 
 
 def test_transcripts_need_an_aligner():

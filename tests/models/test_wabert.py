@@ -12,7 +12,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import check_state, find_files, init_from, load_model, pack
 from espnet_wabert.modules.frozen import full_state_dict
-from espnet_wabert.modules.losses import InfoNCE, cosine_loss, quantity_loss
+from espnet_wabert.modules.losses import InfoNCE, cosine_loss, quantity_loss, similarity_loss
 from espnet_wabert.modules.postencoder import TruncatedBert
 
 
@@ -62,6 +62,8 @@ def test_losses_equal_the_equations_of_the_paper():
     rows = [(u, i) for u, n in enumerate(lengths.tolist()) for i in range(n)]
     expected = sum(1 - cosines[u, i, i] for u, i in rows) / len(rows)
     torch.testing.assert_close(cosine_loss(a, b, lengths), expected)
+    per_utterance = [sum(1 - cosines[u, i, i] for i in range(n)) for u, n in enumerate([4, 2])]
+    torch.testing.assert_close(cosine_loss(a, b, lengths, summed=True), sum(per_utterance) / 2)
     tau, total = 0.1, 0.0
     for u, i in rows:
         n = int(lengths[u])
@@ -81,6 +83,37 @@ def test_batch_negatives_leave_out_the_same_token_of_another_utterance():
     loss = InfoNCE(0.1, "batch")
     assert loss(vectors, vectors, lengths, same) < 0.001  # equal ids are not negatives
     assert loss(vectors, vectors, lengths, other) > math.log(2)
+
+
+@pytest.mark.parametrize("loss", ["infonce", "cosine", "cosine_sum"])
+@pytest.mark.parametrize("negatives", ["utterance", "batch"])
+def test_the_similarity_losses_are_float32_under_autocast(loss, negatives):
+    torch.manual_seed(0)
+    loss = similarity_loss(loss, 0.07, negatives)
+    a, b = torch.randn(2, 30, 64, requires_grad=True), torch.randn(2, 30, 64)
+    lengths, tokens = torch.tensor([30, 20]), torch.arange(60).view(2, 30)
+    expected = loss(a, b, lengths, tokens)
+    (gradient,) = torch.autograd.grad(expected, a)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = loss(a, b, lengths, tokens)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+    assert torch.equal(torch.autograd.grad(found, a)[0], gradient)
+
+
+def test_the_grapheme_head_is_not_part_of_the_reported_loss():
+    """It chooses no checkpoint, and it draws no random number of the other parts."""
+    stats, after = [], []
+    for weight in (0.0, 1.0):
+        torch.manual_seed(0)
+        conf = dict(model_conf=dict(grapheme_weight=weight), frontend_conf=dict(convolutions=True))
+        model = build_model(arguments(**conf)).train()
+        loss, found, _ = model(**batch())
+        stats.append(found)
+        after.append(torch.rand(1))
+    assert torch.equal(*after)
+    assert torch.equal(stats[0]["loss"], stats[1]["loss"])
+    assert torch.equal(loss.detach(), stats[1]["loss"] + stats[1]["graphemes"])
 
 
 @pytest.mark.parametrize("align", ["infonce", "cosine"])

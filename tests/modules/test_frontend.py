@@ -89,11 +89,79 @@ def test_frozen_parts_take_no_gradient_and_stay_in_eval_mode(freeze, trained):
     assert features.requires_grad == (trained > 0)
 
 
+@pytest.mark.parametrize("kind", SPEECH)
+@pytest.mark.parametrize("freeze", ["all", "convolutions", 1, 2])
+def test_frozen_parts_are_deterministic_in_training(kind, freeze):
+    """Compare the outputs of two calls in training mode, up to the last frozen part."""
+    model = frontend(kind, freeze=freeze, all_layers=True, convolutions=True)
+    model.encoder.model.config.hidden_dropout = 0.5
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.5
+        elif isinstance(getattr(part, "dropout", None), float):
+            part.dropout = 0.5
+    speech = ragged(4000, 3000)
+    expected = model(*speech)[0]
+    model.train()
+    one, other = model(*speech)[0], model(*speech)[0]
+    width = {"all": 16 + 64, "convolutions": 16, 1: 16 + 32, 2: 16 + 64}[freeze]
+    width += 16 * (kind == "whisper")  # its convolutions have the width of its layers
+    torch.testing.assert_close(one[..., :width], expected[..., :width])
+    torch.testing.assert_close(other[..., :width], expected[..., :width])
+    if width < one.shape[-1]:
+        assert not torch.equal(one[..., width:], other[..., width:])
+
+
+@pytest.mark.parametrize("kind", ["data2vec-audio", "wav2vec2-large", "hubert", "wavlm"])
+def test_spec_augment_masks_frames_in_training_only(kind):
+    masks = dict(mask_time_prob=0.5, mask_time_length=4, mask_feature_prob=0.0)
+    plain = frontend(kind, freeze="convolutions")
+    model = frontend(kind, freeze="convolutions", spec_augment=masks)
+    speech = ragged(16000, 9000)
+    torch.testing.assert_close(model(*speech)[0], plain(*speech)[0])
+    seen = []
+    model.encoder.model.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    features, _ = model.train()(*speech)
+    embedding = model.encoder.model.masked_spec_embed
+    masked = (seen[0] == embedding).all(dim=-1).float().mean(dim=1)
+    assert ((masked > 0.1) & (masked < 0.7)).all()
+    features.sum().backward()
+    assert embedding.grad.abs().sum() > 0
+    short, lengths = ragged(1300, 700)  # three frames: less than one span
+    assert model(short, lengths)[0].isfinite().all()
+
+
+def test_layerdrop_leaves_layers_out_in_training():
+    model = frontend("data2vec-audio", freeze="convolutions", layerdrop=1.0)
+    speech = ragged(4000, 3000)
+    layers = model.encoder.model.encoder.layers
+    calls = []
+    for layer in layers:
+        layer.register_forward_hook(lambda *_: calls.append(1))
+    model.train()(*speech)
+    assert not calls
+    model.eval()(*speech)
+    assert len(calls) == len(layers)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "wav2vec2-large", "whisper"])
+def test_the_final_layer_norm_is_trained_with_the_last_layer(kind):
+    """Only base models of the wav2vec 2.0 family normalize below the first layer."""
+    norm = "encoder.model.layer_norm." if kind == "whisper" else "encoder.model.encoder.layer_norm."
+    for freeze, trained in ((1, kind != "wav2vec2"), (2, False)):
+        model = frontend(kind, freeze=freeze)
+        found = {n: p.requires_grad for n, p in model.named_parameters() if n.startswith(norm)}
+        assert found and set(found.values()) == {trained}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (dict(freeze=3), "freeze: 3: all, convolutions, none or a number of layers from 0 to 2"),
         (dict(freeze="some"), "freeze: 'some'"),
+        (dict(spec_augment=dict(mask_prob=0.5)), "spec_augment.mask_prob: one of mask_time_prob,"),
+        (dict(config=speech_config("whisper"), freeze=1, layerdrop=0.1), "Whisper takes neither"),
+        (dict(spec_augment=dict(mask_time_prob=0.5)), "spec_augment and layerdrop need trained"),
         (dict(fs=8000), "frontend_conf.fs: 8000"),
         (dict(config=None), "give model_name_or_path"),
         (dict(config=dict(model_type="bert")), "'bert' model; supported speech encoders"),

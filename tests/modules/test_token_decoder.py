@@ -35,7 +35,7 @@ def test_the_decoded_text_is_that_of_the_aligned_model():
     data = speech(1.0, 0.6)
     grafted = aligned.graft(*aligned.features(*data))
     expected = aligned.subword_head(grafted.hidden).argmax(-1)
-    tokens, lengths, _ = model.encode(*data)
+    tokens, lengths, *_ = model.encode(*data)
     ids = model.token_decoder(tokens, lengths)
     assert torch.equal(lengths, grafted.lengths)
     for row, own, n in zip(ids, expected, lengths.tolist(), strict=True):
@@ -47,7 +47,7 @@ def test_the_self_transcript_is_fused_with_its_weight():
     torch.manual_seed(0)
     model = build_model(decoding_arguments(prosody_pooling="mean", prosody_size=4)).eval()
     data = speech(1.0, 0.6)
-    tokens, lengths, prosody = model.encode(*data)
+    tokens, lengths, prosody, _ = model.encode(*data)
     ids = model.token_decoder(tokens, lengths)
     of_text = model.classify_states(model.teacher(ids, lengths), lengths, prosody)
     of_speech = model.classify_states(tokens, lengths, prosody)
@@ -105,7 +105,7 @@ def test_the_beginning_of_a_long_recording_is_decoded():
     torch.nn.init.constant_(model.encoder.weight_predictor.projection.bias, 3.0)
     data = speech(6.0, 1.0)
     limit = BERT["max_position_embeddings"]
-    tokens, lengths, prosody = model.encode(*data)
+    tokens, lengths, prosody, _ = model.encode(*data)
     assert lengths.max() > limit
     ids, kept = model.token_decoder(tokens, lengths)[:, :limit], lengths.clamp(max=limit)
     of_text = model.classify_states(model.teacher(ids, kept), kept, prosody)
@@ -119,7 +119,7 @@ def test_an_utterance_without_tokens_has_scores(silent):
     torch.manual_seed(0)
     model = build_model(decoding_arguments()).eval()
     data = speech(1.0, 0.6)
-    tokens, lengths, prosody = model.encode(*data)
+    tokens, lengths, prosody, _ = model.encode(*data)
     alone = model.fuse(model.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
     lengths[list(silent)] = 0
     tokens = tokens[:, : max(1, int(lengths.max()))]

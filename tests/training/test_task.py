@@ -11,7 +11,9 @@ from tiny import VOCABULARY, arguments, text_conf
 from tiny_sources import write_tiny_sources
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
+from espnet_wabert.scoring.sentiment import score_sentiment
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.task import WaBERTTask
 
@@ -96,6 +98,35 @@ def test_accumulated_gradients_make_fewer_updates(sources, data, tmp_path):
     assert not torch.equal(every["model"][name], pairs["model"][name])
 
 
+def test_the_grapheme_head_changes_no_other_weight(sources, data, tmp_path):
+    """With every step clipped, and with the same epochs chosen."""
+    models = []
+    for weight in ("0.0", "1.0"):
+        more = ("--model_conf", f"grapheme_weight={weight}", "--grad_clip", "0.1")
+        train("align", sources, data, tmp_path / weight, *more)
+        models.append(torch.load(tmp_path / weight / "valid.loss.ave.pth", weights_only=True))
+    head = {key for key in models[1] if key.startswith("grapheme_head.")}
+    assert head and models[0].keys() == models[1].keys() - head
+    for key, value in models[0].items():
+        assert torch.equal(value, models[1][key]), key
+
+
+def test_macro_f1_chooses_checkpoints(sources, data, tmp_path):
+    """It is that of the whole validation set, not a mean over batches."""
+    more = ("--best_model_criterion", "valid,macro_f1,max", "--batch_type", "sorted")
+    more += ("--batch_size", "2", "--max_epoch", "1")
+    state = train("sentiment", sources, data, tmp_path, *more)
+    reported = state["reporter"]["stats"][1]["valid"]
+    assert not any(key.startswith("confusion") for key in reported)
+    found = WaBERTInference.from_pretrained(tmp_path / "valid.macro_f1.ave.pth").classify(
+        [soundfile.read(path)[0] for path in sorted(data.glob("*.wav"))]
+    )
+    labels = dict(line.split() for line in (data / "sentiment").read_text().splitlines())
+    hypotheses = {name: result.label for name, result in zip(sorted(labels), found, strict=True)}
+    expected = score_sentiment(labels, hypotheses).macro_f1
+    assert reported["macro_f1"] == pytest.approx(expected)
+
+
 def test_the_schedule_rises_falls_and_stays_at_its_last_rate():
     from espnet2.tasks.abs_task import scheduler_classes
 
@@ -147,7 +178,7 @@ def test_the_default_configuration_is_that_of_the_paper(monkeypatch):
     defaults = WaBERTTask.get_default_config()
     assert defaults["encoder"] == "cif" and defaults["model_conf"]["align_loss"] == "infonce"
     assert defaults["postencoder_conf"]["drop_layers"] == 3
-    assert defaults["frontend_conf"]["model_name_or_path"] == "facebook/data2vec-audio-base-960h"
+    assert defaults["frontend_conf"]["model_name_or_path"] == "facebook/data2vec-audio-base"
 
 
 def test_espnet3_builds_the_task(sources):
