@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help env mini tables test fast lint bench clean
+.PHONY: help env mini tables test fast rehearsal lint bench clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,7 +28,10 @@ test: env  ## all tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
 fast: env  ## the tests that run no recipe and make no corpus: under two minutes
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow"
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow and not rehearsal"
+
+rehearsal: env  ## the real run in miniature: every stage interrupted, Table 3, a hub; ten minutes
+	$(BIN)/python -m pytest -m rehearsal tests/rehearsal
 
 lint: env  ## formatter, linter and type checker
 	$(BIN)/ruff format --check .

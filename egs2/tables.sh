@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 export HF_HUB_OFFLINE=1
 
 # Table 1 replaces make mini's single runs.
-for loss in infonce cosine; do
+for loss in infonce cosine cosine_sum; do
     librispeech_wabert/run_seeds.sh --mini true --skip_done true --stage 10 --seeds "0 1 2" \
         --slu_config ../conf/mini/table1_${loss}.yaml --results_key alignment
 done

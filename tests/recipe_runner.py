@@ -31,4 +31,6 @@ def run_recipe(
     for name in ("exp", "dump", "data"):
         common += [f"--{name}dir", str(into / name)]
     common += ["--speech_model", str(work / "data2vec"), "--text_model", str(work / "bert")]
-    return run_script(f"{recipe}/{script}", *common, "--nj", "1", *options, fails=fails)
+    return run_script(
+        f"{recipe}/{script}", *common, "--nj", "1", "--ngpu", "0", *options, fails=fails
+    )

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "plots": {"inference", "alignment", "models", "modules", "scoring", "formats"},
     "corpora": {"text", "formats"},
     "mini": {"corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
-    "recipes": set(),
+    "recipes": {"formats"},
     "bin": None,  # everything
 }
 STANDS_ALONE = {"cif"}  # not even COMMON
@@ -96,8 +96,9 @@ def test_files_and_functions_are_short():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 60:
                 long.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}")
-    for path in sorted((ROOT / "egs2").rglob("run*.sh")):
-        if len(path.read_text().splitlines()) > 200:
+    for path in sorted((ROOT / "egs2").rglob("*.sh")):
+        limit = 200 if path.name.startswith("run") else 300
+        if len(path.read_text().splitlines()) > limit:
             long.append(str(path))
     assert not long
 

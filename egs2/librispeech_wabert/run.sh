@@ -10,16 +10,17 @@
 #   ./run_seeds.sh --seeds "0 1 2" --slu_config ../../conf/table1_cosine.yaml --stage 10
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR}"; OLDPWD=${PWD}; fi  # sbatch runs a copy
 . ./path.sh
 . ../slu.sh
 
 # Options of this recipe
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech
+md5sums=              # checksums of the archives; default: those that OpenSLR publishes
 timit=                # TIMIT's folder, for Tables 1 and 2; default: CORPORA/TIMIT, if it exists
 more_data=            # train on this formatted data folder too, such as ../slue_sa/dump/raw/fine_tune
 slu_config=../../conf/align_bert_i3.yaml  # the model and its training
 pretrained_model=     # an aligned model to start from: .pth or .zip
-inference_slu_model=valid.loss.ave.pth    # the checkpoint to decode with
 results_key=          # name of the scores in RESULTS; default: alignment, or alignment_table1
 baseline=             # stage 16: a model with another loss, drawn beside this one
 utterance=            # stage 16: the utterance to draw; default: a representative one
@@ -36,11 +37,13 @@ train_set=train_960
 if [ -n "${more_data}" ]; then train_set=train_more; fi
 valid_set=dev
 test_sets="dev_clean dev_other test_clean test_other"
+need librispeech timit more_data baseline
 timit=${timit:-${corpora}/TIMIT}
 if "${mini}" || [ -d "${timit}" ]; then test_sets+=" timit_test"; fi  # stage 1 of --mini makes it
 tokenizer=${text_model}
 model_options+=" more_data baseline utterance results_key"
 data_options+=" librispeech timit more_data"
+corpus_folder=${librispeech:-${corpora}/LibriSpeech}
 finish_options
 # Table 1 has models of its own: their scores do not replace those of the main model.
 if [ -z "${results_key}" ]; then
@@ -48,8 +51,10 @@ if [ -z "${results_key}" ]; then
 fi
 
 local_data_opts=(--mini "${mini}" --corpora "${corpora}" --librispeech "${librispeech}"
+    --base_url "${base_url}" --md5sums "${md5sums}" --remove_archives "${remove_archives}"
     --timit "${timit}" --more_data "${more_data}" --datadir "${datadir}" --nj "${nj}"
     --skip_bad "${skip_bad}")
+check_requirements
 if ! "${skip_data_prep}"; then data_stages; fi
 
 for number in 6 7 8 9; do

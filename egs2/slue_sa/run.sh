@@ -6,6 +6,7 @@
 #   ./run.sh --system wabert_i6 --seed 1    one row of Table 3; run_systems.sh runs them all
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR}"; OLDPWD=${PWD}; fi  # sbatch runs a copy
 . ./path.sh
 . ../slu.sh
 
@@ -21,11 +22,11 @@ recognizer=           # of a pipeline: name or folder; transcripts: the referenc
 ngram=                # of a pipeline: n-gram of OpenSLR 11, such as 3-gram.pruned.1e-7
 ngrams=               # folder of n-grams; default: CORPORA/ngrams
 model_tag=            # decode with the model of this experiment; default: that of SLU_TAG
-aligner=align_bert_i3 # fine-tuning starts from this experiment in ALIGNER_EXPDIR; "": from none
+aligner=auto          # experiment in ALIGNER_EXPDIR to start from: auto: that of the same depth; "": none
 aligner_expdir=../librispeech_wabert/exp  # experiments of ../librispeech_wabert
+aligner_args=         # more arguments for its training, such as "--max_epoch 1"
 aligner_opts="--skip_done true"       # for its run.sh, if a system's aligner is missing
 pretrained_model=     # start from this .pth or packed .zip instead of the aligner
-inference_slu_model=valid.acc.ave.pth # the checkpoint to decode with
 # End of options
 parse_options "$@"
 if "${mini}"; then
@@ -34,7 +35,6 @@ if "${mini}"; then
     systems=systems/mini.yaml
     # Of the systems whose recognizer is `option`; the plain run is no pipeline.
     if [ -n "${system}" ]; then recognizer=${corpora}/models/whisper-tiny.en; fi
-    aligner=align
     aligner_expdir=../../exp/mini/librispeech_wabert/exp
     aligner_opts="--mini true --skip_done true"
     parse_options "$@"  # options on the command line override those of --mini
@@ -53,19 +53,39 @@ fi
 train_set=fine_tune
 valid_set=dev
 test_sets="dev test"
-slue_folder=${slue:-${corpora}/slue-voxceleb}
+need slue slue_labels systems ngrams
+corpus_folder=${slue:-${corpora}/slue-voxceleb}
 ngram_file=${ngram:+${ngrams:-${corpora}/ngrams}/${ngram}.arpa}
+if [ "${aligner}" = auto ]; then
+    aligner=""
+    if [ -z "${pretrained_model}${download_model}" ]; then
+        aligner=$(run default_aligner --config "${slu_config}" --slu_args "${slu_args}")
+    fi
+fi
 if [ -n "${aligner}" ]; then
     pretrained_model=${pretrained_model:-${aligner_expdir}/${aligner}/valid.loss.ave.pth}
+fi
+if [ -n "${ngram}" ] && [ ! -f "${ngram_file}" ]; then
+    case "${ngram}" in
+        3-gram.pruned.3e-7|3-gram.pruned.1e-7|3-gram|4-gram) ;;
+        *) die "--ngram ${ngram}: one of 3-gram.pruned.3e-7, 3-gram.pruned.1e-7, 3-gram, 4-gram" ;;
+    esac
 fi
 data_options+=" slue slue_version slue_labels trim"
 model_options+=" recognizer ngram_file"
 finish_options
+if [ -n "${pretrained_model}" ] && [ -z "${system}" ] && trains && [ ! -f "${pretrained_model}" ]
+then
+    die "${pretrained_model}: no such aligner; train it with ../librispeech_wabert/run.sh, or name" \
+        "another one with --aligner or --pretrained_model"
+fi
 hypotheses=${expdir}/transcribe/$(basename "${recognizer:-none}")${ngram:+_${ngram}}
 
 local_data_opts=(--mini "${mini}" --corpora "${corpora}" --slue "${slue}"
+    --base_url "${base_url}" --remove_archives "${remove_archives}"
     --slue_version "${slue_version}" --slue_labels "${slue_labels}" --trim "${trim}"
     --datadir "${datadir}" --nj "${nj}" --skip_bad "${skip_bad}")
+check_requirements
 if ! "${skip_data_prep}"; then data_stages; fi
 
 for number in 6 7 8; do
@@ -89,7 +109,8 @@ if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; the
     if [ -n "${system}" ] && [ "${stop_stage}" -ge 10 ]; then
         local/train_aligner.sh --systems "${systems}" --system "${system}" --ngpu "${ngpu}" \
             --nj "${nj}" --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
-            --aligner_opts "${aligner_opts}" --transcripts "${dumpdir}/raw/${train_set}"
+            --speech_model "${speech_model}" --text_model "${text_model}" \
+            --aligner_args "${aligner_args}" --aligner_opts "${aligner_opts}" --transcripts "${dumpdir}/raw/${train_set}"
     fi
     train_stages
 fi
@@ -112,7 +133,8 @@ if ! "${skip_eval}"; then
 
     if stage 13 "scoring"; then
         local/score.sh --name "${system:-wabert}" --raw "${dumpdir}/raw" --train_set "${train_set}" \
-            --test_sets "${test_sets}" --parts "${slue_folder}/parts.tsv" --results "${results}" \
+            --test_sets "${test_sets}" --parts "${corpus_folder}/parts.tsv" \
+            --v01 "${datadir}/dev/v01" --results "${results}" \
             --hypotheses "$([ "${recognizer}" = transcripts ] || echo "${recognizer:+${hypotheses}}")" \
             --scores "${expdir}/${name}/scores" "${decoded[@]}"
     fi

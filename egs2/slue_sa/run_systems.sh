@@ -8,14 +8,17 @@
 # All other options are those of run.sh. A missing aligner is trained first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR}"; OLDPWD=${PWD}; fi  # sbatch runs a copy
 . ./path.sh
 . ../slu.sh
 option_files=(run_systems.sh)
 
 # Options of this script
-system=               # rows, with a space between; default: all
+system=all            # rows, with a space between
 systems=              # the table; default: systems/table3.yaml, or systems/mini.yaml
 seeds="0 1 2"         # of training
+speech_model=         # of the rows that name none
+text_model=
 mini=false            # the embedded corpus and its models
 expdir=exp            # experiments
 results=              # merge the scores into this results.json; default: EXPDIR/results.json
@@ -32,11 +35,18 @@ fi
 systems=${systems:-systems/table3.yaml}
 results=${results:-${expdir}/results.json}
 run=(./run.sh "${other_options[@]}" --mini "${mini}" --expdir "${expdir}" --results "${results}"
-    --systems "${systems}")
+    --systems "${systems}" ${speech_model:+--speech_model "${speech_model}"}
+    ${text_model:+--text_model "${text_model}"})
 rows=$(run systems --table "${systems}")  # this checks the whole table
-for row in ${system:=${rows}}; do
+if [ "${system}" = all ]; then system=${rows}; fi
+for row in ${system}; do
     run systems --table "${systems}" --system "${row}" > /dev/null  # is there such a row?
 done
+"${run[@]}" --help > /dev/null  # are there such options?
+if ! "${mini}" && [ "${stage}" -le 12 ] && [ "${stop_stage}" -ge 10 ]; then
+    run check_run --table "${systems}" --systems "${system}" --speech_model "${speech_model}" \
+        --text_model "${text_model}"
+fi
 
 last() { echo "$((stop_stage < $1 ? stop_stage : $1))"; }
 

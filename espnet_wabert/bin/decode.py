@@ -35,6 +35,9 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
     for name in sets.split():
         if inference.reads_text:
             text = (texts or dump) / name / "text"
+            if not text.is_file():
+                print(f"{out / name}: not decoded: {text.parent} has no transcripts")
+                continue
             files = decoding.decode_text_sentiment(inference, text, out / name)
         else:
             source = decoding.SpeechSource(dump / name, feats and Path(feats) / name)

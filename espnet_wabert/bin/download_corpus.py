@@ -29,15 +29,20 @@ def main():
 @main.command()
 @_common
 @click.option("--parts", required=True, help="Such as train-clean-100,dev-clean.")
+@click.option("--md5sums", type=Path, help="A file as md5sum writes it; default: OpenSLR's.")
 @one_line_errors
-def librispeech(out, base_url, remove_archives, parts):
+def librispeech(out, base_url, remove_archives, parts, md5sums):
     """LibriSpeech from OpenSLR, checked by MD5."""
-    from espnet_wabert.corpora.sources import LIBRISPEECH_URL, download_librispeech
+    from espnet_wabert.corpora.sources import (
+        LIBRISPEECH_MD5,
+        LIBRISPEECH_URL,
+        download_librispeech,
+        read_md5sums,
+    )
 
     names = parts.replace(",", " ").split()
-    root = download_librispeech(
-        names, out, base_url or LIBRISPEECH_URL, remove_archives=remove_archives
-    )
+    md5 = read_md5sums(md5sums) if md5sums else LIBRISPEECH_MD5
+    root = download_librispeech(names, out, base_url or LIBRISPEECH_URL, md5, remove_archives)
     click.echo(f"{root}: {', '.join(names)} complete, MD5 checked")
 
 

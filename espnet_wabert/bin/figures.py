@@ -24,16 +24,16 @@ TITLES = {"infonce": "InfoNCE", "cosine": "cosine", "cosine_sum": "cosine, summe
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
 def main(model, baseline, data, feats, utterance, most, out, device):
-    """Write similarity.png, components.png and alignment.png."""
+    """Write similarity.png, components.png with distances.md, and alignment.png."""
     from espnet_wabert.formats.audio import read_audio
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.inference.decoding import SpeechSource
     from espnet_wabert.plots import drawing
     from espnet_wabert.plots.figures import (
-        principal_components,
         project,
         representative,
         similarity,
+        untrained_model,
     )
 
     source = SpeechSource(data, feats)
@@ -45,11 +45,13 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     some = sorted(folder.wav)[:most]
     inferences = [WaBERTInference.from_pretrained(m, device) for m in (model, baseline) if m]
     names = _names(inferences)
+    before = [untrained_model(inference) for inference in inferences]
     seen = {
         name: {
-            u: project(inference, source[u], folder.text[u]) for u in {*some, utterance} - {None}
+            u: project(inference, source[u], folder.text[u], untrained)
+            for u in {*some, utterance} - {None}
         }
-        for name, inference in zip(names, inferences, strict=True)
+        for name, inference, untrained in zip(names, inferences, before, strict=True)
     }
     of_model = seen[names[0]]
     utterance = utterance or representative({u: of_model[u] for u in some})
@@ -61,8 +63,10 @@ def main(model, baseline, data, feats, utterance, most, out, device):
         },
         of_model[utterance].tokens,
     )
-    clouds = {name: [s[u] for u in some] for name, s in seen.items()}
-    drawing.draw_components(out / "components.png", *principal_components(clouds))
+    if None in before:
+        print("a packed model has no encoder from before its training: no components.png")
+    else:
+        _draw_components(out, {name: [s[u] for u in some] for name, s in seen.items()})
     aligned = inferences[0].align([source[utterance]], [folder.text[utterance]])[0]
     lanes: dict[str, Sequence] = {
         name: words for name, words in aligned.words_by_method.items() if name != "cif"
@@ -73,6 +77,23 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     audio = read_audio(folder.wav[utterance], utterance)
     drawing.draw_alignment(out / "alignment.png", audio, of_model[utterance], lanes)
     print(f"{out}: similarity.png, components.png, alignment.png; utterance {utterance}")
+
+
+def _draw_components(out: Path, seen: dict) -> None:
+    """Draw Figure 4, and write the distances between its clouds."""
+    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.plots.drawing import draw_components
+    from espnet_wabert.plots.figures import clouds_of, distances, principal_components
+    from espnet_wabert.scoring.table import Table, markdown, print_tables
+
+    clouds = clouds_of(seen)
+    draw_components(out / "components.png", *principal_components(clouds))
+    rows = tuple((*names, f"{c:.2f}", f"{e:.3f}") for *names, c, e in distances(clouds))
+    note = "centroids: over BERT's mean distance from its own; energy: coefficient, 0 to 1"
+    heads = ("loss", "vectors", "centroids", "energy")
+    table = Table("Distances", heads, rows, names=2, note=note)
+    print_tables([table])
+    write_atomically(out / "distances.md", markdown([table]))
 
 
 def _names(inferences: list) -> list[str]:

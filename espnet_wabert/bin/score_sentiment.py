@@ -34,6 +34,7 @@ _file = click.Path(path_type=Path)
 @click.option("--picture", type=_file, help="Draw the confusion matrix as a PNG.")
 @click.option("--name", help="The system's name; default: the name of --hyp's file.")
 @click.option("--results", type=_file, help="Merge the scores here under sentiment.<name>.")
+@click.option("--set", "set_name", default="", help="... under sentiment_<set>.<name> instead.")
 @click.option("--submission", type=_file, help="Write SLUE's submission file for the blind test.")
 @click.option("--utterances", type=_file, help="The blind test's ids, in this file's first column.")
 @click.option(
@@ -96,13 +97,16 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     rows = {key: result_rows(opts.name, scored) for key, scored in sets.items()}
     if opts.transcripts:
         texts, hypothesis_texts = (read_table(path) for path in opts.transcripts)
+        texts = {utt_id: texts[utt_id] for utt_id in reference}
+        hypothesis_texts = {u: text for u, text in hypothesis_texts.items() if u in texts}
         add_word_errors(rows, opts.name, texts, hypothesis_texts, parts)
     confusion = {
         key: np.sum([one.scores.confusion for one in scored], axis=0)
         for key, scored in sets.items()
     }
     for key, scored in sets.items():
-        _print(key, rows[key], confusion[key], scored[0].scores.absent, opts.espnet_macro)
+        name = _key(key, opts.set_name)
+        _print(name, rows[key], confusion[key], scored[0].scores.absent, opts.espnet_macro)
     content = {"name": opts.name, "seed": opts.seed, "rows": rows}
     content["runs"] = [{key: one.as_dict() for key, one in run.items()} for run in runs]
     if other:
@@ -115,9 +119,16 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
         draw_confusion(opts.picture, confusion["sentiment"], title=f"{opts.name}{seeds}")
     if opts.results:
         paths: dict[str | tuple[str, ...], dict] = {
-            (key, system): row for key in rows for system, row in rows[key].items()
+            (_key(key, opts.set_name), system): row
+            for key in rows
+            for system, row in rows[key].items()
         }
         update_results(opts.results, paths, whole=True)
+
+
+def _key(key: str, set_name: str) -> str:
+    """Return the key of a set in results.json: sentiment, sentiment_dev, sentiment_text_part."""
+    return f"sentiment_{set_name}{key.removeprefix('sentiment')}" if set_name else key
 
 
 def _print(key: str, rows: dict, confusion, absent: tuple[str, ...], espnet_macro: bool) -> None:

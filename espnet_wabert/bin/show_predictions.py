@@ -26,8 +26,13 @@ def main(decoding, utterances, count, most, text, markdown, out):
 
     found = read_decoding(decoding)
     names = utterances.split() if utterances else predictions.typical(found, count)
-    tables = [predictions.predictions_table(d, most) for d in predictions.chosen(found, names)]
-    line = predictions.recognizer_line(found, read_table(text)) if text else ""
+    texts = read_table(text) if text else {}
+    tables = []
+    for decoded in predictions.chosen(found, names):
+        tables.append(predictions.predictions_table(decoded, most))
+        if decoded.utt_id in texts:
+            tables.append(predictions.hypothesis_table(decoded, texts[decoded.utt_id]))
+    line = predictions.recognizer_line(found, texts) if text else ""
     if out:
         write_atomically(out, table.markdown(tables) + (f"\n{line}\n" if line else ""))
     if markdown:

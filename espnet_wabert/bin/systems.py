@@ -12,8 +12,9 @@ from espnet_wabert.errors import UserError, one_line_errors
     "--aligner", is_flag=True, help="Print those of ../librispeech_wabert/run.sh instead."
 )
 @click.option("--transcripts", default="", help="Data folder for an aligner with more_data.")
+@click.option("--aligner_args", default="", help="More training arguments of the aligner.")
 @one_line_errors
-def main(table, system, aligner, transcripts):
+def main(table, system, aligner, transcripts, aligner_args):
     """Check a whole table and print the names of its rows, or the options of one row."""
     from espnet_wabert.recipes.systems import read_systems
 
@@ -23,7 +24,7 @@ def main(table, system, aligner, transcripts):
     elif system not in systems:
         raise UserError(f"--system {system}: no such row in {table}; it has {', '.join(systems)}")
     elif aligner:
-        lines = systems[system].aligner_options(transcripts)
+        lines = systems[system].aligner_options(transcripts, aligner_args)
     else:
         lines = systems[system].options()
     for line in lines:

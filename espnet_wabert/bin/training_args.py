@@ -19,13 +19,17 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--speech_model", default="", help="Speech encoder, over the yaml's.")
 @click.option("--text_model", default="", help="BERT or text encoder, over the yaml's.")
 @click.option("--pretrained_model", default="", help="Weights that training starts from.")
+@click.option("--ngpu", default=0, show_default=True, help="GPUs.")
+@click.option("--gpu_seconds", default=200.0, show_default=True, help="Audio per GPU at a time.")
 @one_line_errors
 def main(config, slu_args, raw, feats, stats, train_set, valid_set, **models):
-    """Print the arguments, one word per line."""
+    """Print the arguments, one word per line; and the schedule, to standard error."""
     from espnet_wabert.recipes.training_args import Data, training_args
 
     data = Data(Path(raw), Path(feats) if feats else None, Path(stats), train_set, valid_set)
-    for word in training_args(config, slu_args, data, **models):
+    words, schedule = training_args(config, slu_args, data, **models)
+    click.echo(schedule, err=True)
+    for word in words:
         click.echo(word)
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 
 from espnet_wabert.errors import UserError
 
@@ -27,10 +28,11 @@ class Archive(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """Number of retries without progress, and the first waiting time."""
+    """Number of tries without progress and in all, and the first waiting time."""
 
     tries: int = 6
     seconds: float = 2.0  # doubled each time
+    total: int = 200  # a server that starts again each time would never be finished
 
 
 PATIENT = Waits()
@@ -79,13 +81,14 @@ def _bar(total: int | None, done: int, label: str) -> tqdm:
 
 def _download(url: str, partial: Path, waits: Waits) -> None:
     """Download until `partial` is complete; raise UserError if there is no more progress."""
-    failures, size = 0, -1
-    while failures < waits.tries:
+    failures, size, attempts = 0, -1, 0
+    while failures < waits.tries and attempts < waits.total:
+        attempts += 1
         try:
             if _transfer(url, partial):
                 return
             problem = "the transfer ended early"
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             if isinstance(error, ValueError):  # not a valid address: no retry
                 raise UserError(f"{url}: {error}") from None
             problem = type(error).__name__
@@ -94,9 +97,9 @@ def _download(url: str, partial: Path, waits: Waits) -> None:
         size = now
         if failures < waits.tries:
             time.sleep(min(60.0, waits.seconds * 2**failures))
+    stuck = f"{waits.tries} times without progress" if failures else f"{attempts} times"
     raise UserError(
-        f"{url}: {problem}, {waits.tries} times without progress at byte {size}; "
-        "run the same command again to go on from there"
+        f"{url}: {problem}, {stuck} at byte {size}; run the same command again to go on from there"
     )
 
 
@@ -124,8 +127,13 @@ def _transfer(url: str, partial: Path) -> bool:
             total = int(span[2])
         else:
             raise UserError(f"{url}: asked for bytes from {have}, got {answer.headers}")
-        _append(answer.iter_content(CHUNK), partial, have, total)
-    return total is None or partial.stat().st_size == total
+        # The bytes as they are sent: a server that declares a Content-Encoding for an archive would
+        # have it decoded, and neither its length nor its checksum would be right.
+        _append(answer.raw.stream(CHUNK, decode_content=False), partial, have, total)
+    size = partial.stat().st_size
+    if total is not None and size > total:
+        raise UserError(f"{url}: the server sent {size} bytes instead of {total}")
+    return total is None or size == total
 
 
 def _append(pieces: Iterable[bytes], partial: Path, have: int, total: int | None) -> None:

@@ -129,7 +129,7 @@ def _read_transcripts(chapter: Chapter, rejects: Rejects) -> list[Utterance]:
         utterances.append(Utterance(utt, speaker, audio, f"{path}:{number}", normalize(text)))
     named = {f"{utterance.utt}.flac" for utterance in utterances}
     for name in sorted(chapter.files - named):
-        if name.endswith(".flac"):
+        if name.endswith(".flac") and not name.startswith("."):  # macOS adds ._NAME.flac
             audio = os.path.join(chapter.folder, name)
             rejects.add(name.removesuffix(".flac"), "audio without transcript", audio)
     return utterances

@@ -34,24 +34,28 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of a table by id, and its file."""
+    """Rows of a table by id, its file, and the number of lines with stray quotation marks."""
 
     rows: dict[str, Row]
     path: Path
+    stray: int = 0
 
 
 def read_table(path: Path, needed: Iterable[str]) -> Table:
     """Read a .tsv or .parquet file that has the `needed` columns."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    reader = _read_parquet if path.suffix == ".parquet" else _read_tsv
-    columns, records = reader(path)
+    stray = 0
+    if path.suffix == ".parquet":
+        columns, records = _read_parquet(path)
+    else:
+        columns, records, stray = _read_tsv(path)
     for name in needed:
         if name not in columns:
             raise UserError(
                 f"{path}: column {name!r} is missing; the header has {', '.join(columns)}"
             )
-    return Table(unique_rows(_row(record, where) for record, where in records), path)
+    return Table(unique_rows(_row(record, where) for record, where in records), path, stray)
 
 
 def unique_rows(rows: Iterable[Row]) -> dict[str, Row]:
@@ -65,15 +69,20 @@ def unique_rows(rows: Iterable[Row]) -> dict[str, Row]:
     return unique
 
 
-def _read_tsv(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
-    """Return the header and, for each line, its fields by name and its place."""
+def _read_tsv(path: Path) -> tuple[list[str], list[tuple[dict, str]], int]:
+    """Return the header; for each line its fields by name and its place; and the stray quotes."""
+    stray = 0
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t", strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            lines = [(reader.line_num, fields) for fields in reader if fields]
+            text = file.read()
+        try:
+            lines = _lines(text, csv.QUOTE_MINIMAL)
+        except csv.Error:
+            lines, stray = _unquoted(_lines(text, csv.QUOTE_NONE))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a table of tab-separated values: {error}") from None
+    header = [name.strip() for name in lines[0][1]] if lines else []
+    lines = lines[1:]
     if len(set(header)) != len(header):
         raise UserError(f"{path}:1: a column name occurs twice: {', '.join(header)}")
     records = []
@@ -83,7 +92,30 @@ def _read_tsv(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
                 f"{path}:{number}: {len(fields)} fields, but the header has {len(header)}"
             )
         records.append((dict(zip(header, fields, strict=True)), f"{path}:{number}"))
-    return header, records
+    return header, records, stray
+
+
+def _lines(text: str, quoting: int) -> list[tuple[int, list[str]]]:
+    """Return the number and the fields of each line; csv.Error where quotation marks do not fit.
+
+    A quotation mark that is never closed would take the lines after it into its field.
+    """
+    reader = csv.reader(text.splitlines(True), delimiter="\t", strict=True, quoting=quoting)  # type: ignore[arg-type]
+    lines = [(reader.line_num, fields) for fields in reader if fields]
+    if any("\n" in field for _, fields in lines for field in fields):
+        raise csv.Error("a field of several lines")
+    return lines
+
+
+def _unquoted(lines: list[tuple[int, list[str]]]) -> tuple[list[tuple[int, list[str]]], int]:
+    """Return the lines without the marks around whole fields; and how many have other marks."""
+    found, stray = [], 0
+    for number, fields in lines:
+        whole = [len(f) > 1 and f[0] == f[-1] == '"' for f in fields]
+        stray += any('"' in f for f, quoted in zip(fields, whole, strict=True) if not quoted)
+        plain = zip(fields, whole, strict=True)
+        found.append((number, [f[1:-1].replace('""', '"') if q else f for f, q in plain]))
+    return found, stray
 
 
 def _read_parquet(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:

@@ -2,7 +2,8 @@
 
 Layout: `slue-voxceleb/{fine-tune,dev,test}_raw/<id>.flac` beside
 `slue-voxceleb_{fine-tune,dev,test_blind}.tsv`; optionally `slue-voxceleb_test.tsv` with labels,
-which the user makes from the gated dataset on the Hub.
+which the user makes from the gated dataset on the Hub. A copy of that dataset can also be used
+alone (`slue_hub.py`).
 """
 
 import os
@@ -12,8 +13,10 @@ from pathlib import Path
 from espnet_wabert.constants import LABELS
 from espnet_wabert.corpora.assemble import Assembled, Utterance, finish
 from espnet_wabert.corpora.rejects import Rejects
-from espnet_wabert.corpora.slue_tables import Row, Table, read_table, unique_rows
+from espnet_wabert.corpora.slue_hub import export_audio, hub_rows, is_hub_copy, is_trimmed
+from espnet_wabert.corpora.slue_tables import Row, Table, read_table
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.kaldi import DataFolder, write_files
 from espnet_wabert.text.normalization import normalize
 
 SPLITS = ("fine-tune", "dev", "test")
@@ -40,32 +43,51 @@ def prepare_slue(
 ) -> Assembled:
     """Write the data folder `out` from a split of `corpus` (the folder slue-voxceleb).
 
+    `corpus` can also be a copy of the dataset on the Hub; its audio is written to `out`/audio.
     `labels` is a .tsv or .parquet copy of the split (or a folder of .parquet files) of the dataset
     on the Hub, for what the archive's table does not have.
+
+    Audio without a row, and rows without a usable label, are counted.
     """
     if split not in SPLITS or version not in VERSIONS:
         raise UserError(f"split {split!r} of {version!r}: one of {SPLITS} of one of {VERSIONS}")
     corpus = Path(os.path.abspath(corpus))
     if not corpus.is_dir():
         raise UserError(f"{corpus}: no such folder; --corpus is the folder slue-voxceleb")
-    table = _split_table(corpus, split, labels, trim)
+    table, audio, trimmed = _split_table(corpus, split, labels, trim, Path(out))
     rejects = Rejects()
-    _audio_without_row(corpus / f"{split}_raw", table, rejects)
+    notes = _extra_files(audio, table)
     rows = list(table.rows.values())
     if version == "v0.1":
         rows = select_v01(rows, split, table.path)
-    kept, note = _labelled(rows, rejects)
+    kept, note = _labelled(rows)
     text_note = "" if any(row.normalized_text for row in kept) else "; no transcripts, no text file"
     trim_note = "; audio trimmed by segments"
-    if not trim or all(row.start_second is row.end_second is None for row in kept):
+    if trimmed:
+        trim, trim_note = False, "; the audio of this copy is trimmed"
+    elif not trim or all(row.start_second is row.end_second is None for row in kept):
         trim, trim_note = False, "; audio not trimmed"
-    utterances = [_utterance(row, corpus / f"{split}_raw", trim, text_note) for row in kept]
+    utterances = [_utterance(row, audio, trim, text_note) for row in kept]
     folder, summary = finish(utterances, rejects, out, skip_bad, nj)
-    return Assembled(folder, summary + note + text_note + trim_note)
+    if split == "dev" and version == "v0.2":
+        notes += _list_v01(rows, table.path, folder, Path(out))
+    return Assembled(folder, summary + note + text_note + trim_note + notes)
 
 
-def _split_table(corpus: Path, split: str, labels: str | Path | None, trim: bool) -> Table:
-    """Return the table of a split, completed from `labels`."""
+def _split_table(
+    corpus: Path, split: str, labels: str | Path | None, trim: bool, out: Path
+) -> tuple[Table, Path, bool]:
+    """Return the table of a split, the folder of its audio, and whether that is trimmed already."""
+    if is_hub_copy(corpus):
+        needed = ("id", "speaker_id", "normalized_text", "sentiment")
+        rows = hub_rows(corpus, split, (*needed, *(("start_second", "end_second") if trim else ())))
+        audio = export_audio(corpus, split, out / "audio")
+        return Table(rows, corpus), audio, trim and is_trimmed(rows, audio)
+    return _archive_table(corpus, split, labels, trim), corpus / f"{split}_raw", False
+
+
+def _archive_table(corpus: Path, split: str, labels: str | Path | None, trim: bool) -> Table:
+    """Return the table of a split of the archive, completed from `labels`."""
     path = corpus / f"slue-voxceleb_{split}.tsv"
     needed = ["id", "speaker_id"]
     if split == "test" and not path.is_file():
@@ -75,26 +97,15 @@ def _split_table(corpus: Path, split: str, labels: str | Path | None, trim: bool
     table = read_table(path, needed)
     if labels is None:
         return table
-    rows = _hub_rows(Path(labels), split)
+    rows = hub_rows(Path(labels), split, ("id", "sentiment"))
     absent = sorted(table.rows.keys() - rows.keys())
     if absent:
         raise UserError(
             f"{labels}: {len(absent)} of the {len(table.rows)} ids of {path} are not in it, "
             f"the first is {absent[0]!r}"
         )
-    return Table({key: _filled(row, rows[key]) for key, row in table.rows.items()}, path)
-
-
-def _hub_rows(labels: Path, split: str) -> dict[str, Row]:
-    """Return the rows of a file, or of the .parquet files of a split."""
-    files = [labels]
-    if labels.is_dir():
-        name = {"fine-tune": "train", "dev": "validation", "test": "test"}[split]
-        files = sorted(labels.rglob(f"{name}-*.parquet"))
-        if not files:
-            raise UserError(f"{labels}: no {name}-*.parquet in this copy of the hub dataset")
-    needed = ("id", "sentiment")
-    return unique_rows(row for file in files for row in read_table(file, needed).rows.values())
+    filled = {key: _filled(row, rows[key]) for key, row in table.rows.items()}
+    return table._replace(rows=filled)
 
 
 def _filled(row: Row, other: Row) -> Row:
@@ -103,13 +114,13 @@ def _filled(row: Row, other: Row) -> Row:
     return Row(*(theirs if own in (None, "") else own for own, theirs in pairs))  # type: ignore[arg-type]
 
 
-def _audio_without_row(folder: Path, table: Table, rejects: Rejects) -> None:
+def _extra_files(folder: Path, table: Table) -> str:
+    """Return a line of counts of what is ignored: files without a row, stray quotation marks."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder, though {table.path} lists its utterances")
-    for name in sorted(os.listdir(folder)):
-        utt, suffix = os.path.splitext(name)
-        if suffix == ".flac" and utt not in table.rows:
-            rejects.add(utt, "audio without transcript", f"{folder / name}: not in {table.path}")
+    extra = [n for n in os.listdir(folder) if os.path.splitext(n)[0] not in table.rows]
+    line = f"; {len(extra)} files without a row ({min(extra)})" if extra else ""
+    return line + (f"; {table.stray} lines with a stray quotation mark" if table.stray else "")
 
 
 def select_v01(rows: list[Row], split: str, path: Path) -> list[Row]:
@@ -139,24 +150,36 @@ def select_v01(rows: list[Row], split: str, path: Path) -> list[Row]:
     return rows
 
 
+def _list_v01(rows: list[Row], path: Path, folder: DataFolder, out: Path) -> str:
+    """List the utterances of v0.1's dev set (the paper's) in `out`/v01, if it is known."""
+    try:
+        old = {row.id for row in select_v01(rows, "dev", path)}
+    except UserError:
+        (out / "v01").unlink(missing_ok=True)
+        return ""
+    listed = [u for u in folder.utt2spk if u in old or u.split("-", 1)[-1] in old]
+    write_files(out, {"v01": "".join(f"{utterance}\n" for utterance in listed)})
+    return f"; {len(listed)} of them are v0.1's dev set"
+
+
 def _label(row: Row) -> str:
     return row.sentiment or ""
 
 
-def _labelled(rows: list[Row], rejects: Rejects) -> tuple[list[Row], str]:
+def _labelled(rows: list[Row]) -> tuple[list[Row], str]:
     """Return the rows with a usable label (all rows if none has one), and a line of counts."""
     if not any(_label(row) for row in rows):
         return rows, "; blind: no labels, no sentiment file"
-    kept = []
-    for row in rows:
-        if _label(row) in LABELS:
-            kept.append(row)
-        elif _label(row) not in DROPPED_LABELS:
-            kind = "unknown sentiment label"
-            rejects.add(row.id, kind, f"{row.where}: column 'sentiment' is {row.sentiment!r}")
+    kept = [row for row in rows if _label(row) in LABELS]
     counts = Counter(_label(row) for row in rows)
+    known = {*LABELS, *DROPPED_LABELS}
+    unknown = [row for row in rows if _label(row) not in known]
     usable = ", ".join(f"{counts[label]} {label}" for label in LABELS)
     dropped = ", ".join(f"{counts[label]} {label or 'empty'}" for label in DROPPED_LABELS)
+    if unknown:
+        dropped += (
+            f", {len(unknown)} of unknown labels ({unknown[0].where}: {_label(unknown[0])!r})"
+        )
     return kept, f"; labels: {usable}; dropped: {dropped}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from espnet_wabert.corpora.download import PATIENT, Archive, Waits, fetch
 from espnet_wabert.corpora.unpack import unpack
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import numbered_lines
 
 LIBRISPEECH_URL = "https://www.openslr.org/resources/12"
 LIBRISPEECH_MD5 = {
@@ -18,6 +19,17 @@ LIBRISPEECH_MD5 = {
     "dev-other": "c8d0bcc9cca99d4f8b62fcc847357931",
     "test-clean": "32fa31d27d2e1cad72775fee3f4849a9",
     "test-other": "fb5a50374b501bb3bac4815ee91d3135",
+}
+
+# Size of the archives, and of their files, which are compressed already.
+LIBRISPEECH_GB = {
+    "train-clean-100": 6.4,
+    "train-clean-360": 23.1,
+    "train-other-500": 30.6,
+    "dev-clean": 0.34,
+    "dev-other": 0.32,
+    "test-clean": 0.35,
+    "test-other": 0.33,
 }
 
 # N-grams over LibriSpeech's books (OpenSLR 11), in capitals as wav2vec 2.0's letters are. The SLUE
@@ -35,6 +47,20 @@ SLUE_ARCHIVES = {
 }
 
 
+SLUE_GB = 2.5  # of either archive
+
+
+def read_md5sums(path: Path) -> dict[str, str]:
+    """Return the checksum of each part from lines `MD5 PART.tar.gz`, as md5sum writes them."""
+    sums = {}
+    for number, line in numbered_lines(path):
+        digest, _, name = line.partition(" ")
+        if len(digest) != 32 or not name.strip():
+            raise UserError(f"{path}:{number}: not 'MD5 NAME': {line!r}")
+        sums[name.strip().lstrip("*").removesuffix(".tar.gz")] = digest
+    return sums
+
+
 def download_librispeech(
     parts: Iterable[str],
     out: Path,
@@ -49,11 +75,29 @@ def download_librispeech(
     for part in parts:
         if part not in md5:
             raise UserError(f"--parts: {part!r} is not one of {', '.join(md5)}")
+    archives = {
+        part: Archive(f"{part}.tar.gz", f"{base_url.rstrip('/')}/{part}.tar.gz", md5[part])
+        for part in parts
+    }
+    roots = {part: out / "LibriSpeech" / part for part in parts}
+    missing = [p for p in parts if not _complete(archives[p], out, roots[p], p)]
+    if md5 is LIBRISPEECH_MD5:  # another list is that of other archives
+        require_space(out, _gigabytes(missing, out, remove_archives))
     for part in parts:
-        name = f"{part}.tar.gz"
-        archive = Archive(name, f"{base_url.rstrip('/')}/{name}", md5[part])
-        _bring(archive, out, out / "LibriSpeech" / part, part, remove_archives, waits)
+        _bring(archives[part], out, roots[part], part, remove_archives, waits)
     return out / "LibriSpeech"
+
+
+def _gigabytes(parts: list[str], out: Path, remove_archives: bool) -> float:
+    """Return the space that is still needed: archives, and as much again for what is in them."""
+    sizes = [LIBRISPEECH_GB[part] for part in parts]
+    archives = max(sizes, default=0.0) if remove_archives else sum(sizes)
+    return sum(sizes) + archives - _downloaded(out, "*.tar.gz*")
+
+
+def _downloaded(out: Path, names: str) -> float:
+    """Return the size of the archives in a folder, in GB."""
+    return sum(path.stat().st_size / 1e9 for path in out.glob(names) if path.is_file())
 
 
 def download_ngram(
@@ -94,7 +138,10 @@ def download_slue(
     folder, name = SLUE_ARCHIVES[version]
     archive = Archive(name, f"{(base_url or folder).rstrip('/')}/{name}", None)
     root = out / "slue-voxceleb"
-    _bring(archive, out, root, f"slue-voxceleb_{version}", remove_archives, waits)
+    label = f"slue-voxceleb_{version}"
+    if base_url is None and not _complete(archive, out, root, label):
+        require_space(out, 2 * SLUE_GB - _downloaded(out, "slue-voxceleb*"))
+    _bring(archive, out, root, label, remove_archives, waits)
     return root
 
 
@@ -102,11 +149,28 @@ def _marker(out: Path, label: str) -> Path:
     return out / f".{label}.done"
 
 
+def _complete(archive: Archive, out: Path, root: Path, label: str) -> bool:
+    """Return whether `root` was unpacked before, or is the user's own."""
+    began = (out / archive.name).exists() or (out / f"{archive.name}.part").exists()
+    return root.is_dir() and (_marker(out, label).exists() or not began)
+
+
+def require_space(out: Path, gigabytes: float) -> None:
+    """Raise UserError if the disk of `out` has less free space."""
+    out.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(out).free / 1e9
+    if free < gigabytes:
+        raise UserError(
+            f"{out}: {free:.0f} GB are free, the corpus needs {gigabytes:.0f} GB while it is"
+            " unpacked; --remove_archives true removes each archive after that"
+        )
+
+
 def _bring(
     archive: Archive, out: Path, root: Path, label: str, remove_archives: bool, waits: Waits
 ) -> None:
-    """Download and unpack archives that make the folder `root`, unless its marker exists."""
-    if _marker(out, label).exists() and root.is_dir():
+    """Download and unpack archives that make the folder `root`, unless it is complete."""
+    if _complete(archive, out, root, label):
         return
     path = fetch(archive, out, waits)
     unpack(path, out)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.models.origin import SOURCE
 from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
 from espnet_wabert.models.wabert import WaBERT
@@ -31,8 +32,6 @@ PARTS: dict[str, dict[str, Any]] = {
     },
 }
 WITHOUT_ALIGNER = ("wabert_sentiment", "text_sentiment")  # encoder, postencoder are optional
-
-SOURCE = "model_name_or_path"  # of a pretrained model, in frontend_conf and postencoder_conf
 
 
 def options(cls: type) -> list[str]:

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import pickle
 import warnings
 from argparse import Namespace
 from pathlib import Path
@@ -13,11 +12,15 @@ import torch
 import yaml
 from torch import nn
 
+from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
-from espnet_wabert.models.builder import SOURCE, build_model
+from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.origin import SOURCE, check_origin, sources
+from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
+UNPACKED = ".unpacked"  # marks a complete folder: the downloader would unpack again every time
 # Names of the files of a packed model, as ESPnet names them for SLU models.
 MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
 
@@ -30,11 +33,17 @@ class Files(NamedTuple):
 
 
 def find_files(model: str | Path, config: str | Path | None = None) -> Files:
-    """Return the files of a model: a .pth, a folder with one, a packed .zip, or a tag of the Hub.
+    """Return the files of a model.
+
+    Args:
+        model: a .pth, a folder with one, a packed .zip, the address of one, or a name on the Hub.
+        config: the config.yaml of a .pth, if it is elsewhere.
 
     A zip is unpacked through espnet_model_zoo's downloader into the user's cache.
     """
     path = Path(model)
+    if str(model).startswith(("http://", "https://")):
+        return _unpack(str(model))
     if path.suffix == ".zip" or not (path.exists() or path.suffix == ".pth"):
         return _unpack(str(model))
     if path.is_dir():
@@ -50,18 +59,24 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
 
 
 def _unpack(model: str) -> Files:
-    from espnet_model_zoo.downloader import ModelDownloader
+    from espnet_model_zoo.downloader import ModelDownloader, str_to_hash
 
-    path, cache = Path(model), None
-    if path.suffix == ".zip":
+    path, cache, name = Path(model), None, model
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "espnet_wabert"
+    if model.startswith(("http://", "https://")):
+        cache = home  # the downloader's own is in its package
+    elif path.suffix == ".zip":
         if not path.is_file():
             raise UserError(f"{path}: no such packed model")
         # The downloader identifies a local zip by its path alone; a new zip at the same path must
         # be unpacked again.
         status = path.stat()
         stamp = f"{path.resolve()} {status.st_mtime_ns} {status.st_size}"
-        home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-        cache = home / "espnet_wabert" / hashlib.sha256(stamp.encode()).hexdigest()[:16]
+        cache = home / hashlib.sha256(stamp.encode()).hexdigest()[:16]
+        name = str(path.absolute())
+    folder = cache / str_to_hash(name) if cache else None  # the downloader's choice
+    if folder and (files := _unpacked(folder)):
+        return files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -71,16 +86,30 @@ def _unpack(model: str) -> Files:
             raise UserError(f"{model}: no such file, and no hub has it: {reason}") from error
     if MODEL_KEY not in found:
         raise UserError(f"{model}: packed without {MODEL_KEY}; not a WaBERT model")
+    if folder:
+        (folder / UNPACKED).touch()
     return Files(Path(found[CONFIG_KEY]), Path(found[MODEL_KEY]))
 
 
+def _unpacked(folder: Path) -> Files | None:
+    """Return the files of a model that was wholly unpacked into `folder` before, or None."""
+    if not (folder / UNPACKED).is_file():
+        return None
+    meta = read_yaml(folder / "meta.yaml")
+    config, weights = meta["yaml_files"][CONFIG_KEY], meta["files"][MODEL_KEY]
+    files = Files(folder / config, folder / weights)
+    return files if all(file.is_file() for file in files) else None
+
+
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Read the weights of a .pth file."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path}: not a readable checkpoint") from error
+    """Return the model's weights of a .pth file."""
+    state = read_weights(path)
     return state.get("model", state)
+
+
+def read_args(path: Path) -> Namespace:
+    """Read the config.yaml of a trained model."""
+    return Namespace(**read_yaml(path))
 
 
 def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]:
@@ -88,8 +117,7 @@ def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]
 
     The frozen weights of a slim checkpoint are loaded from their sources; a packed model has all.
     """
-    with files.config.open(encoding="utf-8") as file:
-        args = Namespace(**yaml.safe_load(file))
+    args = read_args(files.config)
     state = read_state(files.weights)
     complete = getattr(args, "packed", False)
     model = build_model(args, pretrained=not complete)
@@ -116,13 +144,19 @@ def check_state(
         raise UserError(f"{source}: weights do not fit the configuration: {'; '.join(found)}")
 
 
-def init_from(model: nn.Module, source: str | Path) -> None:
+def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
     """Initialize frontend, encoder and token decoder from an aligned model.
 
     Args:
+        model: the model that starts.
         source: a .pth or packed .zip.
+        args: the configuration with which `model` was built.
+
+    Raises:
+        UserError: the aligned model has other parts, or lacks weights.
     """
     files = find_files(source)
+    check_origin(args, read_args(files.config), files.weights)
     state = read_state(files.weights)
     own = full_state_dict(model)
     wanted = {k: v for k, v in state.items() if k.startswith(("frontend.", "encoder."))}
@@ -170,7 +204,7 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
     output = Path(output).resolve()
     folder = output.parent / "packed"
     folder.mkdir(parents=True, exist_ok=True)
-    args.packed, args.with_teacher = True, with_teacher
+    args.packed, args.with_teacher, args.sources = True, with_teacher, sources(args)
     for part in ("frontend_conf", "postencoder_conf"):
         if getattr(args, part, None):
             getattr(args, part)[SOURCE] = None

@@ -88,7 +88,7 @@ def draw_components(
         axes.grid(alpha=0.25)
     panels[0].set_ylabel(f"component 2 ({shares[1]:.0%})")
     handles, _ = panels[0].get_legend_handles_labels()
-    labels = ["acoustic (frames)", "aligned (tokens)", "linguistic (BERT)"]
+    labels = ["acoustic (frames before training)", "aligned (tokens)", "linguistic (BERT)"]
     legend = figure.legend(handles, labels, loc="outside lower center", ncols=3, markerscale=2)
     for handle in legend.legend_handles:
         if handle is not None:

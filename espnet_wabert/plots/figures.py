@@ -5,14 +5,18 @@
 Shapes: T frames, N tokens with [CLS] and [SEP], H BERT's width.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.batching import pad, to_tensors
 
@@ -24,7 +28,7 @@ class Projections(NamedTuple):
     """Vectors of one utterance and its transcript, all in BERT's space."""
 
     tokens: list[str]  # N pieces
-    acoustic: np.ndarray  # (T, H) the frames, projected like the tokens
+    acoustic: np.ndarray  # (T, H) the frames before alignment training, projected like the tokens
     aligned: np.ndarray  # (N, H) acoustic vectors after integrate-and-fire
     linguistic: np.ndarray  # (N, H) BERT's layer-i states, the targets
     weights: np.ndarray  # (T,) CIF's weights, scaled to sum to N
@@ -32,9 +36,29 @@ class Projections(NamedTuple):
     fires: np.ndarray  # (N,) end of each token, in seconds
 
 
+def untrained_model(inference: WaBERTInference) -> WaBERT | None:
+    """Return the model as it was before alignment training, from its sources and its seed.
+
+    The paper's Figure 4 is about this distribution of acoustic vectors. None for a packed model,
+    which has no sources.
+    """
+    if getattr(inference.args, "packed", False):
+        return None
+    with torch.random.fork_rng():
+        torch.manual_seed(getattr(inference.args, "seed", 0))
+        model = build_model(copy.deepcopy(inference.args))
+    assert isinstance(model, WaBERT)
+    return model.to(inference.device).eval()
+
+
 @torch.inference_mode()
-def project(inference: WaBERTInference, speech: np.ndarray, text: str) -> Projections:
-    """Encode one utterance, a waveform (S,) or its cached features (T, W), and its transcript."""
+def project(
+    inference: WaBERTInference, speech: np.ndarray, text: str, untrained: WaBERT | None = None
+) -> Projections:
+    """Encode one utterance, a waveform (S,) or its cached features (T, W), and its transcript.
+
+    The frames are those of `untrained`, or of the trained model without it.
+    """
     model = inference.model
     if not isinstance(model, WaBERT) or model.teacher is None:
         raise UserError(
@@ -45,8 +69,11 @@ def project(inference: WaBERTInference, speech: np.ndarray, text: str) -> Projec
     ids = torch.tensor([encoded.ids], device=inference.device)
     features, lengths = model.features(*pad(to_tensors([speech], inference.device)))
     grafted = model.graft(features, lengths, count)
-    adapted = model.encoder.adapt(model.frontend.last_layer(features), lengths)
-    projected = model.encoder.project(adapted)
+    path, own = untrained or model, features
+    if untrained is not None:
+        own, _ = untrained.features(*pad(to_tensors([speech], inference.device)))
+    adapted = path.encoder.adapt(path.frontend.last_layer(own), lengths)
+    projected = path.encoder.project(adapted)
     seconds = model.frontend.encoder.seconds
     edges = seconds(torch.arange(int(lengths) + 1, dtype=torch.float64))
     parts = (projected, grafted.aligned, model.teacher(ids, count), grafted.fired.weights)
@@ -84,21 +111,13 @@ def representative(seen: Mapping[str, Projections]) -> str:
     return min(fitting, key=lambda u: (abs(shares[u] - overall), -sizes[u], u))
 
 
-def principal_components(
-    models: Mapping[str, Sequence[Projections]],
-) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
-    """Project the vectors of all utterances onto two principal components, common to all models.
+def clouds_of(models: Mapping[str, Sequence[Projections]]) -> dict[str, dict[str, np.ndarray]]:
+    """Return for each model and each of `KINDS` the vectors (M, H) of all utterances, M tokens.
 
     [CLS], [SEP] and their silence are left out: they are clusters far from all others and would
     dominate the components. Frames are subsampled evenly to the number of tokens, so that each
     kind has the same weight.
-
-    Returns:
-        For each model and each of `KINDS` the points (M, 2), M tokens in all; and the explained
-        variance ratios (2,).
     """
-    from sklearn.decomposition import PCA
-
     clouds = {}
     for name, seen in models.items():
         words = [_words_only(s) for s in seen]
@@ -108,6 +127,43 @@ def principal_components(
         clouds[name] = parts | {"acoustic": parts["acoustic"][chosen]}
     if not all(len(points) > 1 for parts in clouds.values() for points in parts.values()):
         raise UserError("too few words for principal components")
+    return clouds
+
+
+def distances(
+    clouds: Mapping[str, Mapping[str, np.ndarray]],
+) -> list[tuple[str, str, float, float]]:
+    """Return how far apart the kinds of vectors are, in all H dimensions.
+
+    Returns:
+        For each model and each pair of `KINDS`: the distance of the centroids over the mean
+        distance of BERT's vectors from theirs; and the energy coefficient, from 0 (the same
+        distribution) to 1 (Szekely and Rizzo 2013, "Energy statistics").
+    """
+    found = []
+    for name, parts in clouds.items():
+        linguistic = parts["linguistic"]
+        unit = np.linalg.norm(linguistic - linguistic.mean(axis=0), axis=1).mean()
+        for one, other in combinations(KINDS, 2):
+            x, y = parts[one], parts[other]
+            between = np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)) / unit
+            across = cdist(x, y).mean()
+            energy = (2 * across - cdist(x, x).mean() - cdist(y, y).mean()) / (2 * across)
+            found.append((name, f"{one} - {other}", float(between), float(energy)))
+    return found
+
+
+def principal_components(
+    clouds: Mapping[str, Mapping[str, np.ndarray]],
+) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
+    """Project the vectors of `clouds_of` onto two principal components, common to all models.
+
+    Returns:
+        For each model and each of `KINDS` the points (M, 2), M tokens in all; and the explained
+        variance ratios (2,).
+    """
+    from sklearn.decomposition import PCA
+
     pca = PCA(n_components=2, svd_solver="full")
     pca.fit(np.concatenate([points for parts in clouds.values() for points in parts.values()]))
     projected = {

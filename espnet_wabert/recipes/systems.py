@@ -83,15 +83,19 @@ class System:
         }
         return _as_options({name: v for name, v in values.items() if v is not None})
 
-    def aligner_options(self, transcripts: str) -> list[str]:
+    def aligner_options(self, transcripts: str, more_args: str = "") -> list[str]:
         """Return the options that make ../librispeech_wabert/run.sh train the aligner.
 
         Args:
             transcripts: formatted data folder that an aligner with `more_data` trains on too.
+            more_args: more training arguments.
         """
         if self.aligner is None:
             return []
-        values = {"slu_config": str(self.aligner), "slu_args": self.depth_args}
+        values = {
+            "slu_config": str(self.aligner),
+            "slu_args": f"{self.depth_args} {more_args}".strip(),
+        }
         if self.more_data:
             values["more_data"] = transcripts
         return _as_options({**values, "slu_tag": self.aligner_tag})

@@ -7,7 +7,10 @@ from pathlib import Path
 import yaml
 
 from espnet_wabert.config import read_yaml
+from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.recipes.schedule import GPU_SECONDS, Schedule, plan, schedule_args
 
+FRAME_RATE = 50  # frames per second of all supported speech encoders
 # Arguments that change the frames: features cached with the yaml's frontend do not fit them.
 CHANGES_FRAMES = ("--frontend_conf", "--preprocessor_conf", "--frontend", "--preprocessor")
 
@@ -31,17 +34,21 @@ class Data:
 
 
 def read_config(config: str, slu_args: str) -> dict:
-    """Return a configuration with the `--*_conf key=value` of `slu_args` applied.
+    """Return a configuration with the options of `slu_args` applied.
 
     Raises:
         UserError: the file is missing or no yaml.
     """
     conf = read_yaml(config)
     for option, value in _pairs(slu_args):
-        if option.endswith("_conf") and "=" in value:
+        name = option.removeprefix("--")
+        if name.endswith("_conf") and "=" in value:
             key, text = value.split("=", 1)
-            section = option.removeprefix("--")
-            conf[section] = {**(conf.get(section) or {}), key: yaml.safe_load(text)}
+            conf[name] = {**(conf.get(name) or {}), key: yaml.safe_load(text)}
+        elif name == "best_model_criterion":
+            conf[name] = [value.split(",")]
+        elif value:
+            conf[name] = yaml.safe_load(value)
     return conf
 
 
@@ -68,8 +75,10 @@ def training_args(
     speech_model: str,
     text_model: str,
     pretrained_model: str,
-) -> list[str]:
-    """Return ESPnet's arguments for the data and the models of a run.
+    ngpu: int = 0,
+    gpu_seconds: float = GPU_SECONDS,
+) -> tuple[list[str], Schedule]:
+    """Return ESPnet's arguments for the data and the models of a run, and its schedule.
 
     Args:
         config: the training yaml.
@@ -79,18 +88,24 @@ def training_args(
         speech_model: name or folder of the speech encoder; "": the yaml's.
         text_model: name or folder of BERT or the text encoder; "": the yaml's.
         pretrained_model: weights that training starts from; "" for none.
+        ngpu, gpu_seconds: see `plan`.
     """
     conf = read_config(config, slu_args)
     args = ["--config", config, "--token_list", token_list]
     for part, name in (("train", data.train_set), ("valid", data.valid_set)):
         for source in _sources(conf, data, name):
             args += [f"--{part}_data_path_and_name_and_type", source]
-        for shape in _shapes(conf):
+        for shape in shapes_of(conf):
             args += [f"--{part}_shape_file", str(data.stats / name / shape)]
+    shapes = [data.stats / data.train_set / shape for shape in shapes_of(conf)]
+    rate = SAMPLE_RATE if data.feats is None else FRAME_RATE
+    schedule = plan(conf, shapes, rate, ngpu, gpu_seconds)
+    args += schedule_args(conf, schedule)
     if conf.get("frontend") == "text":
-        return args + _source("--frontend_conf", text_model)
+        return args + _source("--frontend_conf", text_model), schedule
     args += _source("--postencoder_conf", text_model) + _source("--frontend_conf", speech_model)
-    return args + (["--pretrained_model", pretrained_model] if pretrained_model else [])
+    args += ["--pretrained_model", pretrained_model] if pretrained_model else []
+    return args, schedule
 
 
 def _sources(conf: dict, data: Data, name: str) -> list[str]:
@@ -110,7 +125,8 @@ def _sources(conf: dict, data: Data, name: str) -> list[str]:
     return [*([text] if with_text else []), speech, sentiment]
 
 
-def _shapes(conf: dict) -> list[str]:
+def shapes_of(conf: dict) -> list[str]:
+    """Return the names of the shape files that the batches are made with."""
     return ["speech_shape", "text_shape"] if conf.get("model") == "wabert" else ["speech_shape"]
 
 

@@ -7,6 +7,11 @@ from typing import Any
 from espnet_wabert.errors import UserError
 from espnet_wabert.scoring.results import mean_and_sd, update_results
 
+OF_DIAGONAL = ("diagonal_accuracy", "diagonal_accuracy_with_cls_sep")
+OF_TOKENS = (
+    "count_error", "top1", "top5", "top1_with_cls_sep", "top5_with_cls_sep", "wer",
+    "wer_apostrophes",
+)  # fmt: skip
 BOUNDARIES = "boundaries"  # in the scores of a set: method -> its row
 
 
@@ -65,10 +70,10 @@ def merge_decoded(path: str | Path, key: str, loss: str, scores: Mapping[str, An
 
     Token scores are those of the main model with L_subword, not of Table 1's models.
     """
-    row = _with_spread(scores, ("diagonal_accuracy",)) | scores[BOUNDARIES]
+    row = _with_spread(scores, OF_DIAGONAL) | scores[BOUNDARIES]
     merge_alignment(path, key, loss, row)
     if loss == "infonce" and key == "alignment" and scores["top1"] is not None:
-        tokens = _with_spread(scores, ("count_error", "top1", "top5", "wer"))
+        tokens = _with_spread(scores, OF_TOKENS)
         update_results(path, {"tokens": tokens}, whole=True)
 
 

@@ -11,9 +11,19 @@ from espnet_wabert.scoring.boundaries import score_boundaries
 from espnet_wabert.scoring.table import Table
 from espnet_wabert.scoring.tokens import read_decoding, score_tokens, word_error_rate
 
-OF_BOUNDARIES = ("mean_ms", "median_ms", "within_50ms", "within_100ms", "words", "failed")
-OF_TOKENS = ("diagonal_accuracy", "count_error", "top1", "top5", "wer")
-COLUMNS = (*OF_BOUNDARIES, "diagonal", "count error", "top-1", "top-5", "WER")
+WITHIN = tuple(f"within_{tolerance}ms" for tolerance in (50, 100, 500, 1000))  # of Table 2
+OF_BOUNDARIES = ("mean_ms", "median_ms", *WITHIN, "words", "failed")
+OF_TOKENS = {
+    "diagonal_accuracy": "diagonal",
+    "count_error": "count error",
+    "top1": "top-1",
+    "top5": "top-5",
+    "diagonal_accuracy_with_cls_sep": "diagonal with [CLS], [SEP]",
+    "top1_with_cls_sep": "top-1 with [CLS], [SEP]",
+    "wer": "WER",
+    "wer_apostrophes": "WER with apostrophes",
+}
+COLUMNS = (*OF_BOUNDARIES, *OF_TOKENS.values())
 
 
 def score_decoded_set(data: Path, decoded: Path) -> dict[str, Any]:
@@ -25,10 +35,13 @@ def score_decoded_set(data: Path, decoded: Path) -> dict[str, Any]:
     """
     decoding = read_decoding(decoded / "decoding.jsonl")
     scores: dict[str, Any] = score_tokens(decoding).as_dict()
-    scores["wer"] = None  # a model without a subword head does not transcribe
+    # A model without a subword head does not transcribe.
+    scores["wer"] = scores["wer_apostrophes"] = None
     if scores["top1"] is not None:
         hypotheses = {u: d.hypothesis for u, d in decoding.items()}
-        scores["wer"] = word_error_rate(read_table(data / "text"), hypotheses)
+        texts = read_table(data / "text")
+        scores["wer"] = word_error_rate(texts, hypotheses)
+        scores["wer_apostrophes"] = word_error_rate(texts, hypotheses, apostrophes=True)
     scores[BOUNDARIES] = {}
     if (data / "words.ctm").is_file():
         reference = read_words(data / "words.ctm")

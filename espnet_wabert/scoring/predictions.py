@@ -1,13 +1,13 @@
 """Top-k subword predictions of each aligned token: the paper's Table 4."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import name_some
 from espnet_wabert.scoring.table import Table
-from espnet_wabert.scoring.tokens import Decoded, word_error_rate
+from espnet_wabert.scoring.tokens import SPECIAL, Decoded, word_error_rate
 
-SPECIAL = ("[CLS]", "[SEP]")
 HIT = "{} ✓"  # marks a prediction that equals the label
 
 
@@ -65,5 +65,32 @@ def chosen(decoding: Mapping[str, Decoded], names: Sequence[str]) -> list[Decode
 
 def recognizer_line(decoding: Mapping[str, Decoded], texts: Mapping[str, str]) -> str:
     """Return a line with the word error rate of the model as a recognizer."""
-    rate = word_error_rate(texts, {name: found.hypothesis for name, found in decoding.items()})
-    return f"word error rate as a recognizer: {rate:.1%} over {len(decoding)} utterances"
+    hypotheses = {name: found.hypothesis for name, found in decoding.items()}
+    rate, strict = (word_error_rate(texts, hypotheses, apostrophes=a) for a in (False, True))
+    return (
+        f"word error rate as a recognizer: {rate:.1%} over {len(decoding)} utterances;"
+        f" {strict:.1%} with apostrophes"
+    )
+
+
+def hypothesis_table(decoded: Decoded, text: str) -> Table:
+    """Return the words of a transcript beside those that were decoded without it.
+
+    The paper's Table 4 reads the model as a recognizer; `predictions_table` gives it the true
+    number of tokens.
+    """
+    import jiwer
+
+    words, found = text.split(), decoded.hypothesis.split()
+    rows: list[tuple[str, str]] = []
+    if words and found:
+        pairs = jiwer.process_words(" ".join(words), " ".join(found)).alignments[0]
+        for pair in pairs:
+            ours = words[pair.ref_start_idx : pair.ref_end_idx]
+            theirs = found[pair.hyp_start_idx : pair.hyp_end_idx]
+            for word, decoded_word in zip_longest(ours, theirs, fillvalue="-"):
+                same = word == decoded_word
+                rows.append((word, HIT.format(decoded_word) if same else decoded_word))
+    else:  # nothing to compare
+        rows = list(zip_longest(words, found, fillvalue="-"))
+    return Table(f"{decoded.utt_id}, as a recognizer", ("label", "decoded"), tuple(rows), names=2)

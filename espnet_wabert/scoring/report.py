@@ -33,12 +33,15 @@ SENTIMENT = (
     Column("macro F1", "macro_f1", 100),
     Column("Neutral+Positive F1", "neutral_positive_f1", 100),
     Column("WER", "wer", 100),
+    Column("WER with apostrophes", "wer_apostrophes", 100),
 )
 TOKENS = (
     Column("count error", "count_error", decimals=2),
     Column("top-1 %", "top1", 100),
     Column("top-5 %", "top5", 100),
+    Column("top-1 % with [CLS], [SEP]", "top1_with_cls_sep", 100),
     Column("WER %", "wer", 100),
+    Column("WER % with apostrophes", "wer_apostrophes", 100),
 )
 
 
@@ -98,6 +101,7 @@ def alignment_table(
         Column("median", "median_ms"),
         *(Column(f"≤{t:g}", f"within_{t:g}ms", 100, spread=False) for t in tolerances),
         Column("diagonal", "diagonal_accuracy", 100),
+        Column("with [CLS], [SEP]", "diagonal_accuracy_with_cls_sep", 100),
         Column("words", "words", decimals=0, spread=False),
         Column("failed", "failed", decimals=0, spread=False),
     )

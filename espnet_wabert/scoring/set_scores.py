@@ -89,7 +89,9 @@ def add_word_errors(
     hypothesis: Mapping[str, str],
     parts: Mapping[str, str] | None,
 ) -> None:
-    """Add `wer`, a recognizer's word error rate, to the rows of a pipeline.
+    """Add a recognizer's word error rate to the rows of a pipeline.
+
+    `wer` ignores apostrophes, `wer_apostrophes` counts them.
 
     Args:
         rows: for the whole set and each part the rows of `result_rows`.
@@ -101,7 +103,9 @@ def add_word_errors(
         part = key.removeprefix(WHOLE).removeprefix("_").removesuffix("_part")
         ids = [u for u in reference if not part or (parts or {})[u].removesuffix("_part") == part]
         own = {u: hypothesis[u] for u in ids if u in hypothesis} if part else hypothesis
-        rows[key][name]["wer"] = word_error_rate({u: reference[u] for u in ids}, own)
+        for metric, apostrophes in (("wer", False), ("wer_apostrophes", True)):
+            texts = {u: reference[u] for u in ids}
+            rows[key][name][metric] = word_error_rate(texts, own, apostrophes)
 
 
 def compare(

@@ -1,14 +1,16 @@
 """Scores of aligned tokens: their number, nearest targets and subword predictions."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import name_some, numbered_lines, parse_json
 from espnet_wabert.formats.word import normalize_word
+from espnet_wabert.text.transcript import APOSTROPHES
 
+SPECIAL = ("[CLS]", "[SEP]")
 FIELDS = ("utt_id", "tokens", "nearest", "top", "predicted_length", "length", "hypothesis")
 
 
@@ -25,13 +27,20 @@ class Decoded(NamedTuple):
 
 
 class TokenScores(NamedTuple):
-    """Scores over all tokens of all utterances; NaN if there are none."""
+    """Scores over all tokens of all utterances; NaN if there are none.
+
+    [CLS] and [SEP], which are at the same place in every utterance, are left out; scores that
+    include them are named so.
+    """
 
     count_error: float  # mean absolute difference of predicted and true tokens, per utterance
     top1: float  # fraction of correct top-1 predictions
     top5: float  # fraction of tokens in their top 5; NaN if fewer are listed
     diagonal_accuracy: float  # fraction of aligned vectors nearest to their own target
-    tokens: int
+    top1_with_cls_sep: float
+    top5_with_cls_sep: float
+    diagonal_accuracy_with_cls_sep: float
+    tokens: int  # with [CLS] and [SEP]
     utterances: int
 
     def as_dict(self) -> dict[str, float | int | None]:
@@ -63,36 +72,55 @@ def read_decoding(path: str | Path) -> dict[str, Decoded]:
 def score_tokens(decoding: Mapping[str, Decoded]) -> TokenScores:
     """Score the decoder's output over all utterances."""
     utterances = decoding.values()
-    nearest = [hit for utterance in utterances for hit in utterance.nearest]
-    ranks = [
-        (candidates.index(token) if token in candidates else math.inf, len(candidates))
-        for utterance in utterances
-        for token, candidates in zip(utterance.tokens, utterance.top, strict=False)
-    ]
     errors = [abs(utterance.predicted_length - utterance.length) for utterance in utterances]
-    five = all(listed >= 5 for _, listed in ranks)
+    words = [_accuracies(utterances, SPECIAL), _accuracies(utterances, ())]
     return TokenScores(
-        count_error=_mean(errors),
-        top1=_mean([rank < 1 for rank, _ in ranks]),
-        top5=_mean([rank < 5 for rank, _ in ranks]) if five else math.nan,
-        diagonal_accuracy=_mean(nearest),
+        _mean(errors),
+        *words[0],
+        *words[1],
         tokens=sum(utterance.length for utterance in utterances),
         utterances=len(decoding),
     )
 
 
-def word_error_rate(reference: Mapping[str, str], hypothesis: Mapping[str, str]) -> float:
+def _accuracies(
+    utterances: Iterable[Decoded], without: Sequence[str]
+) -> tuple[float, float, float]:
+    """Return top-1, top-5 and diagonal accuracy over the tokens that are not in `without`."""
+    nearest, ranks = [], []
+    for utterance in utterances:
+        for place, token in enumerate(utterance.tokens):
+            if token in without:
+                continue
+            if utterance.nearest:
+                nearest.append(utterance.nearest[place])
+            if utterance.top:
+                candidates = utterance.top[place]
+                rank = candidates.index(token) if token in candidates else math.inf
+                ranks.append((rank, len(candidates)))
+    five = all(listed >= 5 for _, listed in ranks)
+    top5 = _mean([rank < 5 for rank, _ in ranks]) if five else math.nan
+    return _mean([rank < 1 for rank, _ in ranks]), top5, _mean(nearest)
+
+
+def word_error_rate(
+    reference: Mapping[str, str], hypothesis: Mapping[str, str], apostrophes: bool = False
+) -> float:
     """Word error rate (errors over words of the reference) of transcripts joined by id.
 
-    Case, apostrophes and punctuation are ignored (`normalize_word`).
+    Case and punctuation are ignored (`normalize_word`).
+
+    Args:
+        reference, hypothesis: transcripts by utterance.
+        apostrophes: count them: "well" is not "we'll". Otherwise they are ignored too.
     """
     import jiwer
 
     from espnet_wabert.formats.labels import require_same_ids
 
     require_same_ids(reference, hypothesis)
-    references = [_normalized(reference[utt_id]) for utt_id in reference]
-    hypotheses = [_normalized(hypothesis[utt_id]) for utt_id in reference]
+    references = [_normalized(reference[utt_id], apostrophes) for utt_id in reference]
+    hypotheses = [_normalized(hypothesis[utt_id], apostrophes) for utt_id in reference]
     if not any(references):
         raise UserError("the word error rate needs a reference with words in it")
     # jiwer rejects an empty reference: all words of its hypothesis are insertions.
@@ -105,8 +133,13 @@ def word_error_rate(reference: Mapping[str, str], hypothesis: Mapping[str, str])
     return errors / (found.hits + found.substitutions + found.deletions)
 
 
-def _normalized(text: str) -> str:
-    return " ".join(filter(None, map(normalize_word, text.split())))
+def _normalized(text: str, apostrophes: bool) -> str:
+    """Return the words in the form in which they are compared."""
+    words = text.translate(APOSTROPHES).split()
+    if not apostrophes:
+        return " ".join(filter(None, map(normalize_word, words)))
+    kept = ("'".join(map(normalize_word, word.split("'"))).strip("'") for word in words)
+    return " ".join(filter(None, kept))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -2,6 +2,9 @@
 
 import argparse
 import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
@@ -25,8 +28,10 @@ from espnet_wabert.modules.sentiment_head import balanced_weights
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.clipping import clip_separately
+from espnet_wabert.training.experiment import claim_folder
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
-from espnet_wabert.training.trainer import WaBERTTrainer
+from espnet_wabert.training.saving import recover
+from espnet_wabert.training.trainer import WaBERTTrainer, clips_apart
 
 # The paper's schedule: linear increase for 4000 steps, then linear decrease. ESPnet's piecewise
 # schedule returns to the base rate after its end; this one keeps the last rate.
@@ -55,6 +60,30 @@ class WaBERTTask(SLUTask):
     ]
 
     trainer = WaBERTTrainer
+
+    @classmethod
+    def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None):
+        """Train. A folder with a model that was trained with other options is refused.
+
+        With --resume, what a kill or a full disk has left in the folder is repaired first.
+        """
+        if args is None:
+            args = cls.get_parser().parse_args(cmd)
+            claim_folder(args)
+            if args.resume and args.output_dir and os.environ.get("RANK", "0") == "0":
+                recover(Path(args.output_dir))
+        super().main(args=args)
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace):
+        """Train in one process; all processes end together.
+
+        A process that ends while another one still writes can abort it.
+        """
+        super().main_worker(args)
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
 
     @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser):
@@ -115,7 +144,7 @@ class WaBERTTask(SLUTask):
             args.model_conf = {**args.model_conf, "class_weights": weights}
         model = build_model(args)
         if args.pretrained_model is not None:
-            init_from(model, args.pretrained_model)
+            init_from(model, args.pretrained_model, args)
         _check_frozen(model, args.freeze_param)
         return model
 
@@ -123,13 +152,11 @@ class WaBERTTask(SLUTask):
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
         """Build the optimizers; the grapheme head must not change the clipping of the others."""
         optimizers = super().build_optimizers(args, model)
-        own = getattr(model, "grapheme_head", None)
-        if own is not None:
-            head = set(own.parameters())
+        if clips_apart(args):
+            head = set(model.get_submodule("grapheme_head").parameters())
             others = [p for p in model.parameters() if p not in head]
             parts = [others, list(head)]
             clip_separately(optimizers[0], parts, args.grad_clip, args.grad_clip_type)
-            args.clipped_by_optimizer = True
         return optimizers
 
 

@@ -1,12 +1,20 @@
-"""ESPnet's Trainer, with macro F1 in validation and with gradient clipping by the optimizer."""
+"""ESPnet's Trainer with macro F1 in validation, clipping by the optimizer and safe checkpoints."""
 
+import argparse
 import math
+from pathlib import Path
 
 import numpy as np
 from espnet2.train.trainer import Trainer
 
 from espnet_wabert.modules.sentiment_head import CONFUSION
 from espnet_wabert.scoring.sentiment import confusion_scores
+from espnet_wabert.training.saving import require_room, safe_saving
+
+
+def clips_apart(args: argparse.Namespace) -> bool:
+    """Return whether the gradients of the grapheme head are clipped apart from the others."""
+    return args.model == "wabert" and bool((args.model_conf or {}).get("grapheme_weight"))
 
 
 class WaBERTTrainer(Trainer):
@@ -16,9 +24,24 @@ class WaBERTTrainer(Trainer):
     def build_options(cls, args):
         """Return the trainer's options, without its clipping if `clip_separately` does it."""
         options = super().build_options(args)
-        if getattr(args, "clipped_by_optimizer", False):
+        if clips_apart(args):
             options.grad_clip = math.inf
         return options
+
+    @classmethod
+    def run(cls, model, trainer_options, distributed_option, **parts):
+        """Train; each file is written completely or not at all (`saving.save`)."""
+        if not distributed_option.distributed or distributed_option.dist_rank == 0:
+            kept = trainer_options.keep_nbest_models
+            kept = kept if isinstance(kept, int) else max(kept, default=1)
+            require_room(Path(trainer_options.output_dir), model, kept)
+        with safe_saving():
+            super().run(
+                model=model,
+                trainer_options=trainer_options,
+                distributed_option=distributed_option,
+                **parts,
+            )
 
     @classmethod
     def validate_one_epoch(cls, model, iterator, reporter, options, distributed_option):

@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import io
+import itertools
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -17,6 +19,7 @@ from espnet_wabert.corpora.sources import (
     download_librispeech,
     download_ngram,
     download_slue,
+    read_md5sums,
 )
 from espnet_wabert.corpora.unpack import unpack
 from espnet_wabert.errors import UserError
@@ -29,7 +32,8 @@ class Server(BaseHTTPRequestHandler):
 
     files: dict[str, bytes] = {}
     cuts = 0
-    after = CHUNK + 100  # the hundred are lost
+    after = CHUNK + 100
+    encoding = None
     ranges = True
     status = 200
     asked: list[str | None] = []
@@ -55,6 +59,8 @@ class Server(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self.send_header("Content-Length", str(len(content) - start))
+        if cls.encoding:
+            self.send_header("Content-Encoding", cls.encoding)
         self.end_headers()
         part = content[start:]
         if cls.cuts > 0:
@@ -99,7 +105,7 @@ def test_a_download(server, tmp_path, md5):
 def test_a_cut_download_goes_on_where_it_stopped(server, tmp_path):
     server.cuts = 4  # more than the tries, but each of them made progress
     assert fetch(archive_at(server), tmp_path, QUICK).read_bytes() == CONTENT
-    assert server.asked == [None, *(f"bytes={n * CHUNK}-" for n in (1, 2, 3, 4))]
+    assert server.asked == [None, *(f"bytes={n * server.after}-" for n in (1, 2, 3, 4))]
 
 
 def test_the_next_run_goes_on_where_the_last_one_stopped(server, tmp_path):
@@ -123,7 +129,30 @@ def test_a_part_that_is_too_long_starts_over(server, tmp_path):
 def test_a_server_without_ranges_starts_over(server, tmp_path):
     server.ranges, server.cuts = False, 2
     assert fetch(archive_at(server), tmp_path, QUICK).read_bytes() == CONTENT
-    assert server.asked == [None, f"bytes={CHUNK}-", f"bytes={CHUNK}-"]
+    assert server.asked == [None, f"bytes={server.after}-", f"bytes={server.after}-"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+def test_archives_are_not_decoded(server, tmp_path, encoding):
+    """Some servers declare the compression of a .gz file as a Content-Encoding."""
+    server.encoding, server.cuts = encoding, 1
+    assert fetch(archive_at(server), tmp_path, QUICK).read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+def test_the_number_of_requests_is_limited(server, tmp_path):
+    """A server without ranges that stops each time at another place makes progress for ever."""
+    server.ranges, server.cuts = False, 1000
+    sizes = itertools.cycle((100, CHUNK))
+
+    def respond(handler):
+        type(handler).after = next(sizes)
+        Server.do_GET(handler)
+
+    server.do_GET = respond
+    with pytest.raises(UserError, match=r"a.bin: .*, 20 times at byte \d+; run the same command"):
+        fetch(archive_at(server), tmp_path, QUICK._replace(total=20))
+    assert len(server.asked) == 20
 
 
 def test_a_download_that_never_ends_says_how_to_go_on(server, tmp_path):
@@ -186,6 +215,71 @@ def test_librispeech_is_brought_once(server, tmp_path):
         assert (root / "dev-clean" / "1" / "2" / "1-2.trans.txt").read_bytes() == b"x"
     assert len(server.asked) == 2
     assert {f.name for f in tmp_path.iterdir()} == {"LibriSpeech", ".dev-clean.done"}
+
+
+def archives_at(server, *parts: str) -> dict[str, str]:
+    """Serve archives of LibriSpeech's parts; return their checksums."""
+    md5 = {}
+    for part in parts:
+        content = tar_of({f"LibriSpeech/{part}/1/2/1-2.trans.txt": part.encode()})
+        server.files[f"/{part}.tar.gz"] = content
+        md5[part] = hashlib.md5(content).hexdigest()
+    return md5
+
+
+@pytest.mark.parametrize("remove_archives", [False, True])
+def test_a_download_goes_on_with_the_next_part(server, tmp_path, remove_archives):
+    parts = ["train-clean-100", "dev-clean", "test-clean"]
+    md5 = archives_at(server, *parts)
+    missing = server.files.pop("/test-clean.tar.gz")
+    bring = partial(
+        download_librispeech, parts, tmp_path, server.url, md5, remove_archives, waits=QUICK
+    )
+    with pytest.raises(UserError, match="test-clean.tar.gz: the server answers 404"):
+        bring()
+    server.files = {"/test-clean.tar.gz": missing}
+    root = bring()
+    for part in parts:
+        assert (root / part / "1/2/1-2.trans.txt").read_text() == part
+    assert len(list(tmp_path.glob("*.tar.gz"))) == (0 if remove_archives else 3)
+
+
+def test_a_part_that_was_unpacked_in_part_is_unpacked_again(server, tmp_path):
+    md5 = archives_at(server, "dev-clean")
+    fetch(Archive("dev-clean.tar.gz", f"{server.url}/dev-clean.tar.gz", None), tmp_path, QUICK)
+    (tmp_path / "LibriSpeech/dev-clean/1").mkdir(parents=True)
+    root = download_librispeech(["dev-clean"], tmp_path, server.url, md5, waits=QUICK)
+    assert (root / "dev-clean/1/2/1-2.trans.txt").is_file()
+    assert len(server.asked) == 1
+
+
+def test_the_users_own_parts_are_not_downloaded(server, tmp_path):
+    (tmp_path / "LibriSpeech/dev-clean").mkdir(parents=True)
+    download_librispeech(["dev-clean"], tmp_path, server.url, waits=QUICK)
+    assert server.asked == []
+
+
+def test_a_full_disk_is_found_before_the_download(server, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=int(70e9))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    bring = partial(download_librispeech, LIBRISPEECH_MD5, tmp_path, server.url, waits=QUICK)
+    with pytest.raises(UserError, match="70 GB are free, the corpus needs 123 GB .*remove_archive"):
+        bring()
+    with pytest.raises(UserError, match="70 GB are free, the corpus needs 92 GB"):
+        bring(remove_archives=True)
+    usage = usage._replace(free=int(3e9))
+    with pytest.raises(UserError, match="3 GB are free, the corpus needs 5 GB"):
+        download_slue("v0.2", tmp_path, waits=QUICK)
+    assert server.asked == []
+
+
+def test_checksums_of_a_mirror(tmp_path):
+    path = tmp_path / "md5sum.txt"
+    path.write_text(f"{'a' * 32}  dev-clean.tar.gz\n{'b' * 32} *test-clean.tar.gz\n")
+    assert read_md5sums(path) == {"dev-clean": "a" * 32, "test-clean": "b" * 32}
+    path.write_text("dev-clean.tar.gz\n")
+    with pytest.raises(UserError, match="md5sum.txt:1: not 'MD5 NAME'"):
+        read_md5sums(path)
 
 
 def test_unknown_parts_and_all_checksums_are_known(tmp_path):

@@ -1,10 +1,11 @@
 """WaBERT: exact grafting, the losses of the paper, slim and packed checkpoints."""
 
 import math
+import shutil
 
 import pytest
 import torch
-from tiny import BERT, VOCABULARY, arguments, save
+from tiny import BERT, VOCABULARY, arguments, save, speech_config
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel
 
@@ -228,20 +229,58 @@ def test_sentiment_starts_from_an_aligned_model(tmp_path):
     args = arguments()
     aligned = build_model(args)
     weights = save(args, tmp_path, aligned)
-    model = build_model(arguments("wabert_sentiment"))
-    init_from(model, weights)
+    own = arguments("wabert_sentiment")
+    model = build_model(own)
+    init_from(model, weights, own)
     torch.testing.assert_close(model.encoder.projection.weight, aligned.encoder.projection.weight)
-    alone = build_model(arguments("wabert_sentiment", encoder=None, postencoder=None))
-    init_from(alone, weights)
-    other = build_model(arguments("wabert_sentiment", encoder_conf=dict(hidden_size=8)))
-    with pytest.raises(UserError, match="weights do not fit this configuration"):
-        init_from(other, weights)
+    own = arguments("wabert_sentiment", encoder=None, postencoder=None)
+    init_from(build_model(own), weights, own)
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        (dict(encoder_conf=dict(hidden_size=8)), "encoder_conf.hidden_size: 16 there, 8 here"),
+        (dict(postencoder_conf=dict(drop_layers=2)), "postencoder_conf.drop_layers: 1 there, 2 he"),
+        (dict(frontend_conf=dict(normalize=False)), "frontend_conf.normalize: True there, False h"),
+        (dict(token_list=[*VOCABULARY, "x"]), r"vocabulary: 66 pieces \(.*\) there, 67 pieces"),
+        (
+            dict(frontend_conf=dict(config=dict(speech_config(), hidden_dropout=0.3))),
+            "fingerprint of frontend_conf.config: .* there, .* here",
+        ),
+        (
+            dict(postencoder_conf=dict(config=dict(BERT, layer_norm_eps=1e-5))),
+            "fingerprint of postencoder_conf.config",
+        ),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_model_with_other_parts_is_no_start(tmp_path, monkeypatch, changes, difference, packed):
+    """The shapes alone would fit in most of these cases."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    weights = save(arguments(), tmp_path)
+    if packed:
+        weights = pack(weights, tmp_path / "model.zip")
+    own = arguments("wabert_sentiment", **changes)
+    with pytest.raises(UserError, match=f"model.pth: a model with other parts: .*{difference}"):
+        init_from(build_model(own), weights, own)
+
+
+def test_another_source_with_the_same_config_is_no_start(bert_folder, tmp_path):
+    """data2vec-audio-base and data2vec-audio-base-960h differ in their weights only."""
+    other = tmp_path / "bert-ctc"
+    shutil.copytree(bert_folder, other)
+    conf = dict(model_name_or_path=str(bert_folder), config=None)
+    weights = save(arguments(postencoder_conf=conf), tmp_path / "model")
+    own = arguments("wabert_sentiment", postencoder_conf=conf)
+    init_from(build_model(own), weights, own)
+    own.postencoder_conf = {**own.postencoder_conf, "model_name_or_path": str(other)}
+    with pytest.raises(UserError, match="postencoder_conf.model_name_or_path: .*there, .*here"):
+        init_from(build_model(own), weights, own)
 
 
 def test_a_packed_model_needs_no_source(bert_folder, tmp_path, monkeypatch):
     """The zip alone, without the source, gives the same output."""
-    import shutil
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     source = tmp_path / "bert"
     shutil.copytree(bert_folder, source)

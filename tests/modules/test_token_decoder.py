@@ -78,14 +78,15 @@ def test_training_does_not_use_the_token_decoder():
 
 def test_the_token_decoder_starts_from_the_aligned_model(tmp_path):
     weights = save(arguments(), tmp_path)
-    model = build_model(decoding_arguments())
-    init_from(model, weights)
+    args = decoding_arguments()
+    model = build_model(args)
+    init_from(model, weights, args)
     state = torch.load(weights, weights_only=True)
     name = "predictions.transform.dense.weight"
     assert torch.equal(model.token_decoder.head.state_dict()[name], state[f"subword_head.{name}"])
     weights = save(arguments(model_conf=dict(subword_weight=0.0)), tmp_path / "no_head")
     with pytest.raises(UserError, match="has no subword head; model_conf.self_transcript_weight"):
-        init_from(model, weights)
+        init_from(model, weights, args)
 
 
 def test_a_packed_model_has_its_token_decoder(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from tiny import arguments, save
@@ -16,11 +17,14 @@ from espnet_wabert.plots.drawing import DPI, WIDTH, draw_alignment, draw_similar
 from espnet_wabert.plots.figures import (
     KINDS,
     Projections,
+    clouds_of,
     diagonal_accuracy,
+    distances,
     principal_components,
     project,
     representative,
     similarity,
+    untrained_model,
 )
 
 TEXTS = {"u1": "the good film", "u2": "not a bad film and good to the end", "u3": "the end"}
@@ -81,7 +85,7 @@ def test_the_representative_utterance_is_neither_best_nor_worst():
 
 def test_clouds_have_as_many_points_and_common_axes():
     sets = {"one": [made(12, 90), made(14, 70)], "other": [made(12, 90, wrong=2), made(14, 70)]}
-    clouds, shares = principal_components(sets)
+    clouds, shares = principal_components(clouds_of(sets))
     for parts in clouds.values():
         assert [parts[kind].shape for kind in KINDS] == [(10 + 12, 2)] * 3
     # The targets are the same for both models, and so is their place in the picture.
@@ -89,7 +93,33 @@ def test_clouds_have_as_many_points_and_common_axes():
     assert not np.allclose(clouds["one"]["aligned"], clouds["other"]["aligned"])
     assert 0 < shares[1] <= shares[0] < 1
     with pytest.raises(UserError, match="too few words"):
-        principal_components({"one": [made(2, 20)]})
+        clouds_of({"one": [made(2, 20)]})
+
+
+def test_distances_between_the_clouds():
+    points = RNG.normal(size=(200, 4))
+    parts = {"acoustic": points + 50.0, "aligned": points[::-1], "linguistic": points}
+    found = {pair: (centroids, energy) for _, pair, centroids, energy in distances({"x": parts})}
+    assert found["aligned - linguistic"] == pytest.approx((0.0, 0.0), abs=1e-9)
+    unit = np.linalg.norm(points - points.mean(axis=0), axis=1).mean()
+    assert found["acoustic - linguistic"][0] == pytest.approx(100.0 / unit)
+    assert 0.9 < found["acoustic - linguistic"][1] < 1.0
+    assert found["acoustic - aligned"] == pytest.approx(found["acoustic - linguistic"])
+
+
+def test_the_frames_of_figure_4_are_those_before_the_training(work):
+    inference = WaBERTInference.from_pretrained(work / "infonce/model.pth")
+    speech, _ = soundfile.read(work / "u1.wav", dtype="float32")
+    untrained = untrained_model(inference)
+    with torch.no_grad():  # as training would
+        inference.model.encoder.projection.weight.add_(0.1)
+    seen = project(inference, speech, TEXTS["u1"], untrained)
+    trained = project(inference, speech, TEXTS["u1"])
+    np.testing.assert_array_equal(seen.aligned, trained.aligned)
+    features, lengths = untrained.features(torch.tensor(speech[None]), torch.tensor([len(speech)]))
+    expected = untrained.encoder.project(untrained.encoder.adapt(features, lengths))
+    np.testing.assert_allclose(seen.acoustic, expected[0].detach().numpy(), atol=1e-5)
+    assert not np.allclose(seen.acoustic, trained.acoustic)
 
 
 def test_what_a_model_sees_fits_together(work):

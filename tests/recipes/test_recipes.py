@@ -1,11 +1,13 @@
 """The real run.sh, stages 1 to 14, on a handful of utterances with tiny models."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from recipe_runner import ROOT, run_recipe, run_script
 from tiny_sources import write_tiny_sources
 
@@ -130,7 +132,7 @@ def test_each_seed_makes_a_model_and_the_scores_are_means(work):
     run("librispeech_wabert", work, *options, "--results", results, script="run_seeds.sh")
     exp = work / "librispeech_wabert/exp"
     for seed in (1, 2):
-        config = (exp / f"align_seed{seed}/config.yaml").read_text()
+        config = (exp / f"align_max_epoch1_seed{seed}/config.yaml").read_text()
         assert f"\nseed: {seed}\n" in config
     results = json.loads((work / "seeds.json").read_text())["alignment"]
     infonce = results["infonce"]
@@ -220,6 +222,86 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
     # One line, from run.sh or from the command of the first stage.
     assert len([line for line in output.splitlines() if not line.startswith("stage")]) == 1
     assert not list(tmp_path.rglob("wav.scp"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "message"),
+    [
+        ("librispeech_wabert", ("--timit", "/typo"), "--timit /typo: no such file or folder"),
+        ("librispeech_wabert", ("--more_data", "/typo"), "--more_data /typo: no such file or"),
+        ("slue_sa", ("--slue_labels", "/typo.tsv"), "--slue_labels /typo.tsv: no such file or"),
+        ("slue_sa", ("--aligner", "typo"), "/typo/valid.loss.ave.pth: no such aligner; train it"),
+        ("slue_sa", ("--pretrained_model", "a.pth"), "a.pth: no such aligner; train it with"),
+        ("slue_sa", ("--ngram", "5-gram"), "--ngram 5-gram: one of 3-gram.pruned.3e-7, 3-gram.pru"),
+        ("slue_sa", ("--ngpu", "all"), "--ngpu all: not an integer"),
+        ("librispeech_wabert", ("--speech_model", "./typo"), "model_name_or_path: ./typo: no such"),
+        (
+            "slue_sa",
+            ("--recognizer", "/typo", "--stage", "12"),
+            "--recognizer: /typo: no such fold",
+        ),
+        (
+            "slue_sa",
+            ("--skip_upload_hf", "false", "--stage", "15", "--stop_stage", "15"),
+            "--hf_repo '': must be OWNER/NAME",
+        ),
+        ("librispeech_wabert", ("--ngpu", ""), "torch sees no GPU; --ngpu 0 trains on the CPU"),
+    ],
+)
+def test_what_a_later_stage_needs_is_checked_first(tmp_path, recipe, options, message):
+    if not options[1] and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    output = run(recipe, tmp_path, *options, fails=True)
+    assert message in output and len(output.splitlines()) == 1
+
+
+def test_a_dry_run_tells_what_each_stage_would_do(work, tmp_path):
+    """Without data: the published sizes; with the data: what is there."""
+    output = run_script(
+        "librispeech_wabert/run.sh", "--corpora", str(tmp_path), "--expdir", str(tmp_path / "exp"),
+        "--dry_run", "true", "--ngpu", "8", "--speed_perturb_factors", "0.9 1.0 1.1",
+    )  # fmt: skip
+    lines = dict(line.split(": ", 1) for line in output.splitlines())
+    assert list(lines) == [f"stage {n}" for n in range(1, 14)]
+    assert "download 7 parts, 61.4 GB" in lines["stage 1"]
+    assert "843723 utterances" in lines["stage 2"]
+    assert "26 epochs of 6592 steps" in lines["stage 11"] and "GPU hours" in lines["stage 11"]
+    assert not list(tmp_path.iterdir())
+    output = run("slue_sa", work, "--dry_run", "true")
+    assert "fine-tune 2" in output and "no download" in output
+    assert "on the CPU" in output
+    output = run("slue_sa", work, "--dry_run", "true", "--stage", "14", "--stop_stage", "15")
+    assert [line.split(":")[0] for line in output.splitlines()] == ["stage 14", "stage 15"]
+
+
+def test_an_experiment_belongs_to_its_options(work):
+    """Other options: refused with the difference, before anything is written; or replaced."""
+    options = ["--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--slu_tag", "own"]
+    options += ["--stage", "10", "--stop_stage", "11", "--slu_args"]
+    run("librispeech_wabert", work, *options, "--max_epoch 1")
+    exp = work / "librispeech_wabert/exp/own"
+    before = (exp / "config.yaml").read_bytes()
+    output = run("librispeech_wabert", work, *options, "--max_epoch 1 --optim_conf lr=0.1",
+                 fails=True)  # fmt: skip
+    assert "own: was trained with other options: optim_conf.lr: 0.001 there, 0.1 here;" in output
+    assert "--slu_tag" in output and "--overwrite true" in output
+    assert (exp / "config.yaml").read_bytes() == before
+    assert (exp / "train.1.log").is_file() and (exp / "train.log").is_file()
+    run("librispeech_wabert", work, *options, "--max_epoch 1 --optim_conf lr=0.1",
+        "--overwrite", "true")  # fmt: skip
+    assert "lr: 0.1" in (exp / "config.yaml").read_text()
+    assert not (exp / "train.1.log").exists()
+
+
+def test_a_copy_of_the_script_runs_from_a_spool(work, tmp_path):
+    """As sbatch does: it runs a copy of run.sh elsewhere and names the folder of submission."""
+    copy = tmp_path / "slurm_script"
+    shutil.copy(ROOT / "egs2/librispeech_wabert/run.sh", copy)
+    done = subprocess.run(
+        [str(copy), "--help"], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "SLURM_SUBMIT_DIR": str(ROOT / "egs2/librispeech_wabert")},
+    )  # fmt: skip
+    assert done.returncode == 0 and "librispeech=" in done.stdout and "stage=1" in done.stdout
 
 
 def test_no_option_is_executed(tmp_path):

@@ -54,7 +54,7 @@ def test_one_switch_makes_the_whole_table(work):
             scores = results[key][system]
             assert {"weighted_recall", "weighted_f1", "macro_f1"} <= scores.keys()
             assert ("wer" in scores) == system.startswith("pipeline")
-    assert (work / "all.log").read_text().rstrip().count("Sentiment, voice part") >= 2 * len(rows)
+    assert (work / "all.log").read_text().rstrip().count("voice part (%)") >= 2 * len(rows)
 
 
 def test_rows_share_what_they_can(work):
@@ -161,6 +161,8 @@ def test_every_row_of_the_paper_trains_with_tiny_models_of_its_architecture(name
     text = args.frontend == "text"
     source = row.text_model if text else row.speech_model
     args.frontend_conf = {**args.frontend_conf, **tiny_of(source)}
+    if "spec_augment" in args.frontend_conf:  # a tiny model has 32 channels, not 768
+        args.frontend_conf["spec_augment"] |= {"mask_feature_length": 3}
     if args.postencoder is not None:
         drop = args.postencoder_conf["drop_layers"] // 4  # of 3 layers, not of 12
         trained = min(3 - drop, args.postencoder_conf.get("train_layers", 0))
@@ -184,6 +186,7 @@ def test_the_real_table_has_every_row_of_the_papers():
     rows = read_systems(TABLES / "table3.yaml")
     kinds = [name.split("_")[0] for name in rows]
     counts = {kind: kinds.count(kind) for kind in kinds}
-    assert counts == {"nlp": 3, "pipeline": 8, "e2e": 5, "wabert": 5}
+    # The paper has five end-to-end rows; data2vec after CTC fine-tuning is not one of them.
+    assert counts == {"nlp": 3, "pipeline": 8, "e2e": 5 + 1, "wabert": 5}
     mini = read_systems(TABLES / "mini.yaml")
     assert {"nlp", "pipeline", "e2e", "wabert"} < mini.keys()

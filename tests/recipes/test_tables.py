@@ -7,6 +7,8 @@ import pytest
 from recipe_runner import ROOT
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.recipes.schedule import Schedule
+from espnet_wabert.recipes.settings import checkpoint_name, default_aligner
 from espnet_wabert.recipes.systems import read_systems
 from espnet_wabert.recipes.training_args import Data, feature_folder, training_args
 
@@ -94,13 +96,26 @@ def test_a_text_model_has_no_features():
     assert feature_folder(str(ROOT / "conf/mini/sentiment_text.yaml"), "", "dump") is None
 
 
-def args_of(config: str, slu_args: str = "", feats: str | None = None) -> list[str]:
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    """Work in a folder with shape files of 1000 utterances of 10 s."""
+    monkeypatch.chdir(tmp_path)
+    Path("stats/train").mkdir(parents=True)
+    for name, size in (("speech_shape", 160000), ("text_shape", 12)):
+        lines = [f"u{index} {size}\n" for index in range(1000)]
+        Path("stats/train", name).write_text("".join(lines))
+
+
+def args_of(
+    config: str, slu_args: str = "", feats: str | None = None, **resources
+) -> tuple[list[str], Schedule]:
     data = Data(Path("raw"), Path(feats) if feats else None, Path("stats"), "train", "dev")
-    return training_args(str(ROOT / "conf" / config), slu_args, data, "v.txt", "s", "t", "p.pth")
+    path = str(ROOT / "conf" / config)
+    return training_args(path, slu_args, data, "v.txt", "s", "t", "p.pth", **resources)
 
 
-def test_an_aligner_reads_speech_and_text():
-    args = args_of("mini/align.yaml", feats="feats")
+def test_an_aligner_reads_speech_and_text(in_folder):
+    args, _ = args_of("mini/align.yaml", feats="feats")
     sources = [v for o, v in pairwise(args) if o.startswith("--train_data_path")]
     assert sources == ["feats/train/feats.scp,speech,kaldi_ark", "raw/train/text,text,text"]
     shapes = [v for o, v in pairwise(args) if o == "--valid_shape_file"]
@@ -110,17 +125,87 @@ def test_an_aligner_reads_speech_and_text():
 
 @pytest.mark.parametrize(
     ("slu_args", "reads_text"),
-    [("", True), ("--model_conf text_weight=0", False), ("--model_conf text_weight=0.5", True)],
+    [
+        ("", True),
+        ("--model_conf text_weight=0", False),
+        ("--model_conf text_weight=0 --model_conf quantity_weight=1", True),
+        ("--model_conf text_weight=0.5", True),
+    ],
 )
-def test_sentiment_reads_transcripts_only_to_train_on_them(slu_args, reads_text):
-    args = args_of("mini/sentiment_prosody.yaml", slu_args)
+def test_sentiment_reads_transcripts_only_to_train_on_them(in_folder, slu_args, reads_text):
+    args, _ = args_of("mini/sentiment_prosody.yaml", slu_args)
     assert ("raw/train/text,text,text" in args) == reads_text
     assert "raw/train/wav.scp,speech,sound" in args
     assert "raw/train/sentiment,sentiment,text" in args
 
 
-def test_a_text_model_reads_text_as_its_input():
-    args = args_of("mini/sentiment_text.yaml")
+def test_a_text_model_reads_text_as_its_input(in_folder):
+    args, _ = args_of("mini/sentiment_text.yaml")
     assert "raw/dev/text,text,text" in args and not any("speech,sound" in a for a in args)
     assert args[-2:] == ["--frontend_conf", "model_name_or_path=t"]
     assert "--pretrained_model" not in args
+
+
+@pytest.mark.parametrize(
+    ("ngpu", "accum", "bins"), [(0, 7, 2845715), (1, 7, 2845715), (8, 1, 20400000)]
+)
+def test_a_step_has_the_papers_128_utterances_on_any_number_of_gpus(in_folder, ngpu, accum, bins):
+    """128 utterances of 10 s; a GPU takes 200 s at a time."""
+    args, schedule = args_of("align_bert_i3.yaml", "--scheduler_conf warmup_steps=10", ngpu=ngpu)
+    assert (schedule.accum_grad, schedule.batch_bins) == (accum, bins)
+    assert schedule.utterances == 1000 and schedule.hours == pytest.approx(1000 / 360)
+    updates = schedule.batches // accum
+    assert abs(updates - 1000 / 128) < 1
+    assert schedule.total_steps == 26 * updates
+    pairs = list(pairwise(args))
+    assert ("--batch_bins", str(bins)) in pairs and ("--accum_grad", str(accum)) in pairs
+    assert ("--scheduler_conf", f"total_steps={26 * updates}") in pairs
+
+
+def test_the_number_of_steps_follows_from_the_data(in_folder):
+    """The SLUE rows: 1.4 M samples a batch, 9 utterances of 10 s."""
+    args, schedule = args_of("sentiment_e2e.yaml", ngpu=1)
+    assert schedule.batches == 112 and schedule.total_steps == 11200
+    assert "max_steps=11200" in args and "--batch_bins" not in args
+    args, schedule = args_of("sentiment_e2e.yaml", "--max_epoch 2 --batch_bins 2800000", ngpu=1)
+    assert schedule.total_steps == 2 * 56 and "max_steps=112" in args
+
+
+def test_what_a_configuration_states_is_kept(in_folder):
+    args, _ = args_of("mini/align.yaml", "--scheduler_conf total_steps=360", feats="feats")
+    assert not {"--batch_bins", "--accum_grad", "--scheduler_conf"} & set(args)
+    args, _ = args_of("mini/align.yaml", feats="feats")
+    assert not {"--batch_bins", "--accum_grad"} & set(args) and "--scheduler_conf" in args
+
+
+def test_a_warm_up_longer_than_the_training_is_refused(in_folder):
+    with pytest.raises(UserError, match=r"warmup_steps: 4000, but the training has only 8 steps"):
+        args_of("align_bert_i3.yaml", "--max_epoch 1")
+
+
+@pytest.mark.parametrize(
+    ("config", "slu_args", "name"),
+    [
+        ("sentiment_bert_i6.yaml", "", "align_bert_i6"),
+        ("sentiment_prosody.yaml", "", "align_bert_i3"),
+        ("sentiment_bert_i3.yaml", "--postencoder_conf drop_layers=9", "align_bert_i9"),
+        ("sentiment_e2e.yaml", "", ""),
+        ("sentiment_text.yaml", "", ""),
+        ("mini/sentiment_prosody.yaml", "", "align"),
+    ],
+)
+def test_a_configuration_finds_the_aligner_of_its_own_depth(config, slu_args, name):
+    assert default_aligner(str(ROOT / "conf" / config), slu_args) == name
+
+
+def test_a_depth_without_aligner_is_refused():
+    config = str(ROOT / "conf/sentiment_bert_i3.yaml")
+    with pytest.raises(UserError, match=r"drop_layers: 4, and no .*align\*.yaml has the same"):
+        default_aligner(config, "--postencoder_conf drop_layers=4")
+
+
+def test_the_checkpoint_is_named_after_its_criterion():
+    config = str(ROOT / "conf/sentiment_bert_i3.yaml")
+    assert checkpoint_name(config, "") == "valid.macro_f1.ave.pth"
+    accuracy = "--best_model_criterion valid,acc,max"
+    assert checkpoint_name(config, accuracy) == "valid.acc.ave.pth"

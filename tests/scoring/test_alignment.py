@@ -89,10 +89,13 @@ def test_seeds_are_merged_as_mean_and_deviation(recipe):
     assert infonce["cif"]["mean_ms"] == pytest.approx(15)
     assert infonce["cif"]["mean_ms_sd"] == pytest.approx(7.07107)
     assert infonce["cif"]["within_20ms"] == pytest.approx(0.75)
-    assert infonce["diagonal_accuracy"] == pytest.approx(5 / 6)
-    assert infonce["diagonal_accuracy_sd"] == pytest.approx(0.235702)
+    assert infonce["diagonal_accuracy"] == pytest.approx(1 / 2)
+    assert infonce["diagonal_accuracy_sd"] == pytest.approx(0.707107)
+    assert infonce["diagonal_accuracy_with_cls_sep"] == pytest.approx(5 / 6)
+    assert infonce["diagonal_accuracy_with_cls_sep_sd"] == pytest.approx(0.235702)
     assert results["alignment"]["best"] == "infonce.cif"
-    assert results["tokens"]["top1"] == pytest.approx(2 / 3)
+    assert results["tokens"]["top1_with_cls_sep"] == pytest.approx(2 / 3)
+    assert results["tokens"]["top1"] == 0.0  # of the only word
     assert "15.000±7.071" in (recipe / "RESULTS.md").read_text()
     again = score(recipe)["alignment"]["infonce"]  # one seed leaves no deviation of the three
     assert again["cif"]["mean_ms"] == pytest.approx(10)
@@ -104,6 +107,6 @@ def test_another_place_in_the_results_leaves_the_first_alone(recipe):
     results = score(recipe, "--key", "alignment_table1", "--decode", f"{recipe}/seed1")
     assert results["alignment"]["infonce"]["cif"]["mean_ms"] == pytest.approx(10)
     assert results["alignment_table1"]["infonce"]["cif"]["mean_ms"] == pytest.approx(15)
-    assert results["tokens"]["top1"] == pytest.approx(2 / 3)
+    assert results["tokens"]["top1_with_cls_sep"] == pytest.approx(2 / 3)
     titles = [table.title for table in tables(results)]
     assert titles[:2] == ["Word boundaries", "Word boundaries, table1"] and "Also" not in titles

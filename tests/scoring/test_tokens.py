@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from espnet_wabert.bin import show_predictions
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import read_table
-from espnet_wabert.scoring.predictions import predictions_table, typical
+from espnet_wabert.scoring.predictions import hypothesis_table, predictions_table, typical
 from espnet_wabert.scoring.tokens import (
     Decoded,
     read_decoding,
@@ -63,6 +63,35 @@ def test_a_decoding_is_read(tmp_path):
     assert decoding["u1"].top[1][0] == "or"
     scores = score_tokens(decoding)
     assert scores[:4] == (1.0, 0.5, 1.0, 0.5)
+
+
+def test_cls_and_sep_are_scored_apart(tmp_path):
+    """Two words, both wrong, between two ends, both right."""
+    wrong, candidates = ["x", "y", "z", "v"], ["[CLS]", "a", "b", "[SEP]"]
+    top = [[own if own.startswith("[") else "u", *wrong] for own in candidates]
+    entry = GOOD | {"tokens": candidates, "nearest": [True, False, False, True], "top": top}
+    scores = score_tokens(read_decoding(_lines(tmp_path, entry | {"length": 4})))
+    assert (scores.top1, scores.top5, scores.diagonal_accuracy) == (0.0, 0.0, 0.0)
+    with_ends = (scores.top1_with_cls_sep, scores.top5_with_cls_sep)
+    assert (*with_ends, scores.diagonal_accuracy_with_cls_sep) == (0.5, 0.5, 0.5)
+
+
+def test_apostrophes_are_counted_on_request():
+    reference, hypothesis = {"a": "don't well 'tis"}, {"a": "dont we'll tis"}
+    assert word_error_rate(reference, hypothesis) == 0.0
+    assert word_error_rate(reference, hypothesis, apostrophes=True) == pytest.approx(2 / 3)
+    same = {"a": "Don\u2019t WELL, 'tis"}
+    assert word_error_rate(reference, same, apostrophes=True) == 0.0
+
+
+def test_a_hypothesis_stands_beside_the_words_of_the_transcript():
+    decoded = _decoded("u", 1)._replace(hypothesis="the gin or bad")
+    rows = hypothesis_table(decoded, "the good gins bad film").rows
+    assert rows == (
+        ("the", "the ✓"), ("good", "gin"), ("gins", "or"), ("bad", "bad ✓"), ("film", "-")
+    )  # fmt: skip
+    empty = decoded._replace(hypothesis="")
+    assert hypothesis_table(empty, "a b").rows == (("a", "-"), ("b", "-"))
 
 
 def test_top5_needs_five_predictions(tmp_path):

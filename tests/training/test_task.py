@@ -1,5 +1,6 @@
 """Training with ESPnet's Trainer: the task, the schedule, resuming from slim checkpoints."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,8 @@ def test_every_configuration_of_conf_builds_with_tiny_models(path):
     args.token_list = tiny.token_list
     small = text_conf() if args.frontend == "text" else tiny.frontend_conf
     args.frontend_conf = {**args.frontend_conf, **small}
+    if "spec_augment" in args.frontend_conf:  # a tiny model has 32 channels, not 768
+        args.frontend_conf["spec_augment"] |= {"mask_feature_length": 3}
     if str(args.frontend_conf.get("freeze")).isdigit():
         args.frontend_conf["freeze"] = min(2, args.frontend_conf["freeze"])
     if args.postencoder is not None:
@@ -240,6 +243,33 @@ def test_freezing_an_unknown_part_is_refused(sources, data, tmp_path):
 
 
 AUGMENT = ("--preprocessor_conf", "data_aug_effects=[[1.0, pitch_shift, {n_steps: 1.6502}]]")
+
+
+def test_a_folder_of_other_options_is_refused(sources, data, tmp_path):
+    """Before anything is written: its config.yaml stays that of its model."""
+    train("sentiment", sources, data, tmp_path, "--max_epoch", "1")
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
+    other = ("--optim_conf", "lr=0.1", "--model_conf", "dropout=0.5", "--max_epoch", "2")
+    message = (
+        f"{tmp_path}: was trained with other options: model_conf.dropout: not given there, 0.5"
+        " here; optim_conf.lr: 0.001 there, 0.1 here; name the new experiment with --slu_tag,"
+        " or replace this one with --overwrite true"
+    )
+    with pytest.raises(UserError, match=re.escape(message)):
+        train("sentiment", sources, data, tmp_path, *other)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+    harmless = ("--max_epoch", "2", "--log_interval", "1", "--resume", "true")
+    assert train("sentiment", sources, data, tmp_path, *harmless)["reporter"]["epoch"] == 2
+    (tmp_path / "options.yaml").unlink()
+    with pytest.raises(UserError, match="has a trained model, but no options.yaml"):
+        train("sentiment", sources, data, tmp_path, *harmless)
+
+
+def test_a_folder_without_a_model_takes_new_options(sources, data, tmp_path):
+    """A training that failed before its first epoch leaves nothing that could be mixed."""
+    with pytest.raises(UserError):
+        train("sentiment", sources, data, tmp_path, "--frontend_conf", "fs=8000")
+    train("sentiment", sources, data, tmp_path, "--max_epoch", "1")
 
 
 def test_audio_is_augmented_in_training(sources, data, tmp_path):

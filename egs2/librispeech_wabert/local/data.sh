@@ -9,6 +9,9 @@ set -euo pipefail
 mini=false            # make the embedded corpus first
 corpora=downloads     # folder of the corpora
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech, downloaded if missing
+base_url=             # a mirror of OpenSLR 12
+md5sums=              # its checksums
+remove_archives=false # after unpacking
 timit=                # TIMIT's folder
 more_data=            # a formatted data folder that joins the training data
 datadir=data          # where the data folders go
@@ -22,8 +25,10 @@ run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
 if "${mini}"; then
     run make_mini --out "${corpora}" --nj "${nj}"
-elif [ -z "${librispeech}" ] && [ ! -d "${corpora}/LibriSpeech" ]; then
-    run download_corpus librispeech --out "${corpora}" --parts "${train_parts},${test_parts}"
+elif [ -z "${librispeech}" ]; then
+    run download_corpus librispeech --out "${corpora}" --parts "${train_parts},${test_parts}" \
+        --remove_archives "${remove_archives}" ${base_url:+--base_url "${base_url}"} \
+        ${md5sums:+--md5sums "${md5sums}"}
 fi
 prepare=(run prepare_data librispeech --corpus "${librispeech:-${corpora}/LibriSpeech}"
     --nj "${nj}" --skip_bad "${skip_bad}")

@@ -9,6 +9,8 @@ set -euo pipefail
 mini=false            # make the embedded corpus first
 corpora=downloads     # folder of the corpora
 slue=                 # SLUE-VoxCeleb's folder; default: CORPORA/slue-voxceleb, downloaded if missing
+base_url=             # a mirror of the archive
+remove_archives=false # after unpacking
 slue_version=v0.2     # v0.1 has the paper's dev set
 slue_labels=          # the test labels: .tsv, .parquet or folder
 trim=true             # use start_second to end_second
@@ -21,8 +23,9 @@ run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
 if "${mini}"; then
     run make_mini --out "${corpora}" --nj "${nj}"
-elif [ -z "${slue}" ] && [ ! -d "${corpora}/slue-voxceleb" ]; then
-    run download_corpus slue --version "${slue_version}" --out "${corpora}"
+elif [ -z "${slue}" ]; then
+    run download_corpus slue --version "${slue_version}" --out "${corpora}" \
+        --remove_archives "${remove_archives}" ${base_url:+--base_url "${base_url}"}
 fi
 for pair in fine-tune:fine_tune dev:dev test:test; do
     run prepare_data slue --corpus "${slue:-${corpora}/slue-voxceleb}" --split "${pair%%:*}" \

@@ -12,8 +12,9 @@ name=wabert           # of the system in the results
 raw=dump/raw          # formatted data folders with the references
 scores=               # folder of the scores
 train_set=fine_tune   # its labels tell the majority class
-test_sets="dev test"  # the last one with labels is the one in the results
+test_sets="dev test"  # the last one with labels is the main one in the results
 hypotheses=           # of a pipeline: the recognizer's text, one folder per set
+v01=                  # the utterances of v0.1's dev set among those of dev; may be missing
 parts=                # 'utterance part': score each part too; may be missing
 results=              # merge the scores into this results.json
 # End of options
@@ -22,10 +23,34 @@ while [[ "${1:-}" = --* ]]; do options+=("${@:1:2}"); shift 2; done
 parse_options "${options[@]}"
 run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
+# only_v01 FILE: the lines of the utterances of v0.1's dev set.
+only_v01() { awk 'NR == FNR { known[$1]; next } $1 in known' "${v01}" "$1"; }
+
+score_v01() {  # DECODED...: the paper's set
+    local folder number=0 more=()
+    mkdir -p "${scores}/dev_v0.1"
+    only_v01 "${raw}/dev/sentiment" > "${scores}/dev_v0.1/sentiment"
+    for folder in "$@"; do
+        number=$((number + 1))
+        only_v01 "${folder}/dev/sentiment" > "${scores}/dev_v0.1/hyp.${number}"
+        more+=(--hyp "${scores}/dev_v0.1/hyp.${number}")
+    done
+    "${score[@]}" --ref "${scores}/dev_v0.1/sentiment" --set dev_v0.1 "${more[@]}"
+}
+
+main_set=""
+for set in ${test_sets}; do
+    if [ -f "${raw}/${set}/sentiment" ] && [ -f "$1/${set}/sentiment" ]; then main_set=${set}; fi
+done
 for set in ${test_sets}; do
     reference=${raw}/${set}/sentiment
+    if [ ! -f "$1/${set}/sentiment" ]; then
+        echo "${name}: ${set}: not scored: the system reads transcripts, and ${set} has none"
+        continue
+    fi
     mkdir -p "${scores}/${set}"
     if [ ! -f "${reference}" ]; then
+        echo "${name}: ${set}: not scored: it has no labels; a file for SLUE's organizers instead"
         for folder in "$@"; do
             run score_sentiment --hyp "${folder}/${set}/sentiment" \
                 --utterances "${raw}/${set}/wav.scp" --submission "${folder}/${set}/submission.tsv"
@@ -37,12 +62,15 @@ for set in ${test_sets}; do
     if [ -n "${hypotheses}" ]; then
         more+=(--transcripts "${raw}/${set}/text" "${hypotheses}/${set}/text")
     fi
+    if [ "${set}" != "${main_set}" ]; then more+=(--set "${set}"); fi
     if [ -f "${parts}" ]; then  # the embedded corpus: is the label in the text or in the voice?
         awk 'NR == FNR { known[$1]; next } $1 in known' "${reference}" "${parts}" \
             > "${scores}/${set}/parts"
         more+=(--subset "${scores}/${set}/parts")
     fi
-    run score_sentiment --name "${name}" --ref "${reference}" \
-        --train_ref "${raw}/${train_set}/sentiment" --out "${scores}/${set}/scores.json" \
-        --picture "${scores}/${set}/confusion.png" ${results:+--results "${results}"} "${more[@]}"
+    score=(run score_sentiment --name "${name}" --train_ref "${raw}/${train_set}/sentiment"
+        ${results:+--results "${results}"})
+    "${score[@]}" --ref "${reference}" --out "${scores}/${set}/scores.json" \
+        --picture "${scores}/${set}/confusion.png" "${more[@]}"
+    if [ "${set}" = dev ] && [ -f "${v01}" ]; then score_v01 "$@"; fi
 done

@@ -11,15 +11,19 @@ system=               # a row
 aligner=              # the file that is wanted: the aligner's checkpoint
 expdir=               # experiments of ../librispeech_wabert
 transcripts=          # formatted data folder for an aligner with more_data
+aligner_args=         # more arguments for its training
 aligner_opts=         # more options for ../librispeech_wabert/run.sh
+speech_model=         # those of the system: the aligner must have the same
+text_model=
 ngpu=0                # GPUs
 nj=1                  # processes for audio files
 # End of options
 parse_options "$@"
 opts=$("${python}" -m espnet_wabert.bin.systems --table "${systems}" --system "${system}" \
-    --aligner --transcripts "${transcripts}")
+    --aligner --aligner_args "${aligner_args}" --transcripts "${transcripts}")
 if [ -z "${opts}" ] || [ -f "${aligner}" ]; then exit 0; fi
 mapfile -t opts <<< "${opts}"
 echo "${system}: training its aligner, ${aligner}"
 ../librispeech_wabert/run.sh ${aligner_opts} --nj "${nj}" --ngpu "${ngpu}" --expdir "${expdir}" \
+    ${speech_model:+--speech_model "${speech_model}"} ${text_model:+--text_model "${text_model}"} \
     --stop_stage 11 --results "" "${opts[@]}"

@@ -1,0 +1,107 @@
+"""A copy of SLUE-VoxCeleb from the Hugging Face Hub: `asapp/slue`, config `voxceleb`, in parquet.
+
+The dataset is gated: the user downloads it with an account of their own. Its files have the audio
+and, unlike the public archive, the labels of the test set.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import soundfile
+
+from espnet_wabert.corpora.slue_tables import Row, read_table, unique_rows
+from espnet_wabert.errors import UserError
+
+SPLITS = {"fine-tune": "train", "dev": "validation", "test": "test"}
+TOLERANCE = 0.1  # seconds between a duration and the span of the table
+
+
+def is_hub_copy(folder: Path) -> bool:
+    """Return whether a folder has parquet files and none of the archive's tables."""
+    return not any(folder.glob("*.tsv")) and any(folder.rglob("*.parquet"))
+
+
+def hub_files(folder: Path, split: str) -> list[Path]:
+    """Return the parquet files of a split, without those of SLUE's other corpus, VoxPopuli.
+
+    Raises:
+        UserError: there are none.
+    """
+    name = SPLITS[split]
+    files = sorted(folder.rglob(f"{name}-*.parquet"))
+    of_voxceleb = [f for f in files if "voxceleb" in str(f.relative_to(folder)).lower()]
+    others = [f for f in files if "voxpopuli" not in str(f.relative_to(folder)).lower()]
+    if not (of_voxceleb or others):
+        raise UserError(f"{folder}: no {name}-*.parquet in this copy of the hub dataset")
+    return of_voxceleb or others
+
+
+def hub_rows(labels: Path, split: str, needed: tuple[str, ...]) -> dict[str, Row]:
+    """Return the rows of one table, or of the parquet files of a split in a folder."""
+    files = hub_files(labels, split) if labels.is_dir() else [labels]
+    return unique_rows(row for file in files for row in read_table(file, needed).rows.values())
+
+
+def export_audio(folder: Path, split: str, out: Path) -> Path:
+    """Write the audio of a split to `out`/<id>.flac; return `out`. Files that exist are kept.
+
+    Raises:
+        UserError: a row without audio, or audio that cannot be read.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for file in hub_files(folder, split):
+        for utterance, content in _audio(file):
+            target = out / f"{utterance}.flac"
+            if target.is_file():
+                continue
+            partial = out / f"{utterance}.part"
+            if content[:4] == b"fLaC":
+                partial.write_bytes(content)
+            else:
+                try:
+                    samples, rate = soundfile.read(io.BytesIO(content), dtype="int16")
+                except soundfile.LibsndfileError as error:
+                    raise UserError(f"{file}: the audio of {utterance}: {error}") from None
+                soundfile.write(partial, samples, rate, format="FLAC", subtype="PCM_16")
+            partial.replace(target)
+    return out
+
+
+def _audio(file: Path) -> Iterator[tuple[str, bytes]]:
+    """Return the id and the encoded audio of each row, a few rows in memory at a time."""
+    from pyarrow import parquet
+
+    table = parquet.ParquetFile(file)
+    if "audio" not in table.schema_arrow.names:
+        raise UserError(f"{file}: no column 'audio'; it has {', '.join(table.schema_arrow.names)}")
+    for batch in table.iter_batches(batch_size=32, columns=["id", "audio"]):
+        for row in batch.to_pylist():
+            content = (row["audio"] or {}).get("bytes")
+            if not content:
+                raise UserError(f"{file}: {row['id']} has no audio, only a path to it")
+            yield row["id"], content
+
+
+def is_trimmed(rows: dict[str, Row], folder: Path) -> bool:
+    """Return whether the audio has been cut to start_second and end_second already.
+
+    Raises:
+        UserError: some utterances are cut and others are not.
+    """
+    cut, whole = [], []
+    for utterance, row in rows.items():
+        path = folder / f"{utterance}.flac"
+        if not row.start_second or row.end_second is None or not path.is_file():
+            continue
+        seconds = soundfile.info(path).duration
+        if seconds >= row.end_second - TOLERANCE:
+            whole.append(utterance)
+        elif abs(seconds - (row.end_second - row.start_second)) < TOLERANCE:
+            cut.append(utterance)
+    if cut and whole:
+        raise UserError(
+            f"{folder}: {len(cut)} recordings are trimmed to their spans ({cut[0]}) and"
+            f" {len(whole)} are not ({whole[0]})"
+        )
+    return bool(cut)

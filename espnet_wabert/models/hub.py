@@ -1,0 +1,131 @@
+"""Publish a packed model on the Hugging Face Hub, as espnet_model_zoo downloads it."""
+
+import json
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.models.checkpoint import CONFIG_KEY, MODEL_KEY, find_files, read_args
+
+COMMANDS = {
+    "wabert": "result, = WaBERTInference.from_pretrained({repo!r}).align([speech], [transcript])",
+    "wabert_sentiment": "result, = WaBERTInference.from_pretrained({repo!r}).classify([speech])",
+    "text_sentiment": "result, = WaBERTInference.from_pretrained({repo!r}).classify([text])",
+}
+
+CARD = """---
+license: {license}
+library_name: espnet
+tags:
+- espnet
+- wabert
+- {task}
+---
+
+# {name}
+
+{description}
+
+| part | source |
+|---|---|
+{parts}
+
+{scores}
+## Use
+
+```python
+from espnet_wabert.inference.api import WaBERTInference
+
+{command}
+```
+
+With the recipe it was trained with, in `{recipe}`, to decode and score that corpus:
+
+```
+./run.sh --download_model {repo} --stage 12 --stop_stage 13
+```
+
+Files: `meta.yaml` names the configuration (`{config_key}`) and the weights (`{model_key}`), as
+espnet_model_zoo expects. The weights are complete: no other model is downloaded.
+"""
+DESCRIPTIONS = {
+    "wabert": "Speech aligned with BERT: data2vec, a CIF aligner and BERT's upper layers (WaBERT).",
+    "wabert_sentiment": "Sentiment of speech: Negative, Neutral or Positive (WaBERT).",
+    "text_sentiment": "Sentiment of transcripts: Negative, Neutral or Positive.",
+}
+
+
+def make_repository(
+    packed: Path, out: Path, repo: str, license: str, scores: Iterable[Path] = ()
+) -> Path:
+    """Write the files of a repository: the unpacked model and a model card.
+
+    Args:
+        packed: the .zip of stage 14.
+        out: the folder to write.
+        repo: name on the Hub, such as you/wabert.
+        license: of the weights, one of the Hub's identifiers such as apache-2.0.
+        scores: Markdown tables or JSON scores of stage 13, for the card; missing ones are left out.
+
+    Raises:
+        UserError: the zip is missing or no packed model.
+    """
+    if not packed.is_file():
+        raise UserError(f"{packed}: no such packed model; stage 14 writes it")
+    out.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(packed) as archive:
+        archive.extractall(out)
+    args = read_args(find_files(packed).config)
+    parts = [
+        f"| {part} | {source['name'] or 'new'} (config {source['config']}) |"
+        for part, source in (getattr(args, "sources", None) or {}).items()
+    ]
+    found = "\n\n".join(_scores(path) for path in scores if path.is_file())
+    card = CARD.format(
+        license=license,
+        task="text-classification" if "sentiment" in args.model else "forced-alignment",
+        name=repo,
+        description=DESCRIPTIONS[args.model],
+        parts="\n".join(parts),
+        scores=f"## Scores\n\n{found}\n" if found else "",
+        command=COMMANDS[args.model].format(repo=repo),
+        recipe="egs2/librispeech_wabert" if args.model == "wabert" else "egs2/slue_sa",
+        repo=repo,
+        config_key=CONFIG_KEY,
+        model_key=MODEL_KEY,
+    )
+    (out / "README.md").write_text(card, encoding="utf-8")
+    return out
+
+
+def _scores(path: Path) -> str:
+    """Return the scores of a file as Markdown."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".json":
+        return text.strip()
+    rows = json.loads(text)["rows"]["sentiment"]
+    metrics = ("weighted_recall", "weighted_f1", "macro_f1")
+    lines = [f"| {path.parent.name} | {' | '.join(metrics)} |", "|---|---|---|---|"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | {' | '.join(f'{100 * row[m]:.1f}' for m in metrics)} |")
+    return "\n".join(lines)
+
+
+def upload(folder: Path, repo: str) -> str:
+    """Upload a folder to a repository, which is created if it is missing; return its address.
+
+    Raises:
+        UserError: the Hub refuses it.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    api = HfApi()
+    try:
+        address = api.create_repo(repo, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload model")
+    except (HfHubHTTPError, OfflineModeIsEnabled, ValueError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"--hf_repo {repo}: {reason}") from error
+    return str(address)

@@ -1,0 +1,49 @@
+"""Files of weights (.pth) with a checksum beside them, as sha256sum writes it."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import write_atomically
+
+SUFFIX = ".sha256"
+
+
+def write_checksum(content: Path, path: Path) -> None:
+    """Write the checksum of the file `content`, which is or will be renamed to `path`."""
+    write_atomically(f"{path}{SUFFIX}", f"{_sha256(content)}  {path.name}\n")
+
+
+def intact(path: Path) -> bool:
+    """Return whether a file has the checksum beside it; True if there is none."""
+    path = path.resolve()  # valid.loss.ave.pth is a link
+    checksum = Path(f"{path}{SUFFIX}")
+    if not path.is_file():
+        return False
+    return not checksum.is_file() or checksum.read_text().split()[:1] == [_sha256(path)]
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read a .pth file onto the CPU.
+
+    Raises:
+        UserError: the file is damaged or no such file.
+    """
+    if not intact(path):
+        raise UserError(f"{path}: damaged: its checksum is not the one of {path.name}{SUFFIX}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path}: not a readable checkpoint") from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: holds a {type(state).__name__} instead of weights by name")
+    return state
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,156 @@
+"""What a run would do: data, disk, steps, GPU memory and hours, before anything is started."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from espnet_wabert.recipes.schedule import BY_BINS, Schedule, plan
+from espnet_wabert.recipes.training_args import FRAME_RATE, read_config, shapes_of
+
+SAMPLE_RATE = 16000
+GB_PER_HOUR = 0.065  # of speech in FLAC
+FRAME_BYTES = 2 * 768  # of a cached feature of a base model
+
+# Rough estimates for a base encoder with 94 M parameters in mixed precision, not measured. The rate
+# is that of wav2vec 2.0 base (Baevski et al. 2020: 400,000 steps of 1.6 hours, 64 V100 for 1.6
+# days), with half of the work because the lower layers are frozen.
+GB_PER_GPU_SECOND = 0.07  # activations of one second of audio, in training
+GB_OF_WEIGHTS = 3.0  # weights of data2vec and BERT, gradients, moments of AdamW
+GB_OF_EPOCH = 0.31  # the trained weights and AdamW's moments of one epoch on disk
+GB_PACKED = 0.9  # all weights of data2vec and BERT
+HOURS_PER_GPU_HOUR = 520.0  # of audio, in training on a V100
+
+
+class Part(NamedTuple):
+    """A part of a corpus, as published or as it was found."""
+
+    utterances: int
+    hours: float
+    archive_gb: float = 0.0
+    found: bool = False
+
+
+class Corpus(NamedTuple):
+    """A corpus: its parts by name, and which of them are for training."""
+
+    name: str
+    folder: Path
+    parts: Mapping[str, Part]
+    train: Sequence[str]
+
+
+# OpenSLR 12, and SLUE-VoxCeleb v0.2 (one archive of 2.4 GB).
+LIBRISPEECH = {
+    "train-clean-100": Part(28539, 100.6, 6.4), "train-clean-360": Part(104014, 363.6, 23.1),
+    "train-other-500": Part(148688, 496.7, 30.6), "dev-clean": Part(2703, 5.4, 0.34),
+    "dev-other": Part(2864, 5.3, 0.32), "test-clean": Part(2620, 5.4, 0.35),
+    "test-other": Part(2939, 5.1, 0.33),
+}  # fmt: skip
+SLUE = {
+    "fine-tune": Part(5777, 12.8, 1.3), "dev": Part(1454, 3.2, 0.4), "test": Part(3553, 7.8, 0.8),
+}  # fmt: skip
+
+
+def find_corpus(recipe: str, folder: Path) -> Corpus:
+    """Return the corpus of a recipe, with the number of files of each part that is there."""
+    slue = recipe == "slue_sa"
+    published = SLUE if slue else LIBRISPEECH
+    parts = {}
+    for name, part in published.items():
+        audio = folder / (f"{name}_raw" if slue else name)
+        count = sum(1 for _ in audio.rglob("*.flac")) if audio.is_dir() else 0
+        if count:
+            hours = part.hours * count / part.utterances
+            part = Part(count, hours, 0.0, found=True)
+        parts[name] = part
+    train = [name for name in parts if name.startswith(("train", "fine-tune"))]
+    return Corpus("SLUE-VoxCeleb" if slue else "LibriSpeech", folder, parts, train)
+
+
+def estimate(conf: dict, utterances: int, hours: float, ngpu: int, gpu_seconds: float) -> Schedule:
+    """Return the schedule of a configuration on data that is not prepared yet."""
+    mean = hours * 3600 * SAMPLE_RATE / utterances
+    per_step = conf.get("batch_size", 20)
+    if conf.get("batch_bins"):
+        per_step = max(1.0, conf["batch_bins"] / mean)
+    bins = per_step * mean
+    accum = conf.get("accum_grad") or 1
+    if not conf.get("batch_bins") and conf.get("batch_type") == "length":
+        accum = math.ceil(bins / (max(ngpu, 1) * gpu_seconds * SAMPLE_RATE))
+    batches = math.ceil(utterances / per_step) * accum
+    epochs = conf.get("max_epoch", 40)
+    total = epochs * (batches // accum)
+    by_bins = conf.get("batch_type") in BY_BINS
+    return Schedule(utterances, hours, round(bins / accum), by_bins, accum, batches, epochs, total)
+
+
+def dry_run(
+    corpus: Corpus,
+    config: str,
+    slu_args: str,
+    stats: Path,
+    speeds: Sequence[str],
+    cached: bool,
+    ngpu: int,
+    gpu_seconds: float,
+) -> dict[int, str]:
+    """Return for each stage one line on what it would do.
+
+    Args:
+        corpus: of `find_corpus`.
+        config, slu_args: the training configuration.
+        stats: folder of the shape files of the training set; used if stage 10 was done.
+        speeds: factors of the speed perturbation.
+        cached: whether features are cached.
+        ngpu, gpu_seconds: see `plan`.
+    """
+    conf = read_config(config, slu_args)
+    missing = [name for name, part in corpus.parts.items() if not part.found]
+    archives = sum(corpus.parts[name].archive_gb for name in missing)
+    there = [f"{name} {part.utterances}" for name, part in corpus.parts.items() if part.found]
+    copies = max(len(speeds), 1)
+    train = [corpus.parts[name] for name in corpus.train]
+    utterances = copies * sum(part.utterances for part in train)
+    hours = sum(part.hours for part in train) * sum(1 / float(s) for s in speeds or ["1"])
+    evaluated = sum(p.hours for name, p in corpus.parts.items() if name not in corpus.train)
+    shapes = [stats / shape for shape in shapes_of(conf)]
+    if all(path.is_file() for path in shapes):
+        rate = FRAME_RATE if cached else SAMPLE_RATE
+        schedule = plan(conf, shapes, rate, ngpu, gpu_seconds)
+    else:
+        schedule = estimate(conf, utterances, hours, ngpu, gpu_seconds)
+    written = GB_PER_HOUR * (hours if speeds else 0.0)
+    if corpus.name == "SLUE-VoxCeleb":
+        written = GB_PER_HOUR * (hours + evaluated)  # its segments are cut
+    features = (hours + evaluated) * 3600 * FRAME_RATE * FRAME_BYTES / 1e9 if cached else 0.0
+    download = f"download {len(missing)} parts, {archives:.1f} GB" if missing else "no download"
+    kept = conf.get("keep_nbest_models", 10)
+    model = "BERT is the language model: nothing to do"
+    return {
+        1: f"{corpus.name} in {corpus.folder}: {', '.join(there) or 'nothing found'}; {download},"
+        f" {2 * archives:.1f} GB of disk with the archives",
+        2: f"{' '.join(speeds) or 'no factors'}: {utterances} utterances, {hours:.1f} h",
+        3: f"{written:.1f} GB of trimmed or perturbed speech; other FLAC is read where it is",
+        4: f"at most {utterances} utterances for training; too long and too short ones are removed",
+        5: "the vocabulary of BERT",
+        **dict.fromkeys((6, 7, 8), model),
+        9: "the n-gram of a pipeline, if --ngram names one",
+        10: f"lengths of all utterances; {features:.1f} GB of cached features",
+        11: f"{schedule}; {_resources(schedule, ngpu)};"
+        f" {GB_OF_EPOCH * (kept + 2):.1f} GB of checkpoints",
+        12: f"{evaluated:.1f} h to decode",
+        13: "scores of every test set that has references",
+        14: f"one zip, about {GB_PACKED:.1f} GB",
+        15: "upload to the Hugging Face Hub, if --skip_upload_hf is false",
+        16: "figures and subword predictions, if the recipe has them",
+    }
+
+
+def _resources(schedule: Schedule, ngpu: int) -> str:
+    """Return estimates of a training's GPU memory and time."""
+    if not ngpu:
+        return "on the CPU"
+    memory = GB_OF_WEIGHTS + GB_PER_GPU_SECOND * schedule.batch_bins / SAMPLE_RATE / ngpu
+    work = schedule.hours * schedule.epochs / HOURS_PER_GPU_HOUR
+    return f"about {memory:.0f} GB on each of {ngpu} GPUs, {work:.0f} GPU hours"

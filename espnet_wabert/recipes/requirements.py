@@ -1,0 +1,120 @@
+"""What later stages need and what can be checked in the first seconds of a run."""
+
+import re
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.recipes.systems import OPTION, TRANSCRIPTS, System
+from espnet_wabert.recipes.training_args import read_config
+
+NGRAM_PACKAGE = "ctc_beam_decoder"  # decodes with an n-gram; of the extra `pipeline`
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def check_systems(systems: Iterable[System], speech_model: str, text_model: str) -> None:
+    """Check the pretrained models and the packages that systems need.
+
+    Args:
+        systems: rows of a table; one without `slu_config` is not trained.
+        speech_model, text_model: the options of run.sh, for rows that name none.
+
+    Raises:
+        UserError: one of them is missing.
+    """
+    models: dict[str, str] = {}
+    for system in systems:
+        for option, model in models_of(system, speech_model, text_model).items():
+            models.setdefault(model, f"{system.name}: {option}" if system.name else option)
+        if system.ngram:
+            check_ngram_package()
+    for model, option in models.items():
+        check_model(option, model)
+
+
+def models_of(system: System, speech_model: str, text_model: str) -> dict[str, str]:
+    """Return the pretrained models that a system reads, by the option that names them."""
+    models = {}
+    if system.recognizer not in (None, OPTION, TRANSCRIPTS):
+        models["--recognizer"] = str(system.recognizer)
+    if not str(system.slu_config):
+        return models
+    conf = read_config(str(system.slu_config), system.slu_args)
+    speech_model, text_model = system.speech_model or speech_model, system.text_model or text_model
+    given = {"frontend": speech_model, "postencoder": text_model}
+    if conf.get("frontend") == "text":
+        given["frontend"] = text_model
+    for part, model in given.items():
+        if conf.get(part) is not None:
+            own = (conf.get(f"{part}_conf") or {}).get("model_name_or_path")
+            models[f"{part}_conf.model_name_or_path"] = model or own or ""
+    return {option: model for option, model in models.items() if model}
+
+
+def check_model(option: str, model: str) -> None:
+    """Check that a model exists: a folder with a config.json, or a name on the Hugging Face Hub.
+
+    Args:
+        option: that names the model, for the error.
+        model: folder or name.
+
+    Raises:
+        UserError: the folder is missing or is no model, or the Hub does not have the name.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        reason = "" if (folder / "config.json").is_file() else "this folder has no config.json"
+    elif folder.is_absolute() or model.startswith("."):
+        reason = "no such folder"
+    else:
+        reason = _missing_on_hub(model)
+    if reason:
+        raise UserError(f"{option}: {model}: {reason}")
+
+
+def _missing_on_hub(model: str) -> str:
+    """Return why a model cannot be had from the Hub or its cache, or ""."""
+    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub.utils import logging
+
+    logging.set_verbosity_error()  # no line for each try
+    try:
+        hf_hub_download(model, "config.json")
+    except errors.GatedRepoError:
+        return "gated on the Hub: accept its terms there, and run: hf auth login"
+    except errors.RepositoryNotFoundError:
+        return "no such folder, and no such model on the Hub"
+    except errors.HFValidationError:
+        return "no such folder, and not the name of a model on the Hub"
+    except errors.LocalEntryNotFoundError:
+        return "no such folder, not in the cache, and the Hub cannot be reached"
+    except errors.EntryNotFoundError:
+        return "this repository of the Hub has no config.json"
+    except (errors.HfHubHTTPError, OSError) as error:
+        return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ""
+
+
+def check_ngram_package() -> None:
+    """Check that the optional package for decoding with an n-gram is installed.
+
+    Raises:
+        UserError: it is not.
+    """
+    if find_spec(NGRAM_PACKAGE) is None:
+        raise UserError("--ngram: needs the package ctc-beam-decoder: pip install -e '.[pipeline]'")
+
+
+def check_upload(repo: str) -> None:
+    """Check the name of a repository on the Hub, and that there is a token to upload with.
+
+    Raises:
+        UserError: the name is not OWNER/NAME, or there is no token.
+    """
+    from huggingface_hub import get_token
+
+    if not _REPOSITORY.fullmatch(repo):
+        raise UserError(f"--hf_repo {repo!r}: must be OWNER/NAME, such as you/wabert")
+    if get_token() is None:
+        raise UserError(f"--hf_repo {repo}: no token of the Hugging Face Hub; run: hf auth login")

@@ -1,0 +1,95 @@
+"""Published models: the repository's files, upload, and three ways to download."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from hub_server import running_hub
+from tiny import arguments, save
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.models.hub import make_repository
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed")
+    return pack(save(arguments("wabert_sentiment"), folder), folder / "sentiment.zip")
+
+
+@pytest.fixture
+def hub():
+    with running_hub() as hub:
+        yield hub
+
+
+def run(hub, home, *command: str, fails: bool = False) -> str:
+    """Run a command of the package with the hub and an empty cache; return its output."""
+    environment = {
+        **os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_test",
+        "HF_HOME": str(home / "hf"), "XDG_CACHE_HOME": str(home / "cache"), "NO_PROXY": "127.0.0.1",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", *command], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_repository_has_what_the_model_zoo_reads(packed, tmp_path):
+    scores = tmp_path / "test/scores.json"
+    scores.parent.mkdir()
+    row = {"weighted_recall": 0.8, "weighted_f1": 0.75, "macro_f1": 0.5}
+    scores.write_text(json.dumps({"rows": {"sentiment": {"wabert": row}}}))
+    found = [scores, tmp_path / "none.json"]
+    out = make_repository(packed, tmp_path / "hub", "you/wabert", "cc-by-4.0", found)
+    meta = yaml.safe_load((out / "meta.yaml").read_text())
+    named = [*meta["files"].values(), *meta["yaml_files"].values()]
+    assert all((out / name).is_file() for name in named)
+    card = (out / "README.md").read_text()
+    front = yaml.safe_load(card.split("---")[1])
+    assert front["license"] == "cc-by-4.0" and front["library_name"] == "espnet"
+    assert "| wabert | 80.0 | 75.0 | 50.0 |" in card
+    assert "from_pretrained('you/wabert').classify([speech])" in card
+    assert "in `egs2/slue_sa`" in card and "./run.sh --download_model you/wabert --stage 12" in card
+    with pytest.raises(UserError, match=r"none.zip: no such packed model; stage 14 writes it"):
+        make_repository(tmp_path / "none.zip", tmp_path / "hub", "you/x", "mit")
+
+
+@pytest.mark.slow
+def test_a_published_model_decodes_from_everywhere(packed, hub, tmp_path):
+    """Uploaded to the hub and downloaded by name; by an address as Zenodo's; as a local zip."""
+    publish = ("espnet_wabert.bin.publish", "--repo", "you/wabert", "--out", str(tmp_path / "hub"))
+    assert "127.0.0.1" in run(hub, tmp_path, *publish, "--model", str(packed))
+    assert {"README.md", "meta.yaml"} < hub.repositories["you/wabert"].keys()
+    hub.files["/records/1/files/sentiment.zip"] = packed.read_bytes()
+    data = tmp_path / "dump/test"
+    data.mkdir(parents=True)
+    soundfile.write(data / "u1.wav", np.random.default_rng(0).normal(size=16000) * 0.1, 16000)
+    (data / "wav.scp").write_text(f"u1 {data / 'u1.wav'}\n")
+    for name in ("utt2spk", "spk2utt"):
+        (data / name).write_text("u1 u1\n")
+    (data / "utt2num_samples").write_text("u1 16000\n")
+    address = f"{hub.url}/records/1/files/sentiment.zip?download=1"
+    decoded = set()
+    for number, model in enumerate(("you/wabert", address, str(packed))):
+        out = tmp_path / f"decode{number}"
+        decode = ("espnet_wabert.bin.decode", "--model", model, "--sets", "test")
+        home = tmp_path / f"home{number}"
+        run(hub, home, *decode, "--dump", str(data.parent), "--out", str(out))
+        decoded.add((out / "test/sentiment").read_text())
+        asked = len(hub.requests)
+        run(hub, home, *decode, "--dump", str(data.parent), "--out", str(out))
+        again = [r for r in hub.requests[asked:] if r.startswith("GET") and "resolve" in r]
+        again += [r for r in hub.requests[asked:] if "/files/" in r]
+        assert not again
+    assert len(decoded) == 1
+    missing = run(hub, tmp_path, *decode[:2], "you/nothing", *decode[3:], "--dump", "x",
+                  "--out", "y", fails=True)  # fmt: skip
+    assert missing.strip().splitlines()[-1].startswith("error: you/nothing: no such file, and no")

@@ -1,0 +1,66 @@
+"""Stage 13 of egs2/slue_sa: which sets are scored, and what is written for the others."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from recipe_runner import ROOT
+
+pytestmark = pytest.mark.slow
+LABELS = ("Negative", "Neutral", "Positive")
+
+
+def score(work, *decoded) -> str:
+    """Run local/score.sh; return what it printed."""
+    command = ["local/score.sh", "--name", "row", "--raw", str(work / "raw"), "--scores",
+               str(work / "scores"), "--v01", str(work / "v01"), "--results",
+               str(work / "results.json")]  # fmt: skip
+    done = subprocess.run(
+        [*command, *map(str, decoded)], cwd=ROOT / "egs2/slue_sa", text=True, check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHON": sys.executable},
+    )  # fmt: skip
+    return done.stdout
+
+
+@pytest.fixture
+def work(tmp_path):
+    """SLUE's public archive: a test set without labels; four of dev's six are in v0.1."""
+    for name in ("fine_tune", "dev", "test"):
+        folder = tmp_path / "raw" / name
+        folder.mkdir(parents=True)
+        lines = [f"u{n} {LABELS[n % 3]}\n" for n in range(6)]
+        (folder / "wav.scp").write_text("".join(f"u{n} u{n}.flac\n" for n in range(6)))
+        if name != "test":
+            (folder / "sentiment").write_text("".join(lines))
+    (tmp_path / "v01").write_text("u0\nu1\nu2\nu3\n")
+    return tmp_path
+
+
+def decode(folder, *sets):
+    for name in sets:
+        (folder / name).mkdir(parents=True)
+        lines = [f"u{n} {LABELS[n % 3 if n < 4 else 0]} .2 .3 .5\n" for n in range(6)]
+        (folder / name / "sentiment").write_text("".join(lines))
+    return folder
+
+
+def test_a_blind_test_set_gets_a_submission_file(work):
+    """Both of dev: v0.2's, and v0.1's, which the paper used."""
+    output = score(work, decode(work / "one", "dev", "test"), decode(work / "two", "dev", "test"))
+    assert "row: test: not scored: it has no labels; a file for SLUE's organizers" in output
+    for name in ("one", "two"):
+        assert len((work / name / "test/submission.tsv").read_text().splitlines()) == 7
+    results = json.loads((work / "results.json").read_text())
+    assert results["sentiment"]["row"]["weighted_recall"] == pytest.approx(4 / 6 + 0 / 6)
+    assert results["sentiment_dev_v0.1"]["row"]["weighted_recall"] == 1.0
+    assert not (work / "scores/test").exists() or not any((work / "scores/test").iterdir())
+
+
+def test_a_row_that_needs_transcripts_says_so(work):
+    """A text system cannot decode the blind test set; its dev set is scored."""
+    output = score(work, decode(work / "one", "dev"))
+    assert "row: test: not scored: the system reads transcripts, and test has none" in output
+    assert "row" in json.loads((work / "results.json").read_text())["sentiment"]
