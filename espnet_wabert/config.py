@@ -15,6 +15,8 @@ def read_yaml(path: str | Path) -> dict:
     try:
         with path.open(encoding="utf-8") as file:
             values = yaml.safe_load(file)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text in UTF-8: byte {error.start}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

@@ -4,9 +4,10 @@ import copy
 import inspect
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
+from typeguard import TypeCheckError, check_type
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.origin import SOURCE
@@ -42,20 +43,25 @@ def options(cls: type) -> list[str]:
 
 def check_config(args: Namespace) -> None:
     """Check a configuration; raise one UserError that names everything that is wrong."""
-    errors = []
-    frontend_conf = getattr(args, "frontend_conf", None) or {}
+    confs = ("frontend_conf", "encoder_conf", "postencoder_conf", "model_conf")
+    for name in (*PARTS, *confs):  # of a config.yaml that was written by hand
+        if not hasattr(args, name):
+            setattr(args, name, {} if name in confs else None)
+    errors = [
+        f"{name}: must hold fields and values"
+        for name in confs
+        if not isinstance(getattr(args, name), dict | None)
+    ]
+    if errors:
+        raise UserError("configuration: " + "; ".join(errors))
+    frontend_conf = args.frontend_conf or {}
     for part, classes in PARTS.items():
-        name = getattr(args, part, None)
+        name = getattr(args, part)
         optional = part in ("encoder", "postencoder") and args.model in WITHOUT_ALIGNER
         if name not in classes and not (name is None and optional):
             errors.append(f"{part}: {name!r}: one of {', '.join(classes)}")
-            continue
-        known = options(classes[name]) if name is not None else []
-        for field in getattr(args, f"{part}_conf", None) or {}:
-            if field == "extract_feats_in_collect_stats" or name is None:
-                continue  # ESPnet's own field, or the configuration of no part
-            if field not in known:
-                errors.append(f"{part}_conf.{field}: unknown; one of {', '.join(known)}")
+        elif name is not None:
+            errors += _field_errors(f"{part}_conf", getattr(args, f"{part}_conf"), classes[name])
     if (args.encoder is None) != (args.postencoder is None):
         errors.append("encoder and postencoder: both, or neither (the speech encoder alone)")
     text = args.model == "text_sentiment"
@@ -69,6 +75,32 @@ def check_config(args: Namespace) -> None:
     errors += _self_transcript_errors(args.model_conf or {})
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
+
+
+def _field_errors(section: str, conf: dict | None, cls: type) -> list[str]:
+    """Return what is wrong with the fields of a class: unknown ones, and values of another type."""
+    known, types = options(cls), get_type_hints(cls.__init__)  # type: ignore[misc]
+    errors = []
+    for field, value in (conf or {}).items():
+        if field == "extract_feats_in_collect_stats":
+            continue  # ESPnet's own
+        if field not in known:
+            errors.append(f"{section}.{field}: unknown; one of {', '.join(known)}")
+        elif not _fits(value, types[field]):
+            wanted = getattr(types[field], "__name__", str(types[field]))
+            errors.append(f"{section}.{field}: {value!r}: must be {wanted}")
+    return errors
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Return whether a value has a type; a list of yaml is a tuple too."""
+    for candidate in (value, tuple(value)) if isinstance(value, list) else (value,):
+        try:
+            check_type(candidate, kind)
+        except TypeCheckError:
+            continue
+        return True
+    return False
 
 
 def _self_transcript_errors(model_conf: dict) -> list[str]:

@@ -16,6 +16,7 @@ from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.origin import SOURCE, check_origin, sources
+from espnet_wabert.models.packed_zip import check_zip
 from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
@@ -68,6 +69,7 @@ def _unpack(model: str) -> Files:
     elif path.suffix == ".zip":
         if not path.is_file():
             raise UserError(f"{path}: no such packed model")
+        check_zip(path, (MODEL_KEY, CONFIG_KEY))
         # The downloader identifies a local zip by its path alone; a new zip at the same path must
         # be unpacked again.
         status = path.stat()
@@ -84,8 +86,9 @@ def _unpack(model: str) -> Files:
         except Exception as error:  # errors of the Hub, the archive or the network
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"{model}: no such file, and no hub has it: {reason}") from error
-    if MODEL_KEY not in found:
-        raise UserError(f"{model}: packed without {MODEL_KEY}; not a WaBERT model")
+    for key in (MODEL_KEY, CONFIG_KEY):
+        if key not in found:
+            raise UserError(f"{model}: packed without {key}; not a WaBERT model")
     if folder:
         (folder / UNPACKED).touch()
     return Files(Path(found[CONFIG_KEY]), Path(found[MODEL_KEY]))

@@ -1,7 +1,6 @@
 """Files of weights (.pth) with a checksum beside them, as sha256sum writes it."""
 
 import hashlib
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def read_weights(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: damaged: its checksum is not the one of {path.name}{SUFFIX}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, OSError, pickle.UnpicklingError) as error:
+    except Exception as error:  # of any kind: bytes that are no checkpoint are run as its opcodes
         raise UserError(f"{path}: not a readable checkpoint") from error
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds a {type(state).__name__} instead of weights by name")

@@ -1,0 +1,60 @@
+"""Checks of a packed model before it is unpacked: its size, its files and what meta.yaml names."""
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from espnet_wabert.errors import UserError
+
+META = "meta.yaml"
+MEMBERS = 1000  # a packed model has three
+EXPANSION = 20  # unpacked bytes per byte of the zip; weights hardly shrink
+FREE_BYTES = 100_000_000  # unpacked bytes that are never too many
+
+
+def check_zip(path: Path, keys: tuple[str, ...]) -> None:
+    """Check a packed model.
+
+    Args:
+        path: the .zip.
+        keys: entries that its meta.yaml must have, each with the path of a file in the zip.
+
+    Raises:
+        UserError: it is cut off, too large when unpacked, or lacks a file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            text = archive.read(META) if META in sizes and sizes[META] < FREE_BYTES else b""
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise UserError(f"{path}: not a zip file, or cut off: {error}") from error
+    limit = EXPANSION * path.stat().st_size + FREE_BYTES
+    if len(sizes) > MEMBERS or sum(sizes.values()) > limit:
+        raise UserError(
+            f"{path}: {len(sizes)} files with {sum(sizes.values()) / 1e9:.1f} GB in a zip of"
+            f" {path.stat().st_size / 1e9:.3f} GB: not a packed model"
+        )
+    named = _named(path, text)
+    for key in keys:
+        name = named.get(key)
+        if name is None:
+            raise UserError(f"{path}: packed without {key}; not a WaBERT model")
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise UserError(f"{path}: {META}: {key}: {name}: must be a file in the zip")
+        if name not in sizes:
+            raise UserError(f"{path}: {META}: {key}: {name}: not in the zip")
+
+
+def _named(path: Path, text: bytes) -> dict[str, str]:
+    """Return the files that meta.yaml names, by key."""
+    try:
+        meta = yaml.safe_load(text) if text else None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {META}: not yaml: {str(error).splitlines()[0]}") from error
+    sections = ("files", "yaml_files")
+    if not isinstance(meta, dict) or not all(isinstance(meta.get(s), dict) for s in sections):
+        raise UserError(
+            f"{path}: no {META} with files and yaml_files: cut off, or not a packed model"
+        )
+    return {str(key): str(name) for s in sections for key, name in meta[s].items()}

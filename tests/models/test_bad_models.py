@@ -1,0 +1,113 @@
+"""Configurations, weights and zips that are no models: one clear error each."""
+
+import zipfile
+
+import pytest
+import torch
+import yaml
+from tiny import arguments, save
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.models.checkpoint import find_files, load_model, pack
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return save(arguments(), tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(scope="module")
+def members(good, tmp_path_factory):
+    """Return the files of a packed model by name."""
+    with zipfile.ZipFile(pack(good, tmp_path_factory.mktemp("packed") / "good.zip")) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def without(config: dict, name: str) -> dict:
+    return {key: value for key, value in config.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: "", r"config.yaml: must hold fields and values"),
+        (lambda c: b"\xff\xfe model", r"config.yaml: not text in UTF-8: byte 0"),
+        (lambda c: "x: !!python/object/apply:os.getcwd []", r"config.yaml:1: could not determine"),
+        (lambda c: without(c, "model"), r"model: None: one of wabert, wabert_sentiment"),
+        (lambda c: without(c, "frontend"), r"frontend: None: one of huggingface, text"),
+        (lambda c: c | {"encoder_conf": [1]}, r"configuration: encoder_conf: must hold fields"),
+        (lambda c: c | {"encoder_conf": {"hidden_size": "big", "dropout": "1"}},
+         r"encoder_conf.dropout: '1': must be float; encoder_conf.hidden_size: 'big': must be int"),
+        (lambda c: c | {"model_conf": {"subword_tokens": 1.5}}, r"tokens: 1.5: must be int \|"),
+    ],
+)  # fmt: skip
+def test_a_configuration(good, tmp_path, change, message):
+    content = change(yaml.safe_load((good.parent / "config.yaml").read_text()))
+    if isinstance(content, dict):
+        content = yaml.safe_dump(content)
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    (tmp_path / "model.pth").symlink_to(good)
+    with pytest.raises(UserError, match=message):
+        load_model(find_files(tmp_path / "model.pth"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable checkpoint"),
+        (b"hello world", "not a readable checkpoint"),
+        ([1, 2], "holds a list instead of weights by name"),
+        ({"a": 1}, r"weights do not fit the configuration: \d+ missing .*; 1 surplus \(a"),
+        ({1: torch.zeros(1)}, r"weights do not fit the configuration: .*1 surplus \(1"),
+    ],
+)
+def test_weights(good, tmp_path, content, message):
+    (tmp_path / "config.yaml").symlink_to(good.parent / "config.yaml")
+    path = tmp_path / "model.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(UserError, match=f"model.pth: {message}"):
+        load_model(find_files(path))
+
+
+def named(meta: bytes, path: str) -> bytes:
+    return meta.replace(b"packed/config.yaml", path.encode())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: without(m, "packed/config.yaml"), r"packed/config.yaml: not in the zip"),
+        (lambda m: without(m, "meta.yaml"), r"no meta.yaml with files and yaml_files: cut off"),
+        (lambda m: m | {"meta.yaml": b"[1,"}, r"meta.yaml: not yaml: while parsing"),
+        (lambda m: m | {"meta.yaml": b"x: 1"}, r"no meta.yaml with files and yaml_files: cut off"),
+        (lambda m: m | {"meta.yaml": b"files: {}\nyaml_files: {}"}, r"without slu_model_file"),
+        (
+            lambda m: m | {"meta.yaml": named(m["meta.yaml"], "/etc/passwd")},
+            r"passwd: must be a fi",
+        ),
+        (
+            lambda m: m | {"meta.yaml": named(m["meta.yaml"], "../x")},
+            r"../x: must be a file in the",
+        ),
+        (lambda m: m | {"zeros": bytes(300_000_000)}, r"4 files with 0.3 GB in a zip of"),
+        (lambda m: m | {f"f{n}": b"" for n in range(1000)}, r"1003 files with"),
+    ],
+)
+def test_a_zip(members, tmp_path, change, message):
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in change(members).items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match=message):
+        find_files(path)
+
+
+def test_a_zip_that_is_cut_off(tmp_path, members):
+    path = tmp_path / "model.zip"
+    path.write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(UserError, match="model.zip: not a zip file, or cut off"):
+        find_files(path)
