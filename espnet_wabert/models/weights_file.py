@@ -1,12 +1,12 @@
 """Files of weights (.pth) with a checksum beside them, as sha256sum writes it."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.checksums import file_sha256
 from espnet_wabert.formats.lines import write_atomically
 
 SUFFIX = ".sha256"
@@ -14,7 +14,7 @@ SUFFIX = ".sha256"
 
 def write_checksum(content: Path, path: Path) -> None:
     """Write the checksum of the file `content`, which is or will be renamed to `path`."""
-    write_atomically(f"{path}{SUFFIX}", f"{_sha256(content)}  {path.name}\n")
+    write_atomically(f"{path}{SUFFIX}", f"{file_sha256(content)}  {path.name}\n")
 
 
 def intact(path: Path) -> bool:
@@ -23,7 +23,7 @@ def intact(path: Path) -> bool:
     checksum = Path(f"{path}{SUFFIX}")
     if not path.is_file():
         return False
-    return not checksum.is_file() or checksum.read_text().split()[:1] == [_sha256(path)]
+    return not checksum.is_file() or checksum.read_text().split()[:1] == [file_sha256(path)]
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -41,8 +41,3 @@ def read_weights(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds a {type(state).__name__} instead of weights by name")
     return state
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,102 @@
+"""Cached features: kept while nothing that went in has changed, computed again otherwise."""
+
+import os
+
+import kaldiio
+import numpy as np
+import pytest
+import soundfile
+import torch
+from tiny import speech_config
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.modules.frontend import HuggingFaceFrontend
+from espnet_wabert.training.feature_cache import FILES, STAMP, extract_features
+
+
+def frontend(**conf) -> HuggingFaceFrontend:
+    torch.manual_seed(conf.pop("seed", 0))
+    return HuggingFaceFrontend(model_name_or_path=None, config=speech_config(), **conf)
+
+
+def record(path, seed: int, size: int = 8000) -> None:
+    soundfile.write(path, np.random.default_rng(seed).normal(size=size) * 0.1, 16000)
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(3):
+        record(folder / f"u{number}.wav", number)
+    files = {"wav.scp": f"{folder}/u{{}}.wav", "utt2spk": "u{}", "spk2utt": "u{}",
+             "utt2num_samples": "8000"}  # fmt: skip
+    for name, value in files.items():
+        lines = [f"u{number} {value.format(number)}\n" for number in range(3)]
+        (folder / name).write_text("".join(lines))
+    return folder
+
+
+def extract(data, out, **conf) -> int:
+    return extract_features(frontend(**conf), data, out, 16000, "cpu")
+
+
+def test_a_second_call_computes_nothing(data, tmp_path):
+    out = tmp_path / "feats"
+    assert extract(data, out) == 3 and extract(data, out) == 0
+    matrix = kaldiio.load_scp(str(out / "feats.scp"))["u1"]
+    speech = torch.tensor(soundfile.read(data / "u1.wav")[0]).float()[None]
+    expected, _ = frontend().eval()(speech, torch.tensor([8000]))
+    assert np.allclose(matrix, expected[0].detach().numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "conf", [dict(seed=1), dict(normalize=False), dict(convolutions=True), dict(all_layers=True)]
+)
+def test_another_frontend_is_seen(data, tmp_path, conf, caplog):
+    out = tmp_path / "feats"
+    extract(data, out)
+    assert extract(data, out, **conf) == 3
+    assert f"{out}: computed again: the frontend is another one" in caplog.text
+
+
+@pytest.mark.parametrize("seed", [1, 9])
+def test_another_recording_is_seen(data, tmp_path, seed, caplog):
+    """Other audio with the same ids, even of the same length."""
+    out = tmp_path / "feats"
+    extract(data, out)
+    record(data / "u1.wav", seed)
+    os.utime(data / "u1.wav", (1, 1))
+    assert extract(data, out) == 3
+    assert "computed again: a recording is another one" in caplog.text
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("harm", ["remove", "flip", "cut"])
+def test_a_damaged_cache_is_computed_again(data, tmp_path, name, harm, caplog):
+    out = tmp_path / "feats"
+    extract(data, out)
+    before = {file: (out / file).read_bytes() for file in FILES}
+    content = bytearray(before[name])
+    if harm == "remove":
+        (out / name).unlink()
+    else:
+        content[len(content) // 2] ^= 1
+        (out / name).write_bytes(content if harm == "flip" else content[:10])
+    assert extract(data, out) == 3
+    assert f"computed again: {name} is damaged or missing" in caplog.text
+    assert before == {file: (out / file).read_bytes() for file in FILES}
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"files": 1}'])
+def test_a_damaged_description_is_computed_again(data, tmp_path, content, caplog):
+    out = tmp_path / "feats"
+    extract(data, out)
+    (out / STAMP).write_text(content)
+    assert extract(data, out) == 3 and extract(data, out) == 0
+    assert "computed again: cache.json is damaged" in caplog.text
+
+
+def test_a_trained_frontend_has_no_cache(data, tmp_path):
+    with pytest.raises(UserError, match="only a wholly frozen frontend"):
+        extract(data, tmp_path / "feats", freeze="convolutions")
