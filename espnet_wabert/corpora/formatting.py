@@ -18,7 +18,9 @@ from espnet_wabert.formats.audio import (
     DAMAGED,
     READABLE,
     AudioFault,
+    check_samples,
     inspect,
+    non_finite,
     read_mono,
     resample,
     write_audio,
@@ -123,12 +125,15 @@ def format_one(task: Task) -> Formatted:
     stereo, resampled = info.channels != 1, info.rate != task.fs
     whole = task.segment is None and task.factor == 1.0
     if whole and not stereo and not resampled and info.format in READABLE:
-        return Formatted(task.path, info.samples)
+        return Formatted(task.path, info.samples, fault=check_samples(task.path))
     try:
         samples, rate = read_mono(task.path, start, stop)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = str(error).splitlines()[0]
         return Formatted(task.path, 0, fault=AudioFault(DAMAGED, reason))
+    bad = non_finite(samples, start)
+    if bad is not None:
+        return Formatted(task.path, 0, fault=bad)
     samples = resample(samples, rate, task.fs, task.factor)
     if len(samples) == 0:
         fault = AudioFault("audio without samples", f"none left at {task.fs} Hz")

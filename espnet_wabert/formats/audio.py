@@ -16,6 +16,7 @@ from espnet_wabert.errors import UserError
 READABLE = ("FLAC", "WAV", "WAVEX", "NIST")
 
 DAMAGED = "truncated or damaged audio"
+BLOCK = 1 << 20  # samples in memory while a file is checked
 
 
 class AudioInfo(NamedTuple):
@@ -57,6 +58,37 @@ def inspect(path: str) -> AudioInfo | AudioFault:
         except (soundfile.LibsndfileError, OSError):
             pass
         return AudioFault(DAMAGED, f"sample {file.frames}, the last, is not there")
+
+
+def check_samples(path: str) -> AudioFault | None:
+    """Decode a whole file; return what is wrong with its samples, if anything.
+
+    A file can have a good header and a good end, and be damaged between them.
+    """
+    position = 0
+    try:
+        with soundfile.SoundFile(path) as file:
+            frames = file.frames
+            for block in file.blocks(BLOCK, dtype="float32"):
+                fault = non_finite(block, position)
+                if fault is not None:
+                    return fault
+                position += len(block)
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        return AudioFault(DAMAGED, f"after sample {position}: {reason}")
+    if position != frames:
+        return AudioFault(DAMAGED, f"{position} of {frames} samples are there")
+    return None
+
+
+def non_finite(samples: np.ndarray, first: int = 0) -> AudioFault | None:
+    """Return a fault for a NaN or an infinity in samples (S,) or (S, channels)."""
+    finite = np.isfinite(samples)
+    if finite.all():
+        return None
+    place = int(np.argwhere(~finite)[0][0])
+    return AudioFault("samples that are no numbers", f"sample {first + place} is not finite")
 
 
 def _declared_too_long(path: str, file: soundfile.SoundFile) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.audio import AudioFault, inspect, read_mono, resample
+from espnet_wabert.formats.audio import AudioFault, inspect, non_finite, read_mono, resample
 from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
 
 SHORTEST = 400  # samples: the receptive field of a frame
@@ -77,8 +77,8 @@ def is_list(path: str) -> bool:
     """Return whether a file is a wav.scp: by its name, or because it has text lines."""
     if Path(path).suffix == ".scp":
         return True
-    if not isinstance(inspect(path), AudioFault):
-        return False
+    if not Path(path).is_file() or not isinstance(inspect(path), AudioFault):
+        return False  # a device or a pipe could be read without end
     try:
         return len(next(numbered_lines(path), (0, ""))[1].split(None, 1)) == 2
     except UserError:  # neither audio nor text
@@ -97,6 +97,9 @@ def load(recording: Recording) -> np.ndarray:
         raise UserError(
             f"utterance {recording.utterance}: {recording.path} cannot be read: {error}"
         ) from error
+    bad = non_finite(samples)
+    if bad is not None:
+        raise UserError(f"utterance {recording.utterance}: {recording.path}: {bad.detail}")
     return resample(samples, rate, SAMPLE_RATE)
 
 

@@ -154,6 +154,24 @@ def test_bad_audio_stops_or_is_left_out_and_counted(tmp_path):
     assert [line.split("\t")[0] for line in listed] == ["s-a", "s-b", "s-c"]
 
 
+def test_audio_that_is_used_in_place_is_decoded_once(tmp_path):
+    """Damage in the middle, and samples that are no numbers, in files of any rate."""
+    paths = [write_audio(tmp_path / f"{n}.flac", 5.0) for n in "ab"]
+    middle = bytearray(paths[0].read_bytes())
+    middle[len(middle) // 2 : len(middle) // 2 + 200] = bytes(200)
+    paths[0].write_bytes(middle)
+    for name, rate in (("c", 16000), ("d", 44100)):
+        samples = np.zeros((9000, 2 if rate == 44100 else 1))
+        samples[5000] = np.nan
+        paths.append(tmp_path / f"{name}.wav")
+        soundfile.write(paths[-1], samples, rate, subtype="FLOAT")
+    made, _ = format_folder(folder_of(paths), tmp_path / "dump", skip_bad=True)
+    assert list(made.utt2spk) == ["s-b"]
+    listed = (tmp_path / "dump" / "bad.txt").read_text().splitlines()
+    assert "flac decoder lost sync" in listed[0]
+    assert all("sample 5000 is not finite" in line for line in listed[1:]) and len(listed) == 3
+
+
 def test_a_segment_outside_its_recording_is_bad(tmp_path):
     path = write_audio(tmp_path / "a.flac", 0.5)
     folder = folder_of([path], segments={"s-a": Segment("s-a", 0.6, 0.7)})

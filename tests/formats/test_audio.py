@@ -1,5 +1,7 @@
 """Audio files: whole ones, and every way in which one is not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -11,7 +13,9 @@ from espnet_wabert.formats.audio import (
     DAMAGED,
     AudioFault,
     AudioInfo,
+    check_samples,
     inspect,
+    non_finite,
     read_mono,
     resample,
 )
@@ -87,3 +91,24 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
     write_new(tmp_path / "spk" / "a.flac", noise(0.25), 16000)
     assert inspect(str(tmp_path / "spk" / "a.flac")) == AudioInfo(4000, 16000, 1, "FLAC")
     assert [file.name for file in (tmp_path / "spk").iterdir()] == ["a.flac"]
+
+
+def test_every_sample_is_checked(tmp_path):
+    """A good header and a good end, and damage or a NaN between them."""
+    path = str(tmp_path / "a.flac")
+    noise = np.cumsum(np.random.default_rng(0).normal(size=48000)) * 1e-3
+    soundfile.write(path, noise.clip(-0.9, 0.9), 16000)
+    assert check_samples(path) is None
+    content = bytearray(Path(path).read_bytes())
+    content[len(content) // 2] ^= 0x10
+    Path(path).write_bytes(content)
+    assert isinstance(inspect(path), AudioInfo)
+    fault = check_samples(path)
+    assert fault is not None and fault.kind == DAMAGED and "lost sync" in fault.detail
+    path = str(tmp_path / "a.wav")
+    noise[30000] = np.nan
+    soundfile.write(path, noise, 16000, subtype="FLOAT")
+    assert check_samples(path) == ("samples that are no numbers", "sample 30000 is not finite")
+    assert non_finite(np.array([[0.0, 1.0], [np.inf, 0.0]]), first=5) == (
+        "samples that are no numbers", "sample 6 is not finite",
+    )  # fmt: skip
