@@ -67,15 +67,21 @@ def prepare_librispeech(
             notes += f" (the official part has {OFFICIAL_COUNTS[part]})"
         if found.unmatched:
             notes += f", {found.unmatched} alignments dropped: not the transcript's words"
+        if found.unknown:
+            notes += f", {found.unknown} alignments of unknown utterances"
+        if found.empty:
+            notes += f", {found.empty} empty alignment files"
     folder, summary = finish(utterances, rejects, out, skip_bad, nj)
     return Assembled(folder, summary + notes)
 
 
 class Part(NamedTuple):
-    """Return the utterances of a part and the number of alignments with another transcript."""
+    """The utterances of a part, and counts of alignments that are not used."""
 
     utterances: list[Utterance]
-    unmatched: int
+    unmatched: int  # of another transcript
+    unknown: int  # of an utterance without transcript
+    empty: int  # files without an alignment
 
 
 def read_part(corpus: str, part: str, rejects: Rejects, word_times: bool = True) -> Part:
@@ -85,10 +91,13 @@ def read_part(corpus: str, part: str, rejects: Rejects, word_times: bool = True)
         there = ", ".join(sorted(e.name for e in os.scandir(corpus) if e.is_dir())) or "nothing"
         raise UserError(f"{folder}: no such part; {corpus} holds {there}")
     utterances: list[Utterance] = []
-    unmatched = 0
+    unmatched = unknown = empty = 0
     for chapter in _chapters(folder):
         found = _read_transcripts(chapter, rejects)
-        times = _read_alignment(chapter) if word_times else {}
+        times = _read_alignment(chapter) if word_times else None
+        empty += times == {}
+        times = times or {}
+        unknown += len(times.keys() - {utterance.utt for utterance in found})
         for utterance in found:
             words = times.get(utterance.utt)
             if words and " ".join(word.word for word in words) == utterance.text:
@@ -98,7 +107,7 @@ def read_part(corpus: str, part: str, rejects: Rejects, word_times: bool = True)
             utterances.append(utterance)
     if not utterances:
         raise UserError(f"{folder}: no transcripts (<speaker>/<chapter>/*.trans.txt) in this part")
-    return Part(utterances, unmatched)
+    return Part(utterances, unmatched, unknown, empty)
 
 
 def _chapters(part: str) -> Iterable[Chapter]:
@@ -135,11 +144,11 @@ def _read_transcripts(chapter: Chapter, rejects: Rejects) -> list[Utterance]:
     return utterances
 
 
-def _read_alignment(chapter: Chapter) -> dict[str, tuple[Word, ...]]:
-    """Word times of `<chapter>.alignment.txt`, with words as in the transcripts."""
+def _read_alignment(chapter: Chapter) -> dict[str, tuple[Word, ...]] | None:
+    """Word times of `<chapter>.alignment.txt`, with words as in the transcripts; or None."""
     name = f"{chapter.name}.alignment.txt"
     if name not in chapter.files:
-        return {}
+        return None
     times = read_librispeech(Path(chapter.folder, name))
     return {
         utt: tuple(Word(sys.intern(normalize(word)), start, end) for word, start, end in words)

@@ -135,7 +135,7 @@ def _faulty_line(text: str) -> int:
     lines = text.splitlines()
     if "ooTextFile" not in text or not lines:
         return 1
-    previous_end = start = 0.0
+    previous_end = start = time = 0.0
     for number, line in enumerate(lines, start=1):
         key, equals, value = (part.strip() for part in line.partition("="))
         if not equals:

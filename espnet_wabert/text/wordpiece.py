@@ -108,12 +108,22 @@ def words_of(encoded: Encoded, starts: list[float], ends: list[float]) -> list[W
 
 
 def read_vocabulary(path: str | Path) -> list[str]:
-    """Read a vocabulary, one piece per line; only the line end is removed."""
+    """Read a vocabulary, one piece per line; only the line end is removed.
+
+    Raises:
+        UserError: it is missing, empty or not text in UTF-8.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such vocabulary; stage 5 writes it")
-    with path.open(encoding="utf-8", newline="\n") as lines:
-        return [line.rstrip("\n").removesuffix("\r") for line in lines]
+    try:
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            pieces = [line.rstrip("\n").removesuffix("\r") for line in lines]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text in UTF-8: byte {error.start}") from error
+    if not pieces:
+        raise UserError(f"{path}: an empty vocabulary")
+    return pieces
 
 
 def write_vocabulary(model: str, path: str | Path) -> int:

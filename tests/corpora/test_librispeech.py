@@ -62,6 +62,16 @@ def test_alignments_of_other_words_are_dropped_and_counted(corpus):
     assert set(read_folder(corpus.parent / "data").words) == {"198-207-0000"}
 
 
+def test_alignments_of_unknown_utterances_and_empty_files_are_counted(corpus):
+    folder = corpus / PART / "19"
+    with (folder / "207/19-207.alignment.txt").open("a") as file:
+        file.write('19-207-9999 ",GO," "0.1,0.25,0.3"\n')
+    summary = prepare(corpus).summary
+    assert "1 alignments of unknown utterances" in summary and "empty" not in summary
+    (folder / "207/19-207.alignment.txt").write_text("")
+    assert "1 empty alignment files" in prepare(corpus).summary
+
+
 def test_word_times_past_the_audio_are_dropped_and_counted(corpus):
     alignment = corpus / PART / "19" / "207" / "19-207.alignment.txt"
     alignment.write_text('19-207-0000 ",GO,DO,YOU,HEAR," "0.1,0.2,0.3,0.4,2.5,2.6"\n')

@@ -89,6 +89,13 @@ def test_what_is_no_textgrid(tmp_path):
         assert f"{path}{message}" in str(caught.value)
 
 
+def test_a_reversed_file_is_no_textgrid(tmp_path):
+    path = _praat(tmp_path, {"words": WORDS})
+    path.write_text("\n".join(reversed(path.read_text(encoding="utf-8").splitlines())))
+    with pytest.raises(UserError, match=r"u1.TextGrid:\d+: is not a whole TextGrid"):
+        read_textgrid(path)
+
+
 def test_praat_gets_intervals_it_can_draw(tmp_path):
     """Words without a length or a hair over each other are drawn; real overlaps are refused."""
     path = tmp_path / "u1.TextGrid"

@@ -70,6 +70,20 @@ def test_a_vocabulary_file_keeps_white_space_pieces(tmp_path):
         read_vocabulary(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("café\n".encode("latin-1"), "not text in UTF-8: byte 3"),
+        ("[PAD]\n".encode("utf-16"), "not text in UTF-8: byte 0"),
+        (b"", "an empty vocabulary"),
+    ],
+)
+def test_a_file_that_is_no_vocabulary(tmp_path, content, message):
+    (tmp_path / "vocab.txt").write_bytes(content)
+    with pytest.raises(UserError, match=f"vocab.txt: {message}"):
+        read_vocabulary(tmp_path / "vocab.txt")
+
+
 def test_preprocessing_names_the_utterance_with_an_unknown_label():
     preprocess = WaBERTPreprocessor(False, VOCABULARY, ("Negative", "Neutral", "Positive"))
     speech = np.zeros(800, dtype=np.float32)
