@@ -104,12 +104,14 @@ def plan(
 
 
 def schedule_args(conf: dict, schedule: Schedule) -> list[str]:
-    """Return ESPnet's arguments for what the configuration does not state."""
-    args = []
+    """Return ESPnet's arguments for what the configuration does not state, and name them."""
+    args, computed = [], []
     if "batch_bins" not in conf and conf.get("batch_type") == "length":
         args += ["--batch_bins", str(schedule.batch_bins)]
         args += ["--accum_grad", str(schedule.accum_grad)]
+        computed += ["batch_bins", "accum_grad"]
     steps = STEPS.get(conf.get("scheduler", ""))
     if steps and steps not in (conf.get("scheduler_conf") or {}):
         args += ["--scheduler_conf", f"{steps}={schedule.total_steps}"]
-    return args
+        computed.append(f"scheduler_conf.{steps}")
+    return [*args, "--computed", *computed] if computed else args

@@ -23,6 +23,8 @@ PREFIXES = ("dist_", "wandb_", "use_wandb", "cudnn_")
 def claim_folder(args: argparse.Namespace) -> None:
     """Write the options to the experiment folder, or compare them with those that are there.
 
+    Options that both trainings list in --computed are not compared.
+
     Args:
         args: ESPnet's options of a training, before the model is built.
 
@@ -33,13 +35,16 @@ def claim_folder(args: argparse.Namespace) -> None:
         return
     folder = Path(args.output_dir)
     given = _options(args)
+    computed = set(given["computed"])
     if any(folder.glob("*.pth")):
         if not (folder / OPTIONS).is_file():
             raise UserError(f"{folder}: has a trained model, but no {OPTIONS}; {_WAYS_OUT}")
         kept = read_yaml(folder / OPTIONS)
+        # Values that follow from the number of GPUs may change with it.
+        follow = {"computed"} | (computed & set(kept.get("computed") or ()))
         differences = [
             f"{name}: {_show(kept, name)} there, {_show(given, name)} here"
-            for name in sorted(kept.keys() | given.keys())
+            for name in sorted((kept.keys() | given.keys()) - follow)
             if kept.get(name) != given.get(name)
         ]
         if differences:

@@ -45,8 +45,8 @@ class WaBERTTask(SLUTask):
     """The SLU task with WaBERT's choices for --frontend, --encoder, --postencoder and --model.
 
     Its trainer reports macro F1, and clips the grapheme head's gradients apart from the others.
-    Adds two options to ESPnet's SLU task: --pretrained_model, the model that fine-tuning starts
-    from, and --preprocessor_conf for augmentation, such as
+    Adds three options to ESPnet's SLU task: --pretrained_model, the model that fine-tuning starts
+    from; --computed, see `claim_folder`; and --preprocessor_conf for augmentation, such as
     `data_aug_effects: [[1.0, pitch_shift, {n_steps: 1.6502}]]`, `data_aug_prob: 0.3`.
     """
 
@@ -93,6 +93,13 @@ class WaBERTTask(SLUTask):
             type=str_or_none,
             default=None,
             help="An aligned model, .pth or packed .zip, whose frontend and encoder to start from",
+        )
+        parser.add_argument(
+            "--computed",
+            nargs="*",
+            default=[],
+            help="Options that were computed from the data and the GPUs, such as accum_grad; a"
+            " resumed training may have other values",
         )
         parser.add_argument(
             "--preprocessor_conf",

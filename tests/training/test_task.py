@@ -265,6 +265,19 @@ def test_a_folder_of_other_options_is_refused(sources, data, tmp_path):
         train("sentiment", sources, data, tmp_path, *harmless)
 
 
+def test_computed_options_may_change_with_the_gpus(sources, data, tmp_path):
+    """A training that was started on more GPUs resumes with more batches per step."""
+    steps = ("--scheduler", "linearwarmupdecaylr", "--scheduler_conf", "warmup_steps=1")
+    computed = ("--computed", "accum_grad", "scheduler_conf.total_steps", *steps)
+    one = (*computed, "--scheduler_conf", "total_steps=90", "--accum_grad", "1")
+    train("align", sources, data, tmp_path, "--max_epoch", "1", *one)
+    two = (*computed, "--scheduler_conf", "total_steps=80", "--accum_grad", "2")
+    state = train("align", sources, data, tmp_path, "--max_epoch", "2", "--resume", "true", *two)
+    assert state["reporter"]["epoch"] == 2 and state["schedulers"][0]["total_steps"] == 90
+    with pytest.raises(UserError, match="accum_grad: 1 there, 2 here; .*total_steps: 90 there, 80"):
+        train("align", sources, data, tmp_path, *two[len(computed) :], *steps)
+
+
 def test_a_folder_without_a_model_takes_new_options(sources, data, tmp_path):
     """A training that failed before its first epoch leaves nothing that could be mixed."""
     with pytest.raises(UserError):
