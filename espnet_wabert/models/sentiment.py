@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from espnet_wabert.constants import LABELS
+from espnet_wabert.models.batch_errors import named_batch
 from espnet_wabert.models.wabert import SpeechPath
 from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
@@ -186,6 +187,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             return self.classify_states(self.teacher(text, text_lengths), text_lengths, prosody)
         return self.fuse(self.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
 
+    @named_batch
     def forward(self, speech, speech_lengths, sentiment, text=None, text_lengths=None, **kwargs):
         """Return the loss, the accuracy for the log, and the number of utterances.
 

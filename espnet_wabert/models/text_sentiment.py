@@ -4,6 +4,7 @@ import torch
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_wabert.constants import LABELS
+from espnet_wabert.models.batch_errors import named_batch
 from espnet_wabert.modules.sentiment_head import Pooling, SentimentHead
 from espnet_wabert.modules.text_encoder import TextEncoder
 
@@ -34,6 +35,7 @@ class TextSentiment(SentimentHead, AbsESPnetModel):
         """Return the class scores (B, classes) of token ids (B, N)."""
         return self.classifier(self.pooling(*self.frontend(text, text_lengths)))
 
+    @named_batch
     def forward(self, text, text_lengths, sentiment, **kwargs):
         """Return the loss, the accuracy for the log, and the number of utterances.
 

@@ -26,6 +26,7 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_wabert.cif import CIFOutput
 from espnet_wabert.errors import UserError
+from espnet_wabert.models.batch_errors import named_batch
 from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
@@ -137,6 +138,7 @@ class WaBERT(SpeechPath):
         hidden, _ = self.postencoder(aligned, lengths)
         return Grafted(aligned, hidden, lengths, fired)
 
+    @named_batch
     def forward(self, speech, speech_lengths, text, text_lengths, **kwargs):
         """Return the loss to minimize, the terms for the log, and the number of utterances.
 
