@@ -71,8 +71,8 @@ if ! "${skip_eval}"; then
     fi
 
     if stage 13 "scoring"; then
-        run score_decoding --config "${slu_config}" --dump "${dumpdir}/raw" \
-            "${decoded[@]/#/--decode=}" --sets "${test_sets}" --out "${expdir}/${name}/RESULTS.md" \
+        run score_decoding --config "${slu_config}" --slu_args "${slu_args}" \
+            --dump "${dumpdir}/raw" "${decoded[@]/#/--decode=}" --sets "${test_sets}" --out "${expdir}/${name}/RESULTS.md" \
             --results "${results}" --key "${results_key}"
     fi
 fi

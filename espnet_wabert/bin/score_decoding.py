@@ -11,6 +11,7 @@ _path = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--config", required=True, help="Training yaml, which names the loss.")
+@click.option("--slu_args", default="", help="Training arguments that override it.")
 @click.option("--dump", required=True, type=_path, help="dump/raw.")
 @click.option(
     "--decode",
@@ -27,22 +28,28 @@ _path = click.Path(path_type=Path)
     "--key", default="alignment", show_default=True, help="Name of the scores in --results."
 )
 @one_line_errors
-def main(config, dump, decodes, sets, out, results, key):
+def main(config, slu_args, dump, decodes, sets, out, results, key):
     """Write a table of all sets; sets without reference word times get no boundary scores.
 
     Over several seeds every figure is a mean with its deviation.
     """
-    from espnet_wabert.config import read_yaml
     from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.recipes.training_args import read_config
     from espnet_wabert.scoring.alignment import merge_decoded, over_seeds
-    from espnet_wabert.scoring.decoded_sets import decoded_table, score_decoded_set
+    from espnet_wabert.scoring.decoded_sets import (
+        decoded_table,
+        require_same_methods,
+        score_decoded_set,
+    )
     from espnet_wabert.scoring.table import markdown, print_tables
 
-    loss = (read_yaml(config).get("model_conf") or {}).get("align_loss", "infonce")
+    conf = read_config(config, slu_args).get("model_conf") or {}
+    loss = conf.get("align_loss", "infonce")
     rows = {}
     for name in sets.split():
         runs = [score_decoded_set(dump / name, decode / name) for decode in decodes]
         rows[name] = over_seeds(runs)
+    require_same_methods(rows)
     table = decoded_table(loss, rows)
     write_atomically(out, markdown([table]))
     print_tables([table])

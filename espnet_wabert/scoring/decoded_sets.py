@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import read_table
 from espnet_wabert.formats.words import read_words
 from espnet_wabert.scoring.alignment import BOUNDARIES
@@ -49,6 +50,23 @@ def score_decoded_set(data: Path, decoded: Path) -> dict[str, Any]:
             method = path.name.split(".")[1]
             scores[BOUNDARIES][method] = score_boundaries(reference, read_words(path)).as_dict()
     return scores
+
+
+def require_same_methods(sets: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that every set with word times was aligned by the same methods.
+
+    Args:
+        sets: the scores of each set, as `score_decoded_set` returns them.
+
+    Raises:
+        UserError: a file words.METHOD.ctm is missing.
+    """
+    methods = {name: set(scores[BOUNDARIES]) for name, scores in sets.items() if scores[BOUNDARIES]}
+    known = set().union(*methods.values())
+    for name, own in methods.items():
+        if known - own:
+            missing = ", ".join(f"words.{method}.ctm" for method in sorted(known - own))
+            raise UserError(f"{name}: {missing}: missing, though other sets have it: decode again")
 
 
 def decoded_table(loss: str, sets: Mapping[str, Mapping[str, Any]]) -> Table:

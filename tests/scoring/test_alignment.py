@@ -1,6 +1,7 @@
 """Alignment scores over seeds, as the recipe scores it, and which method is the best."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -110,3 +111,20 @@ def test_another_place_in_the_results_leaves_the_first_alone(recipe):
     assert results["tokens"]["top1_with_cls_sep"] == pytest.approx(2 / 3)
     titles = [table.title for table in tables(results)]
     assert titles[:2] == ["Word boundaries", "Word boundaries, table1"] and "Also" not in titles
+
+
+def test_the_loss_is_that_of_the_arguments(recipe):
+    results = score(recipe, "--slu_args", "--model_conf align_loss=cosine")
+    assert "cosine" in results["alignment"] and "infonce" not in results["alignment"]
+
+
+def test_a_missing_alignment_is_named(recipe):
+    """A method that aligned another set must have aligned this one."""
+    for folder in ("raw", "seed0"):
+        shutil.copytree(recipe / folder / "test", recipe / folder / "dev")
+    (recipe / "seed0/dev/words.grapheme.ctm").write_text("a 1 0.0 0.5 gin\n")
+    arguments = ["--config", f"{recipe}/c.yaml", "--dump", f"{recipe}/raw", "--sets", "dev test"]
+    arguments += ["--decode", f"{recipe}/seed0", "--out", f"{recipe}/RESULTS.md"]
+    done = CliRunner().invoke(score_decoding.main, arguments)
+    assert done.exit_code == 1
+    assert "error: test: words.grapheme.ctm: missing, though other sets have it" in done.output
