@@ -202,14 +202,25 @@ class Aligner:
 
     def _top(self, batch: Batch) -> list[list[list[str]]] | None:
         """Return the TOP_K subword predictions of each token."""
-        if self.model.subword_head is None:
+        if self.model.subword_head is None or batch.hidden is None:
             return None
-        best = self.model.subword_head(batch.hidden).topk(TOP_K, dim=-1).indices.tolist()
-        vocabulary = self.tokenizer.vocabulary
-        return [
-            [[vocabulary[i] for i in token] for token in rows[: len(transcript.ids)]]
-            for rows, transcript in zip(best, batch.transcripts, strict=True)
-        ]
+        counts = [len(transcript.ids) for transcript in batch.transcripts]
+        return [self.pieces(ids) for ids in self.top_ids(batch.hidden, counts)]
+
+    def top_ids(self, hidden: torch.Tensor, counts: list[int]) -> list[list[list[int]]]:
+        """Return the TOP_K most likely ids of each token.
+
+        Args:
+            hidden: states of BERT's last layer (B, N, H).
+            counts: number of tokens of each utterance.
+        """
+        assert self.model.subword_head is not None
+        best = self.model.subword_head(hidden).topk(TOP_K, dim=-1).indices.tolist()
+        return [rows[:count] for rows, count in zip(best, counts, strict=True)]
+
+    def pieces(self, ids: list[list[int]]) -> list[list[str]]:
+        """Return the word pieces of the ids of each token."""
+        return [[self.tokenizer.vocabulary[i] for i in token] for token in ids]
 
 
 def predicted_lengths(quantity: torch.Tensor, tail_threshold: float) -> torch.Tensor:

@@ -19,7 +19,10 @@ _path = click.Path(path_type=Path)
 @click.option("--out", type=_path, help="Also write the Markdown to this file.")
 @one_line_errors
 def main(decoding, utterances, count, most, text, markdown, out):
-    """Print a table per utterance: label and top-1 to top-5, with correct ones marked."""
+    """Print two tables per utterance: label and top-1 to top-5, with correct ones marked.
+
+    The first one has the true number of tokens; in the second one the model is a recognizer.
+    """
     from espnet_wabert.formats.lines import read_table, write_atomically
     from espnet_wabert.scoring import predictions, table
     from espnet_wabert.scoring.tokens import read_decoding
@@ -30,8 +33,8 @@ def main(decoding, utterances, count, most, text, markdown, out):
     tables = []
     for decoded in predictions.chosen(found, names):
         tables.append(predictions.predictions_table(decoded, most))
-        if decoded.utt_id in texts:
-            tables.append(predictions.hypothesis_table(decoded, texts[decoded.utt_id]))
+        of_recognizer = predictions.recognizer_table(decoded, most)
+        tables += [of_recognizer] if of_recognizer else []
     line = predictions.recognizer_line(found, texts) if text else ""
     if out:
         write_atomically(out, table.markdown(tables) + (f"\n{line}\n" if line else ""))

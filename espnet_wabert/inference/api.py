@@ -23,6 +23,7 @@ class Transcription(NamedTuple):
 
     text: str
     predicted_length: int  # in tokens
+    top: list[list[str]]  # the most likely pieces of each token; empty without a subword head
 
 
 class Classification(NamedTuple):
@@ -102,11 +103,12 @@ class WaBERTInference:
         grafted = aligner.model.graft(features, lengths)
         counts = grafted.lengths.tolist()
         if aligner.model.subword_head is None:
-            return [Transcription("", n) for n in counts]
-        best = aligner.model.subword_head(grafted.hidden).argmax(-1).tolist()
+            return [Transcription("", n, []) for n in counts]
         return [
-            Transcription(aligner.tokenizer.decode(ids[:n]), n)
-            for ids, n in zip(best, counts, strict=True)
+            Transcription(
+                aligner.tokenizer.decode(token[0] for token in ids), len(ids), aligner.pieces(ids)
+            )
+            for ids in aligner.top_ids(grafted.hidden, counts)
         ]
 
     def _ids(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

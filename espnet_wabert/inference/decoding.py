@@ -88,6 +88,7 @@ def decode_alignment(
             entries[u] = dict(
                 utt_id=u, tokens=a.tokens, nearest=a.nearest or [], top=a.top or [],
                 predicted_length=a.predicted_length, length=len(a.tokens), hypothesis=t.text,
+                recognized=t.top,
             )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     dense = len(entries) - len(words.get("similarity", entries))

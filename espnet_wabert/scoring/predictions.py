@@ -32,8 +32,7 @@ def predictions_table(decoded: Decoded, most: int = 5) -> Table:
     heads = ("label", *(f"top-{place}" for place in range(1, most + 1)))
     first = sum(rank == 0 for rank in ranks)
     listed = sum(rank < most for rank in ranks)
-    note = f"{first} of {len(ranks)} labels come first, {listed} are among the first {most}; "
-    note += f"read without the transcript: {decoded.hypothesis or '(nothing)'}"
+    note = f"{first} of {len(ranks)} labels come first, {listed} are among the first {most}"
     return Table(decoded.utt_id, heads, tuple(rows), names=len(heads), note=note)
 
 
@@ -73,24 +72,27 @@ def recognizer_line(decoding: Mapping[str, Decoded], texts: Mapping[str, str]) -
     )
 
 
-def hypothesis_table(decoded: Decoded, text: str) -> Table:
-    """Return the words of a transcript beside those that were decoded without it.
+def recognizer_table(decoded: Decoded, most: int = 5) -> Table | None:
+    """Return the predictions for the tokens that were found without the transcript.
 
     The paper's Table 4 reads the model as a recognizer; `predictions_table` gives it the true
-    number of tokens.
+    number of tokens. The pieces of the transcript are aligned with the first predictions by the
+    fewest errors. None for a decoding without such predictions.
     """
     import jiwer
 
-    words, found = text.split(), decoded.hypothesis.split()
-    rows: list[tuple[str, str]] = []
-    if words and found:
-        pairs = jiwer.process_words(" ".join(words), " ".join(found)).alignments[0]
-        for pair in pairs:
-            ours = words[pair.ref_start_idx : pair.ref_end_idx]
-            theirs = found[pair.hyp_start_idx : pair.hyp_end_idx]
-            for word, decoded_word in zip_longest(ours, theirs, fillvalue="-"):
-                same = word == decoded_word
-                rows.append((word, HIT.format(decoded_word) if same else decoded_word))
-    else:  # nothing to compare
-        rows = list(zip_longest(words, found, fillvalue="-"))
-    return Table(f"{decoded.utt_id}, as a recognizer", ("label", "decoded"), tuple(rows), names=2)
+    labels = [token for token in decoded.tokens if token not in SPECIAL]
+    found = [shown[:most] for shown in decoded.recognized if shown[0] not in SPECIAL]
+    if not labels or not found:
+        return None
+    best = " ".join(shown[0] for shown in found)
+    rows = []
+    for part in jiwer.process_words(" ".join(labels), best).alignments[0]:
+        ours = labels[part.ref_start_idx : part.ref_end_idx]
+        theirs = found[part.hyp_start_idx : part.hyp_end_idx]
+        for label, shown in zip_longest(ours, theirs):
+            cells = [HIT.format(name) if name == label else name for name in shown or ()]
+            rows.append((label or "-", *cells, *[""] * (most - len(cells))))
+    heads = ("label", *(f"top-{place}" for place in range(1, most + 1)))
+    note = f"decoded: {decoded.hypothesis or '(nothing)'}"
+    return Table(f"{decoded.utt_id}, as a recognizer", heads, tuple(rows), len(heads), note)

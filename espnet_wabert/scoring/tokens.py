@@ -12,6 +12,7 @@ from espnet_wabert.text.transcript import APOSTROPHES
 
 SPECIAL = ("[CLS]", "[SEP]")
 FIELDS = ("utt_id", "tokens", "nearest", "top", "predicted_length", "length", "hypothesis")
+CANDIDATES = ("top", "recognized")  # lists of lists of pieces
 
 
 class Decoded(NamedTuple):
@@ -24,6 +25,7 @@ class Decoded(NamedTuple):
     predicted_length: float  # number of tokens without the transcript
     length: int  # number of tokens of the transcript
     hypothesis: str  # text that was decoded without the transcript
+    recognized: tuple[tuple[str, ...], ...] = ()  # top-k predictions of the tokens of `hypothesis`
 
 
 class TokenScores(NamedTuple):
@@ -157,14 +159,14 @@ def _decoded(entry: Any, where: str) -> Decoded:
         "utt_id": (isinstance(entry["utt_id"], str) and entry["utt_id"], "a name"),
         "tokens": (_is_list(entry["tokens"], str), "a list of strings"),
         "nearest": (_is_list(entry["nearest"], bool), "a list of true and false"),
-        "top": (
-            _is_list(entry["top"], list) and all(_is_list(row, str) for row in entry["top"]),
-            "a list of lists of strings",
-        ),
         "predicted_length": (_is_count(entry["predicted_length"], whole=False), "0 or more"),
         "length": (_is_count(entry["length"]), "a whole number, 0 or more"),
         "hypothesis": (isinstance(entry["hypothesis"], str), "a string"),
     }
+    entry = {"recognized": []} | entry
+    for field in CANDIDATES:
+        lists_of = _is_list(entry[field], list) and all(_is_list(row, str) for row in entry[field])
+        rules[field] = lists_of, "a list of lists of strings"
     for field, (fits, rule) in rules.items():
         if not fits:
             raise UserError(f"{where}: {field} is {entry[field]!r}; it must be {rule}")
@@ -175,8 +177,8 @@ def _decoded(entry: Any, where: str) -> Decoded:
         if len(entry[field]) not in (0, count):
             raise UserError(f"{where}: {field} has {len(entry[field])} entries for {count} tokens")
     lists = {field: tuple(entry[field]) for field in ("tokens", "nearest")}
-    top = tuple(tuple(row) for row in entry["top"])
-    return Decoded(**{field: entry[field] for field in FIELDS} | lists | {"top": top})
+    candidates = {field: tuple(tuple(row) for row in entry[field]) for field in CANDIDATES}
+    return Decoded(**{field: entry[field] for field in FIELDS} | lists | candidates)
 
 
 def _check_uniform(decoding: Mapping[str, Decoded], path: str | Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from espnet_wabert.bin import show_predictions
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import read_table
-from espnet_wabert.scoring.predictions import hypothesis_table, predictions_table, typical
+from espnet_wabert.scoring.predictions import predictions_table, recognizer_table, typical
 from espnet_wabert.scoring.tokens import (
     Decoded,
     read_decoding,
@@ -84,14 +84,24 @@ def test_apostrophes_are_counted_on_request():
     assert word_error_rate(reference, same, apostrophes=True) == 0.0
 
 
-def test_a_hypothesis_stands_beside_the_words_of_the_transcript():
-    decoded = _decoded("u", 1)._replace(hypothesis="the gin or bad")
-    rows = hypothesis_table(decoded, "the good gins bad film").rows
-    assert rows == (
-        ("the", "the ✓"), ("good", "gin"), ("gins", "or"), ("bad", "bad ✓"), ("film", "-")
+def test_the_recognizer_is_aligned_with_the_transcript():
+    """A substitution, an insertion and a deletion, each with its candidates."""
+    decoded = _decoded("u", 1)._replace(
+        tokens=("[CLS]", "good", "gin", "bad", "[SEP]"), hypothesis="gin or bad",
+        recognized=(("[CLS]", "a"), ("god", "good"), ("gin", "x"), ("or", "y"), ("[SEP]", "z")),
     )  # fmt: skip
-    empty = decoded._replace(hypothesis="")
-    assert hypothesis_table(empty, "a b").rows == (("a", "-"), ("b", "-"))
+    table = recognizer_table(decoded, most=2)
+    assert table.rows == (
+        ("good", "god", "good ✓"), ("gin", "gin ✓", "x"), ("bad", "or", "y"),
+    )  # fmt: skip
+    assert table.note == "decoded: gin or bad"
+    more = decoded._replace(recognized=(*decoded.recognized, ("bad", "b"), ("end", "e")))
+    assert recognizer_table(more, most=2).rows[2:] == (
+        ("-", "or", "y"), ("bad", "bad ✓", "b"), ("-", "end", "e"),
+    )  # fmt: skip
+    fewer = decoded._replace(recognized=decoded.recognized[:2])
+    assert recognizer_table(fewer, most=2).rows[1:] == (("gin", "", ""), ("bad", "", ""))
+    assert recognizer_table(decoded._replace(recognized=())) is None
 
 
 def test_top5_needs_five_predictions(tmp_path):
@@ -183,7 +193,7 @@ def test_a_predictions_table_marks_the_label_wherever_it_stands():
     table = predictions_table(_decoded("u", 2), most=3)
     assert table.columns == ("label", "top-1", "top-2", "top-3")
     assert table.rows == (("a", "a ✓", "x", "y"), ("b", "x", "y", "b ✓"))
-    assert table.note.startswith("1 of 2 labels come first, 2 are among the first 3;")
+    assert table.note.startswith("1 of 2 labels come first, 2 are among the first 3")
     few = predictions_table(_decoded("u", 2), most=2)
     assert few.rows[1] == ("b", "x", "y") and "1 are among the first 2" in few.note
     assert predictions_table(_decoded("u", 2)).rows[0] == ("a", "a ✓", "x", "y", "", "")
@@ -201,7 +211,8 @@ def test_shown_utterances_are_spread_from_worse_to_better():
 
 
 def test_the_command_shows_predictions(tmp_path):
-    path = _lines(tmp_path, GOOD, GOOD | {"utt_id": "u2"})
+    recognized = [["gin", "a"], ["or", "##s"]]
+    path = _lines(tmp_path, GOOD, GOOD | {"utt_id": "u2", "recognized": recognized})
     (tmp_path / "text").write_text("u1 gin\nu2 gin\n")
     arguments = ["--decoding", path, "--text", tmp_path / "text", "--out", tmp_path / "c.md"]
 
@@ -212,6 +223,7 @@ def test_the_command_shows_predictions(tmp_path):
     assert done.exit_code == 0 and "gin ✓" in done.stdout
     assert "word error rate as a recognizer: 100.0% over 2 utterances" in done.stdout
     assert "| ##s | or | a | b | c | ##s ✓ |" in (tmp_path / "c.md").read_text()
+    assert "| ##s | or | ##s ✓ |  |  |  |" in (tmp_path / "c.md").read_text()
     assert "| gin | gin ✓ |" in run("--markdown").stdout
     done = run("--utterances", "u1 nobody")
     assert done.exit_code == 1
