@@ -11,6 +11,11 @@ class UserError(ValueError):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error of a library; its type if it has no message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def last_line(error: UserError) -> str:
     """Return the message alone; torch puts the traceback of a data loader's worker before it."""
     line = str(error).strip().splitlines()[-1]

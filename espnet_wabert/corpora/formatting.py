@@ -13,7 +13,7 @@ import soundfile
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.corpora.parallel import parallel_map
 from espnet_wabert.corpora.rejects import Rejects
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.formats.audio import (
     DAMAGED,
     READABLE,
@@ -129,7 +129,7 @@ def format_one(task: Task) -> Formatted:
     try:
         samples, rate = read_mono(task.path, start, stop)
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         return Formatted(task.path, 0, fault=AudioFault(DAMAGED, reason))
     bad = non_finite(samples, start)
     if bad is not None:

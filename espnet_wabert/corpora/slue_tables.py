@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 
 COLUMNS = (
     "id",
@@ -130,7 +130,7 @@ def _read_parquet(path: Path) -> tuple[list[str], list[tuple[dict, str]]]:
         wanted = [name for name in header if name in COLUMNS]
         records = parquet.read_table(path, columns=wanted).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"{path}: not a parquet table: {reason}") from None
     return header, [(record, f"{path}: row {n}") for n, record in enumerate(records)]
 

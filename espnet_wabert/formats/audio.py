@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 
 # Formats that ESPnet's `sound` reader supports (with soundfile).
 READABLE = ("FLAC", "WAV", "WAVEX", "NIST")
@@ -75,7 +75,7 @@ def check_samples(path: str) -> AudioFault | None:
                     return fault
                 position += len(block)
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         return AudioFault(DAMAGED, f"after sample {position}: {reason}")
     if position != frames:
         return AudioFault(DAMAGED, f"{position} of {frames} samples are there")

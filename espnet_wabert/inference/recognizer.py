@@ -16,7 +16,7 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 from transformers import WhisperForConditionalGeneration as WhisperModel
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.modules.frontend import needs_normalization
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
@@ -161,7 +161,7 @@ def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):
         if config.model_type in CTC_TYPES:
             return CTCRecognizer(source, ngram, device)
     except OSError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"{source}: no recognizer: {reason}") from error
     raise UserError(
         f"{source} is a {config.model_type!r} model; recognizers: whisper, {', '.join(CTC_TYPES)}"

@@ -13,17 +13,17 @@ import yaml
 from torch import nn
 
 from espnet_wabert.config import read_yaml
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.origin import SOURCE, check_origin, sources
-from espnet_wabert.models.packed_zip import check_zip
+from espnet_wabert.models.packed_zip import META, check_zip
 from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
 UNPACKED = ".unpacked"  # marks a complete folder: the downloader would unpack again every time
 # Names of the files of a packed model, as ESPnet names them for SLU models.
-MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
+KEYS = MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
 
 
 class Files(NamedTuple):
@@ -69,7 +69,7 @@ def _unpack(model: str) -> Files:
     elif path.suffix == ".zip":
         if not path.is_file():
             raise UserError(f"{path}: no such packed model")
-        check_zip(path, (MODEL_KEY, CONFIG_KEY))
+        check_zip(path, KEYS)
         # The downloader identifies a local zip by its path alone; a new zip at the same path must
         # be unpacked again.
         status = path.stat()
@@ -84,9 +84,9 @@ def _unpack(model: str) -> Files:
         try:
             found = ModelDownloader(cache).download_and_unpack(model)
         except Exception as error:  # errors of the Hub, the archive or the network
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = first_line(error)
             raise UserError(f"{model}: no such file, and no hub has it: {reason}") from error
-    for key in (MODEL_KEY, CONFIG_KEY):
+    for key in KEYS:
         if key not in found:
             raise UserError(f"{model}: packed without {key}; not a WaBERT model")
     if folder:
@@ -98,10 +98,15 @@ def _unpacked(folder: Path) -> Files | None:
     """Return the files of a model that was wholly unpacked into `folder` before, or None."""
     if not (folder / UNPACKED).is_file():
         return None
-    meta = read_yaml(folder / "meta.yaml")
-    config, weights = meta["yaml_files"][CONFIG_KEY], meta["files"][MODEL_KEY]
-    files = Files(folder / config, folder / weights)
+    files = packed_files(folder)
     return files if all(file.is_file() for file in files) else None
+
+
+def packed_files(folder: Path) -> Files:
+    """Return the files that the meta.yaml of an unpacked model names."""
+    meta = read_yaml(folder / META)
+    config, weights = meta["yaml_files"][CONFIG_KEY], meta["files"][MODEL_KEY]
+    return Files(folder / config, folder / weights)
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

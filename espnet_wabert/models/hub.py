@@ -5,8 +5,9 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from espnet_wabert.errors import UserError
-from espnet_wabert.models.checkpoint import CONFIG_KEY, MODEL_KEY, find_files, read_args
+from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.models.checkpoint import CONFIG_KEY, KEYS, MODEL_KEY, packed_files, read_args
+from espnet_wabert.models.packed_zip import check_zip
 
 COMMANDS = {
     "wabert": "result, = WaBERTInference.from_pretrained({repo!r}).align([speech], [transcript])",
@@ -73,10 +74,11 @@ def make_repository(
     """
     if not packed.is_file():
         raise UserError(f"{packed}: no such packed model; stage 14 writes it")
+    check_zip(packed, KEYS)
     out.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(out)
-    args = read_args(find_files(packed).config)
+    args = read_args(packed_files(out).config)
     parts = [
         f"| {part} | {source['name'] or 'new'} (config {source['config']}) |"
         for part, source in (getattr(args, "sources", None) or {}).items()
@@ -126,6 +128,6 @@ def upload(folder: Path, repo: str) -> str:
         address = api.create_repo(repo, exist_ok=True)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Upload model")
     except (HfHubHTTPError, OfflineModeIsEnabled, ValueError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"--hf_repo {repo}: {reason}") from error
     return str(address)

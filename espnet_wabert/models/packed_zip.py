@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 
 META = "meta.yaml"
 MEMBERS = 1000  # a packed model has three
@@ -51,7 +51,7 @@ def _named(path: Path, text: bytes) -> dict[str, str]:
     try:
         meta = yaml.safe_load(text) if text else None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {META}: not yaml: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{path}: {META}: not yaml: {first_line(error)}") from error
     sections = ("files", "yaml_files")
     if not isinstance(meta, dict) or not all(isinstance(meta.get(s), dict) for s in sections):
         raise UserError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import logging as hf_logging
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 
 
 def load_config(
@@ -40,7 +40,7 @@ def _reason(source: str, error: Exception) -> str:
     looks_like_path = Path(source).is_absolute() or source.startswith(".")
     if looks_like_path and not Path(source).is_dir():
         return f"{source}: no such folder"
-    return f"{source} cannot be loaded: {str(error).strip().splitlines()[0]}"
+    return f"{source} cannot be loaded: {first_line(error)}"
 
 
 @contextmanager

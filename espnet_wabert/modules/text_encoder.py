@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoModel, AutoTokenizer, PretrainedConfig
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.masking import valid_mask
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
@@ -110,7 +110,7 @@ def read_tokenizer(source: str, positions: int) -> str:
         wrapped = AutoTokenizer.from_pretrained(source)
         tokenizer = wrapped.backend_tokenizer
     except (OSError, ValueError, AttributeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"{source}: its tokenizer cannot be loaded: {reason}") from error
     tokenizer.no_padding()
     # A recognizer that repeats itself may give more tokens than the model has positions.

@@ -67,11 +67,12 @@ def project(
     encoded = inference.aligner.tokenizer.encode(text)
     count = torch.tensor([len(encoded.ids)], device=inference.device)
     ids = torch.tensor([encoded.ids], device=inference.device)
-    features, lengths = model.features(*pad(to_tensors([speech], inference.device)))
+    batch = pad(to_tensors([speech], inference.device))
+    features, lengths = model.features(*batch)
     grafted = model.graft(features, lengths, count)
-    path, own = untrained or model, features
+    path, own = model, features
     if untrained is not None:
-        own, _ = untrained.features(*pad(to_tensors([speech], inference.device)))
+        path, (own, _) = untrained, untrained.features(*batch)
     adapted = path.encoder.adapt(path.frontend.last_layer(own), lengths)
     projected = path.encoder.project(adapted)
     seconds = model.frontend.encoder.seconds

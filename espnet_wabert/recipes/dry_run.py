@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.recipes.schedule import BY_BINS, Schedule, plan
 from espnet_wabert.recipes.training_args import FRAME_RATE, read_config, shapes_of
 
-SAMPLE_RATE = 16000
 GB_PER_HOUR = 0.065  # of speech in FLAC
 FRAME_BYTES = 2 * 768  # of a cached feature of a base model
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.recipes.systems import OPTION, TRANSCRIPTS, System
 from espnet_wabert.recipes.training_args import read_config
 
@@ -92,7 +92,7 @@ def _missing_on_hub(model: str) -> str:
     except errors.EntryNotFoundError:
         return "this repository of the Hub has no config.json"
     except (errors.HfHubHTTPError, OSError) as error:
-        return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return first_line(error)
     return ""
 
 

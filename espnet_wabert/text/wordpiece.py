@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import BertWordPieceTokenizer
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.formats.word import Word
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -133,7 +133,7 @@ def write_vocabulary(model: str, path: str | Path) -> int:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"{model}: its tokenizer cannot be loaded: {reason}") from error
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     WordPieceTokenizer(piece for piece, _ in pieces)  # fails for other vocabularies

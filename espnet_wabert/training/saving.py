@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.models.weights_file import SUFFIX, intact, read_weights, write_checksum
 
 CHECKPOINT, PREVIOUS, BROKEN = "checkpoint.pth", "checkpoint.previous.pth", "checkpoint.broken.pth"
@@ -42,7 +42,7 @@ def save(content: Any, path: Path) -> None:
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
         temporary.unlink(missing_ok=True)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise UserError(
             f"{path}: cannot be written: {reason}; the epoch before is kept: make room and run the"
             " same command again"
