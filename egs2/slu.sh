@@ -17,6 +17,7 @@ skip_packing=false    # skip stage 14
 skip_upload_hf=true   # skip stage 15
 skip_done=false       # skip stages that were done before with the same options
 mini=false            # embedded corpus: sets the data folders, the models and the yaml
+size=full             # of the embedded corpus: full (in exp/mini) or box (in exp/box)
 ngpu=                 # GPUs for training; 0: on the CPU; default: all that torch sees
 gpu_seconds=200.0     # seconds of audio per GPU at a time, if the yaml gives batch_size
 gpu_inference=        # true: decode on a GPU; default: if torch sees one
@@ -67,7 +68,7 @@ need() {
 
 # The values of --mini true: slu_config and the recipe's own are set in run.sh.
 set_mini_options() {
-    local root=../../exp/mini
+    root=../../exp/$([ "${size}" = full ] && echo mini || echo "${size}")
     local recipe=${PWD##*/}
     corpora=${root}/corpora
     expdir=${root}/${recipe}/exp

@@ -19,14 +19,15 @@ MAY_IMPORT = {
     "formats": set(),
     "text": {"formats"},
     "modules": {"cif", "text", "formats"},
-    "models": {"cif", "modules", "text", "formats"},
+    "box": {"formats"},
+    "models": {"box", "cif", "modules", "text", "formats"},
     "alignment": {"cif", "models", "modules", "scoring", "text", "formats"},
     "training": {"models", "modules", "scoring", "text", "formats"},
     "inference": {"alignment", "models", "modules", "text", "formats"},
     "scoring": {"text", "formats"},
     "plots": {"inference", "alignment", "models", "modules", "scoring", "formats"},
     "corpora": {"text", "formats"},
-    "mini": {"corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
+    "mini": {"box", "corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
     "recipes": {"formats"},
     "bin": None,  # everything
 }

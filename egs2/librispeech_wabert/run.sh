@@ -50,7 +50,7 @@ if [ -z "${results_key}" ]; then
     case "${name}" in table1*) results_key=alignment_table1 ;; *) results_key=alignment ;; esac
 fi
 
-local_data_opts=(--mini "${mini}" --corpora "${corpora}" --librispeech "${librispeech}"
+local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}" --librispeech "${librispeech}"
     --base_url "${base_url}" --md5sums "${md5sums}" --remove_archives "${remove_archives}"
     --timit "${timit}" --more_data "${more_data}" --datadir "${datadir}" --nj "${nj}"
     --skip_bad "${skip_bad}")

@@ -35,8 +35,8 @@ if "${mini}"; then
     systems=systems/mini.yaml
     # Of the systems whose recognizer is `option`; the plain run is no pipeline.
     if [ -n "${system}" ]; then recognizer=${corpora}/models/whisper-tiny.en; fi
-    aligner_expdir=../../exp/mini/librispeech_wabert/exp
-    aligner_opts="--mini true --skip_done true"
+    aligner_expdir=${root}/librispeech_wabert/exp
+    aligner_opts="--mini true --size ${size} --skip_done true"
     parse_options "$@"  # options on the command line override those of --mini
 fi
 . ./cmd.sh
@@ -81,7 +81,7 @@ then
 fi
 hypotheses=${expdir}/transcribe/$(basename "${recognizer:-none}")${ngram:+_${ngram}}
 
-local_data_opts=(--mini "${mini}" --corpora "${corpora}" --slue "${slue}"
+local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}" --slue "${slue}"
     --base_url "${base_url}" --remove_archives "${remove_archives}"
     --slue_version "${slue_version}" --slue_labels "${slue_labels}" --trim "${trim}"
     --datadir "${datadir}" --nj "${nj}" --skip_bad "${skip_bad}")

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from espnet_wabert.alignment.chunking import ChunkedFrontend, encode_transcripts
+from espnet_wabert.alignment.ctc_confidence import DOUBT, CTCConfidence, ctc_confidence
 from espnet_wabert.alignment.method import Batch
 from espnet_wabert.alignment.methods import available_methods
 from espnet_wabert.alignment.spans import TokenSpans
@@ -34,11 +35,14 @@ class WordAlignment(NamedTuple):
     starts: list[float]  # N tokens
     ends: list[float]  # N
     confidences: list[float] | None  # N, 0 to 1; None: the method has none
-    word_confidences: list[float] | None  # one per word: the mean of its tokens'
+    word_confidences: list[float] | None  # one per word: by CTC, or the mean of its tokens'
+    by_ctc: float | None = None  # confidence of the transcript; None: the model has no CTC head
 
     @property
     def confidence(self) -> float | None:
-        """Mean over the tokens of words, without [CLS] and [SEP]."""
+        """By CTC; without its head the mean over the tokens of words, without [CLS] and [SEP]."""
+        if self.by_ctc is not None:
+            return self.by_ctc if self.words else None
         return float(np.mean(self.confidences[1:-1])) if self.words and self.confidences else None
 
 
@@ -84,6 +88,10 @@ class Aligner:
     def __init__(self, model: WaBERT, tokenizer: WordPieceTokenizer, device: str = "cpu"):
         self.model, self.tokenizer, self.device = model, tokenizer, device
         self.methods = available_methods(model)
+
+    def min_confidence(self, method: str) -> float:
+        """Return the confidence below which a transcript may be of another recording."""
+        return DOUBT if self.model.ctc_head else self.methods[method].min_confidence(self.model)
 
     @property
     def hop(self) -> float:
@@ -138,12 +146,17 @@ class Aligner:
         nearest = self._nearest(batch) if predictions else None
         tail_threshold = self.model.encoder.tail_threshold
         counts = predicted_lengths(batch.fired.quantity, tail_threshold).tolist()
+        judged = self._judge(batch)
         results = []
         for row, transcript in enumerate(transcripts):
-            own = {name: found[row] for name, found in spans.items()}
+            own = {n: found[row] for n, found in spans.items()}
             results.append(
                 Alignment(
-                    {n: self._in_seconds(transcript, s) for n, s in own.items() if s is not None},
+                    {
+                        n: self._in_seconds(transcript, s, judged[row])
+                        for n, s in own.items()
+                        if s is not None
+                    },
                     transcript.pieces,
                     None if nearest is None else nearest[row],
                     None if top is None else top[row],
@@ -173,13 +186,26 @@ class Aligner:
         states = encode_transcripts(teacher, ids, self.device, teacher.positions)
         return F.normalize(states, dim=-1)
 
-    def _in_seconds(self, transcript: Encoded, spans: TokenSpans) -> WordAlignment:
+    def _judge(self, batch: Batch) -> list[CTCConfidence | None]:
+        """Return the confidence of each transcript by CTC; None: the model has no CTC head."""
+        if self.model.ctc_head is None:
+            return [None] * len(batch.transcripts)
+        log_p = self.model.ctc_head(batch.adapted).cpu().numpy()
+        rows = zip(log_p, batch.frame_lengths.tolist(), batch.transcripts, strict=True)
+        return [ctc_confidence(row[:length], t.words) for row, length, t in rows]
+
+    def _in_seconds(
+        self, transcript: Encoded, spans: TokenSpans, judged: CTCConfidence | None
+    ) -> WordAlignment:
         """Convert spans from frames to seconds, and from tokens to words."""
         seconds = self.model.frontend.encoder.seconds
         starts, ends = (
             seconds(torch.from_numpy(np.asarray(x))).clamp(min=0).tolist() for x in spans[:2]
         )
         words = words_of(transcript, starts, ends)
+        if judged is not None:
+            own = None if spans.confidences is None else [float(c) for c in spans.confidences]
+            return WordAlignment(words, starts, ends, own, judged.words, judged.utterance)
         if spans.confidences is None:
             return WordAlignment(words, starts, ends, None, None)
         confidences = [float(c) for c in spans.confidences]

@@ -13,7 +13,9 @@ from espnet_wabert.errors import one_line_errors
 @click.option(
     "--seed", default=0, show_default=True, help="Seed; the same seed gives the same files."
 )
-@click.option("--size", default="full", type=click.Choice(["full", "tiny"]), show_default=True)
+@click.option(
+    "--size", default="full", type=click.Choice(["full", "tiny", "box"]), show_default=True
+)
 @click.option("--nj", default=2, show_default=True, type=click.IntRange(1), help="Processes.")
 @click.option("--models", default=True, show_default=True, help="Also write the models.")
 @click.option("--sources", type=click.Path(), help="Folder of fetch_sources.")
@@ -37,7 +39,7 @@ def main(out, seed, size, nj, models, sources):
     )
     if manifest["unspoken"]:
         left = ", ".join(manifest["unspoken"])
-        click.echo(f"left out, since espeak-ng gave no time for every word: {left}")
+        click.echo(f"left out, since their words have no times: {left}")
 
 
 if __name__ == "__main__":

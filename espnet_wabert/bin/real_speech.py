@@ -1,4 +1,4 @@
-"""Decode recordings of people from packages (AN4, LibriVox) with an aligned model."""
+"""Decode recordings of people from packages (AN4, LibriVox, cards) with an aligned model."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ Folder = click.Path(path_type=Path)
 @click.option("--results", type=Folder, help="Merge the scores into this results.json.")
 @one_line_errors
 def main(model, out, results):
-    """Decode and align 7 AN4 and 5 LibriVox utterances; score those with word times.
+    """Decode and align 7 AN4, 5 LibriVox and 5 cards utterances; score those with word times.
 
     The reference times are pocketsphinx's own. pocketsphinx is scored too: with errors near 0 it
     shows that the times are read correctly.
@@ -27,12 +27,12 @@ def main(model, out, results):
     from espnet_wabert.formats.words import write_ctm
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.inference.decoding import SpeechSource, decode_alignment
-    from espnet_wabert.mini.real_speech import an4, librivox, write_recordings
+    from espnet_wabert.mini.real_speech import an4, cards, librivox, write_recordings
     from espnet_wabert.scoring.decoded_sets import score_decoded_set
     from espnet_wabert.scoring.results import update_results
 
     inference = WaBERTInference.from_pretrained(model)
-    for name, recordings in (("an4", an4()), ("librivox", librivox())):
+    for name, recordings in (("an4", an4()), ("librivox", librivox()), ("cards", cards())):
         write_recordings(recordings, out / "data" / name)
         format_folder(read_folder(out / "data" / name), out / "raw" / name, SAMPLE_RATE)
         decode_alignment(inference, SpeechSource(out / "raw" / name, None), out / name, 60.0)
@@ -44,7 +44,8 @@ def main(model, out, results):
         scores |= boundaries
         errors = [f"{method} {row['mean_ms']:.0f} ms" for method, row in boundaries.items()]
         shown = f"; mean boundary error: {', '.join(errors)}" if errors else ""
-        print(f"{name}: {scores['utterances']} utterances decoded and aligned{shown}")
+        wer = f", WER {scores['wer']:.2f}"
+        print(f"{name}: {scores['utterances']} utterances decoded and aligned{wer}{shown}")
         if results:
             update_results(results, {f"real_speech.{name}": scores})
 

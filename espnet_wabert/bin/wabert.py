@@ -33,9 +33,9 @@ def main():
 def align(model, audio, text, out, formats, method, min_confidence, batch_seconds, device):
     """Align AUDIO with its transcript: when is each word said?
 
-    MODEL is a packed .zip, a .pth, a folder or a tag of the Hub. AUDIO is a recording (any format,
-    rate and number of channels), a wav.scp, or the feats.scp of cached features. The alignment of
-    one recording without --out is printed as a table.
+    MODEL is `box` (the package's own), a packed .zip, a .pth, a folder or a tag of the Hub. AUDIO
+    is a recording (any format, rate and number of channels), a wav.scp, or the feats.scp of cached
+    features. The alignment of one recording without --out is printed as a table.
     """
     from espnet_wabert.formats.aligned_files import KINDS, Writer, table
     from espnet_wabert.inference import recordings

@@ -170,7 +170,7 @@ class _Run:
         for utterance, (confidence, name) in self.confidences.items():
             limit = min_confidence
             if limit is None:
-                limit = self.aligner.methods[name].min_confidence(self.aligner.model)
+                limit = self.aligner.min_confidence(name)
             if confidence is not None and confidence < limit:
                 low[utterance] = confidence
         if low:

@@ -1,6 +1,7 @@
 """Use a trained model: align speech with its transcript, transcribe it, classify it."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -9,6 +10,7 @@ import torch
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment
 from espnet_wabert.errors import UserError
+from espnet_wabert.inference.reading import Reader, Transcription
 from espnet_wabert.models.checkpoint import Files, find_files, load_model
 from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
@@ -16,14 +18,6 @@ from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
-
-
-class Transcription(NamedTuple):
-    """Text that was decoded without a transcript."""
-
-    text: str
-    predicted_length: int  # in tokens
-    top: list[list[str]]  # the most likely pieces of each token; empty without a subword head
 
 
 class Classification(NamedTuple):
@@ -40,9 +34,16 @@ class WaBERTInference:
         slu_train_config: its config.yaml.
         slu_model_file: its .pth.
         device: "cpu" or "cuda".
+        ngram: an ARPA file of words, for a model that reads letters.
     """
 
-    def __init__(self, slu_train_config: str, slu_model_file: str, device: str = "cpu"):
+    def __init__(
+        self,
+        slu_train_config: str,
+        slu_model_file: str,
+        device: str = "cpu",
+        ngram: str | Path | None = None,
+    ):
         self.device = device
         files = Files(Path(slu_train_config), Path(slu_model_file))
         self.model, self.args = load_model(files, device)
@@ -51,14 +52,15 @@ class WaBERTInference:
         self.reads_text = self.args.frontend == "text"
         self.text_tokenizer = build_tokenizer(self.args.frontend_conf) if self.reads_text else None
         self._aligner = None
+        self._ngram = ngram
         if isinstance(self.model, WaBERT) and self.tokenizer is not None:
             self._aligner = Aligner(self.model, self.tokenizer, device)
 
     @classmethod
-    def from_pretrained(cls, model: str | Path, device: str = "cpu") -> "WaBERTInference":
-        """Load a packed .zip, a .pth with its config.yaml, a folder, or a tag of the Hub."""
+    def from_pretrained(cls, model: str | Path = "box", device: str = "cpu") -> "WaBERTInference":
+        """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub."""
         files = find_files(model)
-        return cls(str(files.config), str(files.weights), device)
+        return cls(str(files.config), str(files.weights), device, files.ngram)
 
     @property
     def aligner(self) -> Aligner:
@@ -71,6 +73,11 @@ class WaBERTInference:
             raise UserError(f"a {self.args.model!r} model cannot align or transcribe speech")
         return self._aligner
 
+    @cached_property
+    def reader(self) -> Reader:
+        """The reader of an aligned model; an error as of `aligner` for another one."""
+        return Reader(self.aligner, self._ngram)
+
     def align(self, speech: Sequence[np.ndarray], texts: Sequence[str]) -> list[Alignment]:
         """Align utterances with their transcripts.
 
@@ -82,12 +89,12 @@ class WaBERTInference:
         return self.aligner(speech, transcripts)
 
     def transcribe(self, speech: Sequence[np.ndarray]) -> list[Transcription]:
-        """Transcribe utterances: the most likely word piece of each predicted token.
+        """Transcribe utterances, without a transcript (`reading.py`).
 
         Args:
             speech: as for `align`.
         """
-        return self._transcribe(*self.aligner.encode(speech))
+        return self.reader(*self.aligner.encode(speech))
 
     def align_and_transcribe(
         self, speech: Sequence[np.ndarray], texts: Sequence[str]
@@ -95,21 +102,7 @@ class WaBERTInference:
         """Do what `align` and `transcribe` do; the speech is encoded once."""
         transcripts = [self.aligner.tokenizer.encode(text) for text in texts]
         encoded = self.aligner.encode(speech)
-        return self.aligner.align_features(*encoded, transcripts), self._transcribe(*encoded)
-
-    @torch.inference_mode()
-    def _transcribe(self, features: torch.Tensor, lengths: torch.Tensor) -> list[Transcription]:
-        aligner = self.aligner
-        grafted = aligner.model.graft(features, lengths)
-        counts = grafted.lengths.tolist()
-        if aligner.model.subword_head is None:
-            return [Transcription("", n, []) for n in counts]
-        return [
-            Transcription(
-                aligner.tokenizer.decode(token[0] for token in ids), len(ids), aligner.pieces(ids)
-            )
-            for ids in aligner.top_ids(grafted.hidden, counts)
-        ]
+        return self.aligner.align_features(*encoded, transcripts), self.reader(*encoded)
 
     def _ids(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         ids = [torch.tensor(tokenizer.encode(line).ids, device=self.device) for line in texts]

@@ -87,7 +87,7 @@ def decode_alignment(
                     confidences.setdefault(method, {})[u] = found.word_confidences
             entries[u] = dict(
                 utt_id=u, tokens=a.tokens, nearest=a.nearest or [], top=a.top or [],
-                predicted_length=a.predicted_length, length=len(a.tokens), hypothesis=t.text,
+                predicted_length=t.predicted_length, length=len(a.tokens), hypothesis=t.text,
                 recognized=t.top,
             )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,11 @@ Shapes: B utterances, S samples, T frames, V output symbols.
 """
 
 import gzip
+import os
+import sys
 import zlib
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -198,7 +201,13 @@ def read_unigrams(path: str | Path) -> list[str]:
     return words
 
 
-def load_beam_search(labels: list[str], blank: int, ngram: str):
+def load_beam_search(
+    labels: list[str],
+    blank: int,
+    ngram: str,
+    lm_weight: float = LM_WEIGHT,
+    word_bonus: float = WORD_BONUS,
+):
     """Return a beam search decoder with an n-gram, in the letter case of the n-gram."""
     try:
         from ctc_beam_decoder import build_ctcdecoder
@@ -211,6 +220,21 @@ def load_beam_search(labels: list[str], blank: int, ngram: str):
     alphabet = [
         label if label or index == blank else f"<{index}>" for index, label in enumerate(alphabet)
     ]
-    return build_ctcdecoder(
-        alphabet, kenlm_model_path=str(ngram), unigrams=words, alpha=LM_WEIGHT, beta=WORD_BONUS
-    )
+    with no_stderr():
+        return build_ctcdecoder(
+            alphabet, kenlm_model_path=str(ngram), unigrams=words, alpha=lm_weight, beta=word_bonus
+        )
+
+
+@contextmanager
+def no_stderr():
+    """Silence what C code writes: KenLM draws a progress bar."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as null:
+        os.dup2(null.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

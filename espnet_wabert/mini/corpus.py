@@ -16,21 +16,27 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.box.encoders import bert_vocabulary, make_encoders
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.mini import librispeech, slue, timit
-from espnet_wabert.mini.models import make_models
-from espnet_wabert.mini.pools import make_pools
+from espnet_wabert.mini.hibari import known_words
+from espnet_wabert.mini.open_text import spelled, with_rare_words
+from espnet_wabert.mini.pools import Pools, contained_texts, make_pools
 from espnet_wabert.mini.sentences import read_lexicon, read_snippets
-from espnet_wabert.mini.sizes import SIZES
+from espnet_wabert.mini.sizes import SIZES, Size
 from espnet_wabert.mini.sources import source_folder
 from espnet_wabert.mini.utterance import Plan, Spoken, speak, write_audio
 
 SHARD = 250  # utterances per process
+SPELLED = 2000  # utterances of numbers and letters, where the text is open
 MANIFEST = "mini.json"
 UNFINISHED = "mini.unfinished"  # exists while the corpus is being made
 FOLDERS = (librispeech.FOLDER, slue.FOLDER, timit.FOLDER, "models")
-PACKAGES = ("espeakng-loader", "numpy", "soxr", "soundfile")
+PACKAGES = (
+    "audiomentations", "espeakng-loader", "hibari-tts", "numpy", "onnxruntime", "pyroomacoustics",
+    "soundfile", "soxr",
+)  # fmt: skip
 
 
 class Planned(NamedTuple):
@@ -61,12 +67,34 @@ def make_plan(seed: int, size: str, sources: Path | None = None) -> Planned:
     """Plan the corpus: sentences, voices and manners, all drawn from the seed."""
     folder = source_folder("vader", sources)
     rng = np.random.default_rng(seed)
-    pools = make_pools(read_snippets(folder), read_lexicon(folder), rng)
     wanted = SIZES[size]
-    read = librispeech.plan_librispeech(wanted.librispeech, pools, rng)
-    items = slue.plan_slue(wanted.slue, pools, rng)
-    first = sum(p.speakers * p.utterances for p in wanted.librispeech.values() if p.split == "test")
-    return Planned(read, items, timit.plan_timit(wanted.timit, pools, first, rng))
+    pools = make_pools(read_snippets(folder), read_lexicon(folder), wanted.shares, wanted.open, rng)
+    texts = read_texts(pools, wanted, rng)
+    read = librispeech.plan_librispeech(wanted, texts, rng)
+    items = slue.plan_slue(wanted, pools, rng)
+    return Planned(read, items, timit.plan_timit(wanted, pools, rng))
+
+
+def read_pools(size: str, rng, sources: Path | None = None) -> Pools:
+    """Read the sentences and divide them into those of the splits."""
+    folder, wanted = source_folder("vader", sources), SIZES[size]
+    return make_pools(read_snippets(folder), read_lexicon(folder), wanted.shares, wanted.open, rng)
+
+
+def read_texts(pools: Pools, size: Size, rng) -> dict[str, list[str]]:
+    """Return the sentences of each split that speakers read, enough of them in any order."""
+    count = size.read("train")
+    if size.open:
+        texts = pools.splits["train"].open
+        pronounced = known_words()
+        words = [word for word in bert_vocabulary() if word in pronounced]
+        train = spelled(SPELLED, rng) + texts + with_rare_words(texts, words, rng)
+        train = train[:count]
+    else:
+        train = contained_texts(pools, count)
+    train = [train[index] for index in rng.permutation(len(train))]
+    tests = {name: pools.splits[name].contained for name in ("dev", "test")}
+    return {"train": train, **tests}
 
 
 def make_corpus(
@@ -101,7 +129,7 @@ def make_corpus(
     slue.write_slue(root, plan.slue, spoken)
     timit.write_timit(root, plan.timit, spoken)
     if models:
-        make_models(root / "models")
+        make_encoders(root / "models")
     manifest = {
         **wanted,
         "utterances": len(spoken),
@@ -148,7 +176,7 @@ def _clear(root: Path, finished: bool) -> None:
 
 
 def speak_all(root: Path, plans: list[Plan], jobs: int, progress=None) -> dict[str, Spoken]:
-    """Synthesize and write all utterances, without those whose word times espeak-ng lacks."""
+    """Synthesize and write all utterances, without those whose word times are not known."""
     shards = [plans[at : at + SHARD] for at in range(0, len(plans), SHARD)]
     spoken: dict[str, Spoken] = {}
     # A new process per shard: "spawn", and one task per process.

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.mini.speech import Manner, Speech, audible, sound_end, sound_start
+
 RATE = 22050  # Hz, of every formant voice
 EVENT_END, EVENT_WORD, EVENT_PHONEME = 0, 1, 7
 RETRIEVAL, PHONEME_EVENTS, UTF8 = 1, 1, 1
@@ -19,24 +21,43 @@ PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "range": 4}
 JOINER = " \u2060"  # a space and U+2060, which no dictionary entry contains
 BUFFER_MS = 200
 
-# An edge next to silence is the first (last) sample above this fraction of the level.
-AUDIBLE = 0.02
-REACH = int(0.060 * RATE)  # search range for the edge around the reported time
+REACH = int(0.060 * RATE)  # search range for the edge of the sound around the reported time
+STEPS = 50 / 12  # of the parameter `pitch` in a semitone: 50 are about an octave
+SPEED = 165  # words per minute
+LIMITS = {"pitch": (2, 98), "range": (2, 98), "rate": (95, 300)}
 
 
-class Prosody(NamedTuple):
-    """How a voice speaks, in espeak's units."""
+class EspeakVoice(NamedTuple):
+    """A language and a variant of espeak-ng, such as "gmw/en-US+m3"."""
 
-    pitch: float  # 0 to 99; 50 is the voice's own, each 50 about an octave
-    range: float  # 0 to 99; 0 is monotone, 50 the voice's own
-    rate: float  # words per minute, 80 to 450
+    name: str
+
+    def speak(self, text: str, manner: Manner, seed: int) -> Speech | None:
+        """Synthesize words; commas are pauses.
+
+        Args:
+            text: lower-case words parted by single spaces, some with a comma after them.
+            manner: without `effort`, which espeak-ng does not have.
+            seed: not used: espeak-ng's random numbers cannot be set.
+
+        Returns:
+            The speech and the times of its words, or None if espeak did not report one event per
+            word (about one sentence in a thousand).
+        """
+        return speak(text, self.name, parameters(manner))
 
 
-class Speech(NamedTuple):
-    """One spoken text."""
-
-    samples: np.ndarray  # (samples,) int16 at `RATE`
-    words: list[tuple[int, int]]  # start and end sample of each word
+def parameters(manner: Manner) -> dict[str, int]:
+    """Return a manner in espeak's units, whole numbers within the limits of the voices."""
+    values = {
+        "pitch": 50 + STEPS * manner.pitch,  # 0 to 99; 50 is the voice's own
+        "range": 50 * manner.range,  # 0 to 99; 0 is monotone, 50 the voice's own
+        "rate": SPEED * manner.rate,  # words per minute, 80 to 450
+    }
+    return {
+        name: int(min(max(round(value), LIMITS[name][0]), LIMITS[name][1]))
+        for name, value in values.items()
+    }
 
 
 class _Event(ctypes.Structure):
@@ -94,21 +115,12 @@ def _library() -> _Library:
     return _Library()
 
 
-def speak(text: str, voice: str, prosody: Prosody) -> Speech | None:
-    """Synthesize words; commas are pauses.
-
-    Args:
-        text: lower-case words parted by single spaces, some with a comma after them.
-        voice: language and variant, such as "gmw/en-US+m3".
-
-    Returns:
-        The speech and the times of its words, or None if espeak did not report one event per word
-        (about one sentence in a thousand).
-    """
+def speak(text: str, voice: str, settings: dict[str, int]) -> Speech | None:
+    """Synthesize words with a voice and parameters in espeak's units."""
     library = _library()
     library.choose(voice)
-    for name, value in prosody._asdict().items():
-        library.lib.espeak_SetParameter(PARAMETERS[name], int(value), 0)
+    for name, value in settings.items():
+        library.lib.espeak_SetParameter(PARAMETERS[name], value, 0)
     library.chunks.clear()
     library.events.clear()
     words = text.split()
@@ -117,8 +129,9 @@ def speak(text: str, voice: str, prosody: Prosody) -> Speech | None:
         raise RuntimeError(f"espeak-ng could not speak {text!r}")
     library.lib.espeak_Synchronize()
     samples = np.concatenate(library.chunks) if library.chunks else np.zeros(0, np.int16)
-    times = word_times(library.events, samples)
-    return Speech(samples, times) if len(times) == len(words) else None
+    speech = samples.astype(np.float32) / 2**15
+    times = word_times(library.events, speech)
+    return Speech(speech, RATE, times) if len(times) == len(words) else None
 
 
 def word_times(events: list[tuple], samples: np.ndarray) -> list[tuple[int, int]]:
@@ -127,26 +140,13 @@ def word_times(events: list[tuple], samples: np.ndarray) -> list[tuple[int, int]
     Two words without a pause share a boundary, the event of the second. Next to a pause (a phoneme
     whose name begins with "_") the boundary is the edge of the sound.
     """
-    level = np.percentile(np.abs(samples.astype(np.int32)), 99) if len(samples) else 0.0
-    audible = np.flatnonzero(np.abs(samples.astype(np.int32)) > AUDIBLE * level)
+    heard = audible(samples)
     starts = [at for kind, at, _ in events if kind == EVENT_WORD]
     pauses = [at for kind, at, name in events if kind == EVENT_PHONEME and name[:1] == b"_"]
     times, after_pause = [], True
     for start, following in zip(starts, [*starts[1:], len(samples)], strict=True):
         pause = next((at for at in pauses if start < at <= following), None)
-        end = following if pause is None else max(start, _sound_end(audible, pause))
-        times.append((min(_sound_start(audible, start), end) if after_pause else start, end))
+        end = following if pause is None else max(start, sound_end(heard, pause, REACH))
+        times.append((min(sound_start(heard, start, REACH), end) if after_pause else start, end))
         after_pause = pause is not None
     return times
-
-
-def _sound_start(audible: np.ndarray, at: int) -> int:
-    """Return the first audible sample after `at`; `at` if there is none nearby."""
-    later = audible[np.searchsorted(audible, at) :]
-    return int(later[0]) if len(later) and later[0] - at <= REACH else at
-
-
-def _sound_end(audible: np.ndarray, at: int) -> int:
-    """Return the end of the last audible sample before `at`; `at` if there is none nearby."""
-    earlier = audible[: np.searchsorted(audible, at)]
-    return int(earlier[-1]) + 1 if len(earlier) and at - earlier[-1] <= REACH else at

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.mini.pools import Pools, cover
 from espnet_wabert.mini.prosody import SHIFTS, manner_of
 from espnet_wabert.mini.sentences import words
-from espnet_wabert.mini.sizes import Part
+from espnet_wabert.mini.sizes import Part, Size
 from espnet_wabert.mini.utterance import Plan, Spoken
-from espnet_wabert.mini.voices import Speaker, make_speaker
+from espnet_wabert.mini.voices import Speaker, draw_conditions, make_speaker
 
 FOLDER = "LibriSpeech"
 FIRST_SPEAKER, FIRST_CHAPTER = 101, 120001
@@ -30,33 +29,19 @@ class Planned(NamedTuple):
     speakers: list[tuple[str, Speaker]]  # part and speaker
 
 
-def plan_librispeech(parts: dict[str, Part], pools: Pools, rng) -> Planned:
-    """Plan all parts; each sentence is used once."""
-    counts: dict[str, int] = defaultdict(int)
-    for part in parts.values():
-        counts[part.split] += part.speakers * part.utterances
-    texts = {split: iter(_sentences(pools, split, count, rng)) for split, count in counts.items()}
+def plan_librispeech(size: Size, texts: dict[str, list[str]], rng) -> Planned:
+    """Plan all parts; each sentence of a split is used once."""
+    left = {split: iter(sentences) for split, sentences in texts.items()}
     plans: list[Plan] = []
     speakers: list[tuple[str, Speaker]] = []
-    for name, part in parts.items():
+    for name, part in size.librispeech.items():
         for _ in range(part.speakers):
             number = FIRST_SPEAKER + len(speakers)
-            speaker = make_speaker(str(number), part.split, rng)
+            speaker = make_speaker(str(number), part.split, size.robots, rng)
             speakers.append((name, speaker))
-            spoken = [next(texts[part.split]) for _ in range(part.utterances)]
+            spoken = [next(left[part.split]) for _ in range(part.utterances)]
             plans += _plan_speaker(name, part, speaker, spoken, rng)
     return Planned(plans, speakers)
-
-
-def _sentences(pools: Pools, split: str, count: int, rng) -> list[str]:
-    pool = pools.splits[split]
-    if split != "train":
-        return pool.read[:count]
-    # With all sentiment sentences, so that the aligner knows the words of fine-tuning.
-    texts = pool.read + [text for texts in pool.sentiment.values() for text in texts]
-    texts += cover(pool.stretches, pools.vocabulary, texts, count - len(texts))
-    order = rng.permutation(len(texts))
-    return [texts[index] for index in order[:count]]
 
 
 def _plan_speaker(name: str, part: Part, speaker: Speaker, texts: list[str], rng) -> list[Plan]:
@@ -68,9 +53,9 @@ def _plan_speaker(name: str, part: Part, speaker: Speaker, texts: list[str], rng
         mood = "Neutral"
         if part.split == "train" and rng.random() < EXPRESSIVE:
             mood = str(rng.choice(sorted(SHIFTS)))
-        prosody = manner_of(mood, speaker.manner, rng)
-        seed = int(rng.integers(2**32))
-        plans.append(Plan(key, path, text, speaker.voice, prosody, seed, noisy=part.noisy))
+        manner = manner_of(mood, speaker.manner, rng)
+        conditions = draw_conditions(speaker, part.noisy, rng)
+        plans.append(Plan(key, path, text, speaker.voice, manner, conditions))
     return plans
 
 
@@ -92,7 +77,7 @@ def write_librispeech(root: Path, planned: Planned, spoken: dict[str, Spoken]) -
     for part, speaker in planned.speakers:
         spent = f"{minutes[speaker.name]:.2f}"
         lines.append(
-            f"{speaker.name:<4} | {speaker.sex} | {part:<16} | {spent:<5} | {speaker.voice}\n"
+            f"{speaker.name:<4} | {speaker.sex} | {part:<16} | {spent:<5} | {speaker.voice.name}\n"
         )
     (root / FOLDER / "SPEAKERS.TXT").write_text("".join(lines))
 

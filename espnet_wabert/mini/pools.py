@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from espnet_wabert.constants import LABELS
+from espnet_wabert.mini import open_text
 from espnet_wabert.mini.sentences import Snippet, runs, spans, words
 
 READ_VOCABULARY = 800  # words
 SENTIMENT_VOCABULARY = 1200  # words, with those of the small vocabulary
-SHARES = {"train": 0.58, "dev": 0.14, "test": 0.28}  # of the texts
 SHORTEST_READ = 5  # words of a sentence for alignment
 LEAST_KNOWN = 3  # frequency from which a word outside the vocabulary is allowed
 CHARGED = 0.5  # absolute lexicon rating from which a word has sentiment
@@ -25,44 +25,59 @@ CHARGED = 0.5  # absolute lexicon rating from which a word has sentiment
 class Pool(NamedTuple):
     """The sentences of one split, each list shuffled and without repetition."""
 
+    open: list[str]  # cut at punctuation marks, without a limit of the vocabulary
     read: list[str]  # between punctuation marks, within the small vocabulary
     stretches: list[str]  # cut anywhere, within the small vocabulary
     sentiment: dict[str, list[str]]  # label -> sentences; a key of `LABELS`
     unclear: list[str]  # rated neither neutral nor clearly positive or negative
+
+    @property
+    def contained(self) -> list[str]:
+        """Return all sentences within the small vocabulary."""
+        return self.read + self.stretches
 
 
 class Pools(NamedTuple):
     """The pools of all splits."""
 
     vocabulary: set[str]  # the small one
-    splits: dict[str, Pool]  # a key of `SHARES`
+    splits: dict[str, Pool]  # "train", "dev", "test"
 
 
-def make_pools(snippets: list[Snippet], lexicon: dict[str, float], rng) -> Pools:
+def make_pools(
+    snippets: list[Snippet],
+    lexicon: dict[str, float],
+    shares: dict[str, float],
+    open_vocabulary: bool,
+    rng,
+) -> Pools:
     """Divide the snippets and build each split's pool.
 
     Args:
         snippets: rated texts.
         lexicon: rating of each word that carries sentiment.
+        shares: fraction of the texts of each split.
+        open_vocabulary: whether sentiment sentences may have any words.
         rng: numpy Generator; the same state gives the same pools.
     """
     order = rng.permutation(len(snippets))
-    ends = np.cumsum([round(share * len(snippets)) for share in SHARES.values()])
+    ends = np.cumsum([round(share * len(snippets)) for share in shares.values()])
     parts = np.split(order, ends[:-1])
     divided = {
-        split: [snippets[i] for i in part] for split, part in zip(SHARES, parts, strict=True)
+        split: [snippets[i] for i in part] for split, part in zip(shares, parts, strict=True)
     }
     counts = Counter(
         word for s in snippets for chunk in s.chunks for piece in chunk for word in piece
     )
     known = {word for word, count in counts.items() if count >= LEAST_KNOWN and len(word) > 2}
     ranked = rank_words(divided["train"], lexicon)
-    small, large = set(ranked[:READ_VOCABULARY]), set(ranked[:SENTIMENT_VOCABULARY])
+    small = set(ranked[:READ_VOCABULARY])
+    large = None if open_vocabulary else set(ranked[:SENTIMENT_VOCABULARY])
     seen: set[tuple] = set()
     pools = {}
     for split in ("test", "dev", "train"):  # a repeated sentence stays in the smallest split
         pools[split] = _pool(divided[split], (small, large, known), lexicon, seen, rng)
-    return Pools(small, {split: pools[split] for split in SHARES})
+    return Pools(small, {split: pools[split] for split in shares})
 
 
 def rank_words(snippets: list[Snippet], lexicon: dict[str, float]) -> list[str]:
@@ -110,7 +125,11 @@ def _pool(snippets, vocabularies, lexicon, seen: set[tuple], rng) -> Pool:
                 target.append(text)
 
     for snippet in snippets:
-        near = [text for text in _sentiment(snippet, lexicon) if _near(text, large, known)]
+        near = [
+            text
+            for text in _sentiment(snippet, lexicon)
+            if large is None or _near(text, large, known)
+        ]
         add(sentiment.get(snippet.label, unclear), near, most=1)
     for snippet in snippets:
         inside = [
@@ -121,7 +140,12 @@ def _pool(snippets, vocabularies, lexicon, seen: set[tuple], rng) -> Pool:
         add(read, sorted(inside, key=len, reverse=True))
         add(stretches, [t for t in runs(snippet, small) if len(words(t)) >= SHORTEST_READ])
     shuffled = {label: _shuffle(texts, rng) for label, texts in sentiment.items()}
-    return Pool(_shuffle(read, rng), _shuffle(stretches, rng), shuffled, _shuffle(unclear, rng))
+    texts = [text for text in open_text.stretches(snippets, rng) if ("open", text) not in seen]
+    seen.update(("open", text) for text in texts)
+    texts = _shuffle(texts, rng)
+    return Pool(
+        texts, _shuffle(read, rng), _shuffle(stretches, rng), shuffled, _shuffle(unclear, rng)
+    )
 
 
 def _near(text: str, vocabulary: set[str], known: set[str]) -> bool:
@@ -131,6 +155,16 @@ def _near(text: str, vocabulary: set[str], known: set[str]) -> bool:
 
 def _shuffle(texts: list[str], rng) -> list[str]:
     return [texts[i] for i in rng.permutation(len(texts))]
+
+
+def contained_texts(pools: Pools, count: int) -> list[str]:
+    """Return `count` training sentences with a contained vocabulary, as balanced as they can be.
+
+    All sentiment sentences are among them, so that the aligner knows the words of fine-tuning.
+    """
+    pool = pools.splits["train"]
+    texts = pool.read + [text for texts in pool.sentiment.values() for text in texts]
+    return (texts + cover(pool.stretches, pools.vocabulary, texts, count - len(texts)))[:count]
 
 
 def cover(texts: list[str], vocabulary: set[str], begin: list[str], count: int) -> list[str]:

@@ -1,7 +1,8 @@
-"""Recordings of people in packages: AN4 (espnet's wheel) and LibriVox (fetched).
+"""Recordings of people in packages: AN4 (espnet's wheel), LibriVox and playing cards (fetched).
 
-Both are 16 kHz, mono and transcribed; the LibriVox utterances have word times of pocketsphinx,
-in steps of 10 ms.
+They are 16 kHz, mono and transcribed, and are for development and evaluation, never for training.
+The LibriVox utterances have word times of pocketsphinx, in steps of 10 ms; LibriVox and the cards
+are test files of that package.
 """
 
 import importlib.util
@@ -100,6 +101,15 @@ def librivox(sources: Path | None = None) -> Iterator[Recording]:
         if [word for word, _, _ in words] != text.split():
             raise UserError(f"{folder}: word times and transcript of {utterance} differ")
         yield Recording(utterance, "austen", audio, text, words)
+
+
+def cards(sources: Path | None = None) -> Iterator[Recording]:
+    """The five utterances (9 s, one speaker) that name playing cards; no word times."""
+    folder = source_folder("cards", sources)
+    for line in (folder / "cards.transcription").read_text().splitlines():
+        utterance, text = parse_transcription(line)
+        audio = read_audio(folder / f"{utterance}.wav", f"{utterance}.wav")
+        yield Recording(utterance, "cards", audio, text, None)
 
 
 def parse_words(found: dict) -> list[tuple[str, float, float]]:

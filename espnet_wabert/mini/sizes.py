@@ -1,4 +1,4 @@
-"""Sizes of the embedded corpus: `full` for results, `tiny` for tests."""
+"""Sizes of the embedded corpus: `full` for results, `box` for its model, `tiny` for tests."""
 
 from typing import NamedTuple
 
@@ -34,12 +34,24 @@ class Timit(NamedTuple):
     sentences: int  # different test sentences
 
 
+# Of the texts, of each split. Test sets of a contained vocabulary need many texts.
+SHARES = {"train": 0.58, "dev": 0.14, "test": 0.28}
+
+
 class Size(NamedTuple):
     """The embedded corpus."""
 
     librispeech: dict[str, Part]
     slue: dict[str, Set]
     timit: Timit
+    shares: dict[str, float] = SHARES
+    open: bool = False  # whether the training text has an open vocabulary
+    robots: float = 0.1  # fraction of the speakers with a voice of espeak-ng
+
+    def read(self, split: str) -> int:
+        """Return how many sentences the speakers of a split read in the LibriSpeech layout."""
+        parts = self.librispeech.values()
+        return sum(part.speakers * part.utterances for part in parts if part.split == split)
 
 
 def _librispeech(
@@ -65,6 +77,18 @@ SIZES = {
             "test": Set("test", 20, 300, mixed=4, disagreement=6, empty=2),
         },
         Timit(core=24, others=6, train=4, utterances=4, dialect=6, sentences=40),
+    ),
+    "box": Size(
+        _librispeech(train=(115, 125), dev=(6, 20), test=(10, 10)),
+        {
+            "fine-tune": Set("train", 100, 4000, mixed=0, disagreement=0, empty=0),
+            "dev": Set("dev", 10, 200, mixed=2, disagreement=3, empty=1),
+            "test": Set("test", 20, 300, mixed=4, disagreement=6, empty=2),
+        },
+        Timit(core=24, others=6, train=4, utterances=4, dialect=6, sentences=120),
+        shares={"train": 0.86, "dev": 0.04, "test": 0.10},
+        open=True,
+        robots=0.0,
     ),
     "tiny": Size(
         _librispeech(train=(2, 3), dev=(2, 3), test=(2, 3)),

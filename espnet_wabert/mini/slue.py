@@ -14,16 +14,14 @@ from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.mini.pools import Pool, Pools
 from espnet_wabert.mini.prosody import manner_of
 from espnet_wabert.mini.sentences import words
-from espnet_wabert.mini.sizes import Set
+from espnet_wabert.mini.sizes import Set, Size
 from espnet_wabert.mini.utterance import Plan, Spoken
-from espnet_wabert.mini.voices import make_speaker
+from espnet_wabert.mini.voices import draw_conditions, make_speaker
 
 FOLDER = "slue-voxceleb"
 SHARES = {"Neutral": 0.55, "Positive": 0.25, "Negative": 0.20}  # of the labels, in each part
 VOICE_PART = 0.4  # fraction of the utterances with the label in the voice
-CONTEXT = (
-    0.15  # fraction of the files with other words before (half of them also after) the utterance
-)
+CONTEXT = 0.15  # fraction of the files with other words before (half also after) the utterance
 NOISY = 0.3  # fraction of the utterances with the noise of an "other" part
 FIRST_SPEAKER = {"fine-tune": 10012, "dev": 10262, "test": 11001}
 COLUMNS = (
@@ -48,9 +46,9 @@ class Item(NamedTuple):
     part: str  # "text", "voice", or "odd" for a label that is not used
 
 
-def plan_slue(sets: dict[str, Set], pools: Pools, rng) -> list[Item]:
+def plan_slue(size: Size, pools: Pools, rng) -> list[Item]:
     """Plan all splits. Sentences and voices are those of the split alone."""
-    return [item for name in sets for item in _plan_set(name, sets[name], pools, rng)]
+    return [item for name in size.slue for item in _plan_set(name, size, pools, rng)]
 
 
 def label_counts(count: int) -> dict[str, int]:
@@ -77,13 +75,14 @@ def contents(size: Set, pool: Pool) -> list[tuple[str, str, str]]:
     return rows + [(next(unclear), label, "odd") for label in odd]
 
 
-def _plan_set(name: str, size: Set, pools: Pools, rng) -> list[Item]:
+def _plan_set(name: str, corpus: Size, pools: Pools, rng) -> list[Item]:
+    size = corpus.slue[name]
     pool = pools.splits[size.split]
     numbers = range(FIRST_SPEAKER[name], FIRST_SPEAKER[name] + size.speakers)
-    speakers = [make_speaker(f"id{number}", size.split, rng) for number in numbers]
+    speakers = [make_speaker(f"id{number}", size.split, corpus.robots, rng) for number in numbers]
     rows = contents(size, pool)
     order = rng.permutation(len(rows))
-    others = pool.read[-40:]  # the LibriSpeech layout uses the beginning of the list
+    others = pool.open[-40:]  # the TIMIT layout uses the beginning of the list
     items = []
     for place, index in enumerate(order):
         text, label, part = rows[index]
@@ -96,10 +95,9 @@ def _plan_set(name: str, size: Set, pools: Pools, rng) -> list[Item]:
             text,
             speaker.voice,
             manner_of(label if part == "voice" else "Neutral", speaker.manner, rng),
-            int(rng.integers(2**32)),
+            draw_conditions(speaker, bool(chance[2] < NOISY), rng),
             before=str(rng.choice(others)) if chance[0] < CONTEXT else "",
             after=str(rng.choice(others)) if chance[0] < CONTEXT and chance[1] < 0.5 else "",
-            noisy=bool(chance[2] < NOISY),
         )
         items.append(Item(plan, speaker.name, name, label, part))
     return sorted(items, key=lambda item: item.plan.key)

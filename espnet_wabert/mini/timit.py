@@ -8,9 +8,10 @@ import itertools
 from pathlib import Path
 
 from espnet_wabert.mini.pools import Pools
-from espnet_wabert.mini.sizes import Timit
+from espnet_wabert.mini.prosody import jitter
+from espnet_wabert.mini.sizes import Size
 from espnet_wabert.mini.utterance import Plan, Spoken
-from espnet_wabert.mini.voices import clip, jitter, make_speaker
+from espnet_wabert.mini.voices import draw_conditions, make_speaker
 
 FOLDER = "TIMIT"
 # Speakers of TIMIT by dialect region; the first letter is the sex.
@@ -34,23 +35,26 @@ DIALECT = {
 LOWER_CASE_FROM = 7  # dialect region
 
 
-def plan_timit(size: Timit, pools: Pools, first: int, rng) -> list[Plan]:
-    """Plan the speakers' utterances; test sentences start at `first` in the test pool.
+def plan_timit(corpus: Size, pools: Pools, rng) -> list[Plan]:
+    """Plan the speakers' utterances, whose vocabulary is open.
 
     As in TIMIT, several speakers read the same sentence.
     """
-    test, train = pools.splits["test"].read, pools.splits["train"].read
-    sentences = list(enumerate(test[first : first + size.sentences], 1))
+    size, robots = corpus.timit, corpus.robots
+    test, train = pools.splits["test"].open, pools.splits["train"].read
+    sentences = list(enumerate(test[: size.sentences], 1))
     numbered = itertools.cycle(sentences)
     plans = []
     for index, (region, name) in enumerate(_speakers(CORE)[: size.core]):
         texts = _texts(numbered, size.utterances, index < size.dialect)
-        plans += _plan_speaker("TEST", region, name, texts, rng)
+        plans += _plan_speaker("TEST", region, name, texts, robots, rng)
     for region, name in _speakers(OTHERS)[: size.others]:
-        plans += _plan_speaker("TEST", region, name, _texts(numbered, size.utterances), rng)
+        texts = _texts(numbered, size.utterances)
+        plans += _plan_speaker("TEST", region, name, texts, robots, rng)
     learnt = itertools.cycle(list(enumerate(train, 1001)))
     for region, name in _speakers(TRAIN)[: size.train]:
-        plans += _plan_speaker("TRAIN", region, name, _texts(learnt, size.utterances, True), rng)
+        texts = _texts(learnt, size.utterances, True)
+        plans += _plan_speaker("TRAIN", region, name, texts, robots, rng)
     return plans
 
 
@@ -66,8 +70,10 @@ def _texts(numbered, count: int, dialect: bool = False) -> dict[str, str]:
     return texts
 
 
-def _plan_speaker(side: str, region: int, name: str, texts: dict[str, str], rng) -> list[Plan]:
-    speaker = make_speaker(name, side.lower(), rng, sex=name[0])
+def _plan_speaker(
+    side: str, region: int, name: str, texts: dict[str, str], robots: float, rng
+) -> list[Plan]:
+    speaker = make_speaker(name, side.lower(), robots, rng, sex=name[0])
     plans = []
     for sentence, text in texts.items():
         file = f"{sentence}.WAV"
@@ -79,8 +85,8 @@ def _plan_speaker(side: str, region: int, name: str, texts: dict[str, str], rng)
                 f"{FOLDER}/{side}/DR{region}/{name}/{file}",
                 text,
                 speaker.voice,
-                clip(jitter(speaker.manner, rng)),
-                int(rng.integers(2**32)),
+                jitter(speaker.manner, rng),
+                draw_conditions(speaker, False, rng),
             )
         )
     return plans

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.mini import espeak
-from espnet_wabert.mini.espeak import Prosody
+from espnet_wabert.mini.conditions import Conditions, record
+from espnet_wabert.mini.speech import Manner, Voice
 
 
 class Plan(NamedTuple):
@@ -16,12 +16,11 @@ class Plan(NamedTuple):
     key: str  # unique within the embedded corpus
     path: str  # audio file, relative to the corpus folder
     text: str  # lower-case words; commas are pauses
-    voice: str
-    prosody: Prosody
-    seed: int  # of the noise
+    voice: Voice
+    manner: Manner
+    conditions: Conditions
     before: str = ""  # other words of the same voice around the utterance
     after: str = ""
-    noisy: bool = False
 
 
 class Spoken(NamedTuple):
@@ -34,66 +33,57 @@ class Spoken(NamedTuple):
     words: list[tuple[str, int, int]]  # word, start and end in the file
 
 
-LEVEL = (-29.0, -18.0)  # dB below full scale, root mean square of the speech
-SILENCE = (0.10, 0.50)  # s before and after the words
-NOISE = (25.0, 45.0)  # dB below the speech; the noise floor of the silence too
-NOISY = (12.0, 25.0)
-COLOUR = (0.0, 0.9)  # pole of the low-pass filter of the noise
+SILENCE = (0.05, 0.50)  # s before and after the words
 
 
 def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
-    """Synthesize an utterance and add silence, level and noise.
+    """Synthesize an utterance and record it under its conditions.
 
     Returns:
-        The samples (samples,) int16 at `SAMPLE_RATE` and their annotation, or None if espeak-ng did
-        not give the time of every word.
+        The samples (samples,) int16 at `SAMPLE_RATE` and their annotation, or None if the
+        synthesizer did not give the time of every word.
     """
-    rng = np.random.default_rng(plan.seed)
+    rng = np.random.default_rng(plan.conditions.seed)
     texts = {"before": plan.before, "text": plan.text, "after": plan.after}
     pieces, at, marks, words = [], 0, {}, []
     for role, text in texts.items():
         if not text:
             continue
-        speech = espeak.speak(text, plan.voice, plan.prosody)
+        speech = plan.voice.speak(text, plan.manner, int(rng.integers(2**32)))
         if speech is None:
             return None
         lead, tail = (int(rng.uniform(*SILENCE) * SAMPLE_RATE) for _ in range(2))
-        samples = _resample(speech.samples)
+        samples, times = _trim(speech.samples, speech.rate, speech.words)
         begin = at + lead
         if role == "text":
             marks = {"start": at, "end": begin + len(samples) + tail}
-            words = _place(text, speech.words, begin)
+            words = [
+                (word.rstrip(","), begin + start, begin + end)
+                for word, (start, end) in zip(text.split(), times, strict=True)
+            ]
         pieces.append(np.pad(samples, (lead, tail)))
         at = begin + len(samples) + tail
-    audio = _record(np.concatenate(pieces), plan.noisy, rng)
-    return audio, Spoken(plan.key, len(audio), words=words, **marks)
+    audio = record(np.concatenate(pieces), plan.conditions)
+    return to_int16(audio), Spoken(plan.key, len(audio), words=words, **marks)
 
 
-def _resample(samples: np.ndarray) -> np.ndarray:
+def _trim(
+    samples: np.ndarray, rate: int, words: list[tuple[int, int]]
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Cut the synthesizer's silence at both ends and convert to `SAMPLE_RATE`, with the times."""
     import soxr
 
-    return soxr.resample(samples.astype(np.float32) / 2**15, espeak.RATE, SAMPLE_RATE, quality="HQ")
+    margin = rate // 50  # 20 ms, for what is too soft to be an edge
+    first = max(0, words[0][0] - margin)
+    cut = soxr.resample(samples[first : words[-1][1] + margin], rate, SAMPLE_RATE, quality="HQ")
+    scale = SAMPLE_RATE / rate
+    times = [(round((s - first) * scale), round((e - first) * scale)) for s, e in words]
+    return cut, [(s, min(e, len(cut))) for s, e in times]
 
 
-def _place(text: str, times: list[tuple[int, int]], begin: int) -> list[tuple[str, int, int]]:
-    scale = SAMPLE_RATE / espeak.RATE
-    return [
-        (word.rstrip(","), begin + round(start * scale), begin + round(end * scale))
-        for word, (start, end) in zip(text.split(), times, strict=True)
-    ]
-
-
-def _record(speech: np.ndarray, noisy: bool, rng) -> np.ndarray:
-    """Add level and noise, and convert to int16."""
-    active = speech[np.abs(speech) > 0]
-    level = np.sqrt(np.mean(active.astype(np.float64) ** 2)) if len(active) else 1.0
-    target = 10 ** (rng.uniform(*LEVEL) / 20)
-    filtered = rng.uniform(*COLOUR) ** np.arange(64)  # truncated response of a one-pole filter
-    noise = np.convolve(rng.standard_normal(len(speech)), filtered)[: len(speech)]
-    below = 10 ** (-rng.uniform(*(NOISY if noisy else NOISE)) / 20)
-    noise *= target * below / np.sqrt(np.mean(noise**2))
-    mixed = speech * (target / level) + noise
-    return np.clip(np.round(mixed * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    """Convert samples in -1..1 to 16-bit integers; what is larger is clipped."""
+    return np.clip(np.round(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
 
 
 def write_audio(path: Path, audio: np.ndarray) -> None:

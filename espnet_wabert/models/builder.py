@@ -15,6 +15,7 @@ from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.cif_aligner import CIFAligner
+from espnet_wabert.modules.ctc_head import CTCHead
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.frozen import SlimCheckpoints
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
@@ -156,11 +157,13 @@ def build_model(
         model = WaBERTSentiment(frontend, encoder, postencoder, teacher, token_decoder, **conf)
     else:
         head = head if conf.get("subword_weight", 1.0) else None
-        graphemes = None
+        graphemes = letters = None
+        if conf.get("ctc_weight"):
+            letters = CTCHead(encoder.frame_size, args.token_list)
         if conf.get("grapheme_weight"):
             with own_random_numbers(torch.device("cpu")):
                 graphemes = GraphemeHead(frontend.conv_size, args.token_list)
-        model = WaBERT(frontend, encoder, postencoder, teacher, head, graphemes, **conf)
+        model = WaBERT(frontend, encoder, postencoder, teacher, head, graphemes, letters, **conf)
     if pretrained:
         model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args))
     return model

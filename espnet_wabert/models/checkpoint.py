@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import shutil
 import warnings
 from argparse import Namespace
 from pathlib import Path
@@ -12,6 +13,14 @@ import torch
 import yaml
 from torch import nn
 
+from espnet_wabert.box.files import (
+    CONFIG,
+    NAMES,
+    WEIGHTS,
+    box_folder,
+    cache_folder,
+    resolve_encoders,
+)
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.models.builder import build_model
@@ -23,6 +32,7 @@ from espnet_wabert.modules.token_decoder import TokenDecoder
 
 UNPACKED = ".unpacked"  # marks a complete folder: the downloader would unpack again every time
 # Names of the files of a packed model, as ESPnet names them for SLU models.
+NGRAM = "ngram.arpa.gz"
 KEYS = MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
 
 
@@ -30,18 +40,28 @@ class Files(NamedTuple):
     """A trained model on disk."""
 
     config: Path  # config.yaml
-    weights: Path  # .pth
+    weights: Path  # .pth or .safetensors
+
+    @property
+    def ngram(self) -> Path | None:
+        """The n-gram of words beside the weights, with which the model reads letters."""
+        path = self.weights.with_name(NGRAM)
+        return path if path.is_file() else None
 
 
 def find_files(model: str | Path, config: str | Path | None = None) -> Files:
     """Return the files of a model.
 
     Args:
-        model: a .pth, a folder with one, a packed .zip, the address of one, or a name on the Hub.
+        model: a .pth, a folder with one, a packed .zip, the address of one, a name on the Hub, or
+            a model in the box (`box.files.NAMES`).
         config: the config.yaml of a .pth, if it is elsewhere.
 
     A zip is unpacked through espnet_model_zoo's downloader into the user's cache.
     """
+    if str(model) in NAMES:
+        folder = box_folder(str(model))
+        return Files(folder / CONFIG, folder / WEIGHTS)
     path = Path(model)
     if str(model).startswith(("http://", "https://")):
         return _unpack(str(model))
@@ -63,7 +83,7 @@ def _unpack(model: str) -> Files:
     from espnet_model_zoo.downloader import ModelDownloader, str_to_hash
 
     path, cache, name = Path(model), None, model
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "espnet_wabert"
+    home = cache_folder()
     if model.startswith(("http://", "https://")):
         cache = home  # the downloader's own is in its package
     elif path.suffix == ".zip":
@@ -117,7 +137,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
 def read_args(path: Path) -> Namespace:
     """Read the config.yaml of a trained model."""
-    return Namespace(**read_yaml(path))
+    args = Namespace(**read_yaml(path))
+    resolve_encoders(args)
+    return args
 
 
 def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]:
@@ -216,15 +238,19 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
     for part in ("frontend_conf", "postencoder_conf"):
         if getattr(args, part, None):
             getattr(args, part)[SOURCE] = None
-    _drop_paths(args)
+    drop_paths(args)
     torch.save(state, folder / "model.pth")
     with (folder / "config.yaml").open("w", encoding="utf-8") as file:
         yaml.safe_dump(vars(args), file, sort_keys=False)
+    more = {}
+    if files.ngram is not None:
+        shutil.copyfile(files.ngram, folder / NGRAM)
+        more["ngram"] = f"packed/{NGRAM}"  # an argument of WaBERTInference, as the other keys
     here = Path.cwd()
     try:  # ESPnet stores the paths as given; absolute ones cannot be unpacked elsewhere
         os.chdir(output.parent)
         espnet_pack(
-            files={MODEL_KEY: "packed/model.pth"},
+            files={MODEL_KEY: "packed/model.pth", **more},
             yaml_files={CONFIG_KEY: "packed/config.yaml"},
             outpath=output.name,
         )
@@ -236,7 +262,7 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
     return output
 
 
-def _drop_paths(args: Namespace) -> None:
+def drop_paths(args: Namespace) -> None:
     """Remove paths and settings of the training machine from a config."""
     for name in list(vars(args)):
         if name.endswith(("_path_and_name_and_type", "_shape_file")) or name in (

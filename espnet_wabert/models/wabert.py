@@ -28,6 +28,7 @@ from espnet_wabert.cif import CIFOutput
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.batch_errors import named_batch
 from espnet_wabert.modules.cif_aligner import CIFAligner
+from espnet_wabert.modules.ctc_head import CTCHead
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
 from espnet_wabert.modules.losses import quantity_loss, similarity_loss, subword_loss
@@ -37,6 +38,7 @@ from espnet_wabert.modules.postencoder import BertTeacher, SubwordHead, Truncate
 class Grafted(NamedTuple):
     """Result of the path from speech to BERT's last layer."""
 
+    adapted: torch.Tensor  # (B, T, D), the frames that integrate-and-fire sums
     aligned: torch.Tensor  # (B, N, H), input of BERT instead of its layer-i states
     hidden: torch.Tensor  # (B, N, H), BERT's output
     lengths: torch.Tensor  # (B,), in tokens
@@ -83,6 +85,7 @@ class WaBERT(SpeechPath):
         teacher: BERT's dropped layers; None in a packed model, which cannot be trained.
         subword_head: BERT's masked-LM head; None: no L_subword.
         grapheme_head: acoustic model of graphemes on the frontend's convolutions, or None.
+        ctc_head: classifier of letters on the adapted frames, which reads by spelling, or None.
         align_loss: "infonce" (equations 3, 4); "cosine" (equations 1, 2), the baseline, as a mean
             over tokens; or "cosine_sum", with equation 2's sum over an utterance's tokens.
         temperature, negatives: of InfoNCE.
@@ -92,6 +95,7 @@ class WaBERT(SpeechPath):
             expensive loss because of the vocabulary; None: all.
         grapheme_weight: of the grapheme head's loss; 0 (the paper's model): no such head.
             Above 0 it needs frontend_conf.convolutions.
+        ctc_weight: of the CTC head's loss; 0 (the paper's model): no such head.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class WaBERT(SpeechPath):
         teacher: BertTeacher | None,
         subword_head: SubwordHead | None,
         grapheme_head: GraphemeHead | None,
+        ctc_head: CTCHead | None = None,
         align_loss: str = "infonce",
         temperature: float = 0.07,
         negatives: str = "utterance",
@@ -110,6 +115,7 @@ class WaBERT(SpeechPath):
         subword_weight: float = 1.0,
         subword_tokens: int | None = None,
         grapheme_weight: float = 0.0,
+        ctc_weight: float = 0.0,
     ):
         super().__init__(frontend)
         self.encoder = encoder
@@ -117,6 +123,7 @@ class WaBERT(SpeechPath):
         self.teacher = teacher
         self.subword_head = subword_head
         self.grapheme_head = grapheme_head
+        self.ctc_head = ctc_head
         self.align_name = align_loss
         self.align_loss = similarity_loss(align_loss, temperature, negatives)
         self.align_weight = align_weight
@@ -124,6 +131,7 @@ class WaBERT(SpeechPath):
         self.subword_weight = subword_weight
         self.subword_tokens = subword_tokens
         self.grapheme_weight = grapheme_weight
+        self.ctc_weight = ctc_weight
 
     def graft(self, features, lengths, target_lengths=None) -> Grafted:
         """Go from the frontend's features to BERT's last layer (paper, section 3.2).
@@ -134,9 +142,11 @@ class WaBERT(SpeechPath):
             target_lengths: (B,) tokens of the transcripts; None: predict them.
         """
         frames = self.frontend.last_layer(features)
-        aligned, lengths, fired = self.encoder(frames, lengths, target_lengths=target_lengths)
-        hidden, _ = self.postencoder(aligned, lengths)
-        return Grafted(aligned, hidden, lengths, fired)
+        adapted = self.encoder.adapt(frames, lengths)
+        fired = self.encoder.fire(adapted, lengths, target_lengths)
+        aligned = self.encoder.project(fired.tokens)
+        hidden, _ = self.postencoder(aligned, fired.token_lengths)
+        return Grafted(adapted, aligned, hidden, fired.token_lengths, fired)
 
     @named_batch
     def forward(self, speech, speech_lengths, text, text_lengths, **kwargs):
@@ -167,6 +177,10 @@ class WaBERT(SpeechPath):
             )
             loss = loss + self.subword_weight * subword
             stats["subword"] = subword.detach()
+        if self.ctc_head is not None:
+            ctc = self.ctc_head.loss(grafted.adapted, lengths, text, text_lengths)
+            loss = loss + self.ctc_weight * ctc
+            stats["ctc"] = ctc.detach()
         stats["loss"] = loss.detach()
         if self.grapheme_head is not None:
             conv_features = self.frontend.conv_features(features)

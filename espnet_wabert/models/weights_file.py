@@ -1,9 +1,10 @@
-"""Files of weights (.pth) with a checksum beside them, as sha256sum writes it."""
+"""Files of weights; a .pth can have a checksum beside it, as sha256sum writes it."""
 
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.checksums import file_sha256
@@ -27,7 +28,7 @@ def intact(path: Path) -> bool:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """Read a .pth file onto the CPU.
+    """Read a .pth or .safetensors file onto the CPU.
 
     Raises:
         UserError: the file is damaged or no such file.
@@ -35,6 +36,8 @@ def read_weights(path: Path) -> dict[str, Any]:
     if not intact(path):
         raise UserError(f"{path}: damaged: its checksum is not the one of {path.name}{SUFFIX}")
     try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of any kind: bytes that are no checkpoint are run as its opcodes
         raise UserError(f"{path}: not a readable checkpoint") from error

@@ -95,8 +95,9 @@ class CIFAligner(AbsEncoder):
             if not 0.0 < value < 1.0:
                 raise UserError(f"encoder_conf.{name}: {value}: must lie between 0 and 1")
         self.width = output_size
+        self.frame_size = adapter_size or input_size  # D of the adapted frames
         self.tail_threshold = tail_threshold
-        size = adapter_size or input_size
+        size = self.frame_size
         self.input = nn.Linear(input_size, size) if adapter_size else nn.Identity()
         self.adapter = nn.ModuleList(
             ConvBlock(size, adapter_kernel, dropout) for _ in range(adapter_layers)

@@ -71,6 +71,11 @@ def expected_durations(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
     return found
 
 
+def best_path(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
+    """Return the first frame of each state (S,) on the best path; that of the next if passed."""
+    return _best_path(scores, topology.symbols, topology.optional)
+
+
 @njit(cache=True, nogil=True)
 def _forward_backward(scores, symbols, optional, may_skip_last=True):
     """Return the log of the sum and the state posteriors (T, S)."""

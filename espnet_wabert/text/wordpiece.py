@@ -1,6 +1,7 @@
 """BERT's word pieces of a transcript, and the word of each."""
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +58,18 @@ class WordPieceTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids, without the special tokens."""
-        return self.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+        text = self.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+        return join_apostrophes(text)
+
+
+def join_apostrophes(text: str) -> str:
+    """Join what BERT's tokenizer parts at an apostrophe: "don ' t" is "don't" again.
+
+    A contraction is joined with both sides, o'brien too, and a plural's apostrophe with its word.
+    """
+    text = re.sub(r" ' (s|t|re|ve|ll|d|m)\b", r"'\1", text)
+    text = re.sub(r"\b([odl]|ma) ' (?=\w)", r"\1'", text)
+    return re.sub(r"(?<=s) '(?= |$)", "'", text)
 
 
 def letters_of(encoded: Encoded) -> np.ndarray:

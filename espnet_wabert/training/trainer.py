@@ -2,10 +2,13 @@
 
 import argparse
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from espnet2.train.trainer import Trainer
+import torch
+from espnet2.train.trainer import Trainer, TrainerOptions
 
 from espnet_wabert.modules.sentiment_head import CONFUSION
 from espnet_wabert.scoring.sentiment import confusion_scores
@@ -17,16 +20,44 @@ def clips_apart(args: argparse.Namespace) -> bool:
     return args.model == "wabert" and bool((args.model_conf or {}).get("grapheme_weight"))
 
 
+def has_bfloat16() -> bool:
+    """Return whether the CPU multiplies in bfloat16; others would imitate it, very slowly."""
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+@dataclass
+class WaBERTOptions(TrainerOptions):
+    """The trainer's options, with mixed precision on a CPU."""
+
+    cpu_bfloat16: bool = False
+
+
 class WaBERTTrainer(Trainer):
     """ESPnet's Trainer for the models of this package."""
 
     @classmethod
     def build_options(cls, args):
-        """Return the trainer's options, without its clipping if `clip_separately` does it."""
-        options = super().build_options(args)
+        """Return the trainer's options, without its clipping if `clip_separately` does it.
+
+        ESPnet's use_amp is float16 on a GPU. On a CPU it is bfloat16 here, if the CPU has it.
+        """
+        options = WaBERTOptions(**vars(super().build_options(args)))
         if clips_apart(args):
             options.grad_clip = math.inf
+        if args.use_amp and args.ngpu == 0:
+            options.use_amp = False
+            options.cpu_bfloat16 = has_bfloat16()
         return options
+
+    @classmethod
+    def train_one_epoch(cls, *, options, **parts) -> bool:
+        """Train one epoch; return whether no step could be done."""
+        # The cache would keep the bfloat16 weights of the first step for the whole epoch.
+        with torch.autocast(
+            "cpu", torch.bfloat16, enabled=options.cpu_bfloat16, cache_enabled=False
+        ):
+            return super().train_one_epoch(options=options, **parts)
 
     @classmethod
     def run(cls, model, trainer_options, distributed_option, **parts):

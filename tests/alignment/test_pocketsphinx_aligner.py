@@ -15,7 +15,8 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.words import read_words
-from espnet_wabert.mini.espeak import RATE, Prosody, speak
+from espnet_wabert.mini.espeak import RATE, EspeakVoice
+from espnet_wabert.mini.speech import Manner
 
 TEXT = "the film was good and not too long"
 SILENCE = np.zeros(8000, np.float32)  # half a second
@@ -24,8 +25,8 @@ SILENCE = np.zeros(8000, np.float32)  # half a second
 @pytest.fixture(scope="module")
 def spoken():
     """One sentence at 16 kHz between two silences, and the true times of its words."""
-    speech = speak(TEXT, "gmw/en-US+m3", Prosody(50, 50, 150))
-    audio = soxr.resample(speech.samples.astype(np.float32) / 32768, RATE, 16000)
+    speech = EspeakVoice("gmw/en-US+m3").speak(TEXT, Manner(rate=0.9), 0)
+    audio = soxr.resample(speech.samples, RATE, 16000)
     times = [
         Word(w, s / RATE + 0.5, e / RATE + 0.5)
         for w, (s, e) in zip(TEXT.split(), speech.words, strict=True)

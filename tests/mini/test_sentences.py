@@ -21,7 +21,7 @@ from espnet_wabert.mini.sentences import (
     spans,
     words,
 )
-from espnet_wabert.mini.sizes import SIZES
+from espnet_wabert.mini.sizes import SHARES, SIZES
 from espnet_wabert.mini.sources import fetch_sources, source_folder
 
 
@@ -33,7 +33,7 @@ def snippets():
 @pytest.fixture(scope="module")
 def pools(snippets):
     lexicon = read_lexicon(source_folder("vader"))
-    return make_pools(snippets, lexicon, np.random.default_rng(3))
+    return make_pools(snippets, lexicon, SHARES, False, np.random.default_rng(3))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,9 @@ def test_pools_hold_what_the_full_corpus_needs(pools):
 
 
 def test_the_same_state_gives_the_same_pools(snippets, pools):
-    again = make_pools(snippets, read_lexicon(source_folder("vader")), np.random.default_rng(3))
+    again = make_pools(
+        snippets, read_lexicon(source_folder("vader")), SHARES, False, np.random.default_rng(3)
+    )
     assert again == pools
 
 

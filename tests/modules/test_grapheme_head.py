@@ -8,7 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espnet_wabert.alignment.grapheme_method import align_graphemes
+from espnet_wabert.alignment.grapheme_method import (
+    EARLIER,
+    SHORTEST_PAUSE,
+    align_graphemes,
+    settle,
+)
+from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.modules import forward_sum as module
 from espnet_wabert.modules.forward_sum import (
     ForwardSum,
@@ -185,6 +191,23 @@ def test_a_wrong_transcript_has_less_confidence(trained):
             (found,) = align_graphemes(head, frames[None], torch.tensor([len(frames)]), [tokens])
             into += found.confidences[1:-1].tolist()
     assert np.mean(right) > 3 * np.mean(wrong)
+
+
+@given(st.lists(st.tuples(st.floats(0, 9), st.floats(0.2, 30)), min_size=2, max_size=9))
+def test_settled_spans_have_no_short_pause_and_stay_in_order(drawn):
+    """`drawn`: the silence before each token and its duration, in frames of 20 ms."""
+    edges = np.cumsum([x for pair in drawn for x in pair]).reshape(-1, 2)
+    spans = TokenSpans(edges[:, 0] - edges[0, 0], edges[:, 1] - edges[0, 0], None)
+    found = settle(spans, 0.02)
+    flat = np.stack([found.starts, found.ends], 1).ravel()
+    assert np.all(np.diff(flat) >= -1e-9)
+    assert found.starts[0] == 0 and found.ends[-1] == spans.ends[-1]
+    pauses = found.starts[2:-1] - found.ends[1:-2]
+    before = spans.starts[2:-1] - spans.ends[1:-2]
+    short = before < SHORTEST_PAUSE / 0.02
+    assert np.all(pauses[short] < 1e-9) and np.allclose(pauses[~short], before[~short])
+    moved = np.r_[spans.starts[1], spans.ends[-2]] - np.r_[found.starts[1], found.ends[-2]]
+    assert np.all(moved <= EARLIER / 0.02 + 1e-9)
 
 
 def test_padding_changes_nothing(trained):

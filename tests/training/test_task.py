@@ -15,6 +15,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.scoring.sentiment import score_sentiment
+from espnet_wabert.training import trainer
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.task import WaBERTTask
 
@@ -110,6 +111,19 @@ def test_the_grapheme_head_changes_no_other_weight(sources, data, tmp_path):
     assert head and models[0].keys() == models[1].keys() - head
     for key, value in models[0].items():
         assert torch.equal(value, models[1][key]), key
+
+
+def test_bfloat16_on_a_cpu_learns_as_float32_does(sources, data, tmp_path, monkeypatch):
+    """Within an epoch too: autocast must not keep the weights of the first step."""
+    monkeypatch.setattr(trainer, "has_bfloat16", lambda: True)
+    more = ("--max_epoch", "1", "--num_iters_per_epoch", "40", "--scheduler", "none")
+    more += ("--optim_conf", "lr=0.005")
+    losses = {}
+    for amp in ("true", "false"):
+        state = train("align", sources, data, tmp_path / amp, *more, "--use_amp", amp)
+        losses[amp] = [state["reporter"]["stats"][1][part]["loss"] for part in ("train", "valid")]
+    assert losses["false"][1] < 0.8 * losses["false"][0]  # the mean over the epoch, its end
+    assert losses["true"] == pytest.approx(losses["false"], rel=0.1)
 
 
 def test_macro_f1_chooses_checkpoints(sources, data, tmp_path):

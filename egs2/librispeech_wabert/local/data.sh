@@ -10,6 +10,7 @@ mini=false            # make the embedded corpus first
 corpora=downloads     # folder of the corpora
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech, downloaded if missing
 base_url=             # a mirror of OpenSLR 12
+size=full             # of the embedded corpus
 md5sums=              # its checksums
 remove_archives=false # after unpacking
 timit=                # TIMIT's folder
@@ -24,7 +25,7 @@ test_parts=dev-clean,dev-other,test-clean,test-other
 run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
 if "${mini}"; then
-    run make_mini --out "${corpora}" --nj "${nj}"
+    run make_mini --out "${corpora}" --size "${size}" --nj "${nj}"
 elif [ -z "${librispeech}" ]; then
     run download_corpus librispeech --out "${corpora}" --parts "${train_parts},${test_parts}" \
         --remove_archives "${remove_archives}" ${base_url:+--base_url "${base_url}"} \

@@ -6,11 +6,12 @@ set -euo pipefail
 . ../parse_options.sh
 
 # Options
-mini=false            # make the embedded corpus first
 corpora=downloads     # folder of the corpora
+mini=false            # make the embedded corpus first
 slue=                 # SLUE-VoxCeleb's folder; default: CORPORA/slue-voxceleb, downloaded if missing
 base_url=             # a mirror of the archive
 remove_archives=false # after unpacking
+size=full             # of the embedded corpus
 slue_version=v0.2     # v0.1 has the paper's dev set
 slue_labels=          # the test labels: .tsv, .parquet or folder
 trim=true             # use start_second to end_second
@@ -22,7 +23,7 @@ parse_options "$@"
 run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
 if "${mini}"; then
-    run make_mini --out "${corpora}" --nj "${nj}"
+    run make_mini --out "${corpora}" --size "${size}" --nj "${nj}"
 elif [ -z "${slue}" ]; then
     run download_corpus slue --version "${slue_version}" --out "${corpora}" \
         --remove_archives "${remove_archives}" ${base_url:+--base_url "${base_url}"}

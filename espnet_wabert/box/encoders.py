@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from espnet_wabert.box.whisper import write_whisper
 from espnet_wabert.errors import UserError
-from espnet_wabert.mini.whisper import write_whisper
 
 WHISPER, MINILM = "whisper-tiny.en", "minilm-l6"
 # What BertModel and AutoTokenizer read; the sentence-transformers part is not needed.
@@ -18,7 +18,7 @@ MINILM_FILES = (
 )
 
 
-def make_models(folder: Path) -> None:
+def make_encoders(folder: Path) -> None:
     """Write both models below `folder`."""
     write_whisper(_whisper_package(), folder / WHISPER)
     source = _minilm_package()
@@ -26,6 +26,11 @@ def make_models(folder: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in MINILM_FILES:
         shutil.copyfile(source / name, target / name)
+
+
+def bert_vocabulary() -> list[str]:
+    """Return MiniLM's word pieces in the order of their ids."""
+    return (_minilm_package() / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
 
 
 def _whisper_package() -> Path:

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from espnet_wabert.box.ct2 import read_container
+from espnet_wabert.box.encoders import MINILM, WHISPER, make_encoders
 from espnet_wabert.errors import UserError
-from espnet_wabert.mini.ct2 import read_container
-from espnet_wabert.mini.models import MINILM, WHISPER, make_models
 from espnet_wabert.mini.real_speech import an4, librivox, parse_transcription, write_recordings
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    make_models(folder)
+    make_encoders(folder)
     return folder
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_wabert.box.ct2 import read_container
 from espnet_wabert.errors import UserError
-from espnet_wabert.mini.ct2 import read_container
 
 # CTranslate2's name of a module -> transformers' name.
 BLOCK = {

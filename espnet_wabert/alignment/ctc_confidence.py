@@ -1,0 +1,95 @@
+"""How well the letters that a model reads agree with a transcript: confidence by CTC.
+
+The transcript's letters get their frames by the best path through CTC's topology. In each frame the
+path's symbol is compared with the most likely one: 0 where they agree, the log of their ratio where
+not. The sum over a word's frames, per letter, is its score (a goodness of pronunciation, Witt &
+Young 2000, with CTC's symbols). A word's frames begin where the word before it ends, so what was
+said between them and is not in the transcript counts too. The score of a transcript is half that of
+all its letters and half that of its worst word: the mean finds a wholly wrong transcript, the worst
+word finds one wrong word. Scores become probabilities with a
+logistic function, whose two numbers were fitted on development voices (RESULTS.md).
+
+The method needs the CTC head alone: no teacher, and no boundaries of another method.
+Shapes: T frames, V symbols, S states.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from espnet_wabert.modules.ctc_head import BLANK, LETTERS
+from espnet_wabert.modules.forward_sum import HMMTopology, best_path
+
+# Probability that a word is right: logistic(SLOPE * score + OFFSET).
+SLOPE, OFFSET = 2.0, 3.0
+DOUBT = 0.3  # utterances with less may have the transcript of another recording
+WORST = -12.0  # score per letter from which a word is as wrong as it can be
+
+
+class CTCConfidence(NamedTuple):
+    """The confidence of one transcript."""
+
+    words: list[float]  # probability that each word is right
+    utterance: float  # the same, of the transcript's score
+
+
+def topology_of(words: Sequence[str]) -> HMMTopology:
+    """Return CTC's states for the letters of words: blanks may be skipped, but not between twins.
+
+    `tokens` has the index of each state's word; blanks and spaces belong to the word after them.
+    """
+    symbols, optional, owners = [BLANK], [True], [0]
+    for index, word in enumerate(words):
+        letters = [letter for letter in word.lower() if letter in LETTERS and letter != " "]
+        for letter in ([" "] if index and letters else []) + letters:
+            symbol = 1 + LETTERS.index(letter)
+            if len(symbols) > 1 and symbols[-2] == symbol:
+                optional[-1] = False
+            symbols += [symbol, BLANK]
+            optional += [False, True]
+            owners += [index, index]
+    return HMMTopology(np.array(symbols), np.array(optional), np.array(owners))
+
+
+class CTCScores(NamedTuple):
+    """Log-ratios per letter of the transcript's path and the most likely one, at most 0."""
+
+    words: np.ndarray  # (W,); NaN for a word without a letter
+    utterance: float
+
+
+def ctc_confidence(log_p: np.ndarray, words: Sequence[str]) -> CTCConfidence:
+    """Compare a transcript with what was read.
+
+    Args:
+        log_p: log-probabilities of the letters (T, V).
+        words: the transcript's words; one without a letter (a number in digits) is not judged and
+            gets the utterance's confidence.
+    """
+    scores = ctc_scores(log_p, words)
+    if scores is None:
+        return CTCConfidence([0.0] * len(words), 0.0)
+    judged = np.where(np.isnan(scores.words), scores.utterance, scores.words)
+    return CTCConfidence(probability(judged).tolist(), float(probability(scores.utterance)))
+
+
+def ctc_scores(log_p: np.ndarray, words: Sequence[str]) -> CTCScores | None:
+    """Return the scores of a transcript; None: no letters, or fewer frames than letters."""
+    topology = topology_of(words)
+    counts = np.bincount(
+        topology.tokens[topology.symbols > 1], minlength=len(words)
+    )  # letters without spaces
+    if not counts.sum() or len(log_p) < topology.shortest():
+        return None
+    begins = best_path(log_p.astype(np.float64), topology)
+    states = np.searchsorted(begins, np.arange(len(log_p)), side="right") - 1
+    ratios = log_p[np.arange(len(log_p)), topology.symbols[states]] - log_p.max(axis=1)
+    sums = np.bincount(topology.tokens[states], weights=ratios, minlength=len(words))
+    own = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return CTCScores(own, float(sums.sum() / counts.sum() + np.nanmin(own)) / 2)
+
+
+def probability(score: np.ndarray | float) -> np.ndarray:
+    """Return the probability that a word with a score per letter is right."""
+    return 1.0 / (1.0 + np.exp(-(SLOPE * np.maximum(score, WORST) + OFFSET)))

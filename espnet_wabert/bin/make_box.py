@@ -1,0 +1,23 @@
+"""Put trained models into the box: the package's own weights and configurations."""
+
+from pathlib import Path
+
+import click
+
+from espnet_wabert.errors import one_line_errors
+
+
+@click.command()
+@click.option("--model", required=True, help="The trained model: .pth with its config.yaml.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder in the box.")
+@one_line_errors
+def main(model, out):
+    """Write OUT/config.yaml, OUT/model.safetensors and, if the model reads letters, its n-gram."""
+    from espnet_wabert.models.export import export
+
+    size = export(model, out)
+    print(f"{out}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""How a model aligns, reads and doubts recordings in noise, rooms and on the telephone."""
+
+from pathlib import Path
+
+import click
+
+from espnet_wabert.errors import one_line_errors
+
+
+@click.command()
+@click.option("--model", required=True, help="An aligned model: box, .pth or packed .zip.")
+@click.option("--data", required=True, type=click.Path(path_type=Path), help="Formatted folder.")
+@click.option("--most", default=100, show_default=True, help="Utterances, from the beginning.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
+@one_line_errors
+def main(model, data, most, out):
+    """Print a table: boundary errors of the best method, WER, and doubts, by condition."""
+    from tqdm import tqdm
+
+    from espnet_wabert.formats.audio import read_audio
+    from espnet_wabert.formats.kaldi import read_folder
+    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.mini.robustness import CONDITIONS, Spoken, measure
+    from espnet_wabert.scoring.table import Table, markdown, print_tables
+
+    inference = WaBERTInference.from_pretrained(model)
+    folder = read_folder(data)
+    utterances = [
+        Spoken(read_audio(folder.wav[u], u), (folder.text or {})[u],
+               list(folder.words[u]) if folder.words else None)
+        for u in sorted(folder.wav)[:most]
+    ]  # fmt: skip
+    rows = []
+    for condition in tqdm(CONDITIONS, unit="conditions"):
+        found = measure(inference, utterances, condition)
+        best = next(iter(found.boundaries.values()), None)
+        figures = [f"{best.mean_ms:.1f}", f"{best.median_ms:.1f}"] if best else ["", ""]
+        rows.append(
+            (condition, *figures, f"{found.error_rate:.3f}",
+             f"{found.doubted_right:.3f}", f"{found.found_wrong:.3f}")
+        )  # fmt: skip
+    method = next(iter(inference.aligner.methods))
+    columns = ("condition", f"{method} mean ms", "median ms", "WER", "right doubted", "wrong found")
+    table = Table(f"{data.name}, {len(utterances)} utterances", columns, tuple(rows))
+    print_tables([table])
+    if out:
+        out.write_text(markdown([table]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Find the model in the box: its files, and the folders of its frozen encoders."""
+
+import os
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+from espnet_wabert.box.encoders import MINILM, WHISPER, bert_vocabulary, make_encoders
+from espnet_wabert.errors import UserError
+
+NAMES = {"box": "aligner", "box:sentiment": "sentiment"}  # MODEL -> folder
+PACKAGE = "package:"  # begins the name of an encoder that a package ships
+CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+SOURCE = "model_name_or_path"
+
+
+def box_folder(model: str) -> Path:
+    """Return the folder of a model in the box.
+
+    Raises:
+        UserError: this installation has no such model.
+    """
+    folder = Path(__file__).parent / NAMES[model]
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(f"{model}: this installation has no such model; `make box` trains it")
+    return folder
+
+
+def cache_folder() -> Path:
+    """Return the folder of this package in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "espnet_wabert"
+
+
+def encoder_folder(name: str) -> Path:
+    """Return the Hugging Face folder of an encoder; it is written into the cache once."""
+    folder = cache_folder() / "encoders"
+    if not (folder / name).is_dir():
+        # Renamed at the end, so that a second process never sees half of them.
+        partial = folder.with_name(f"encoders.{os.getpid()}")
+        make_encoders(partial)
+        folder.mkdir(parents=True, exist_ok=True)
+        for encoder in (WHISPER, MINILM):
+            if not (folder / encoder).exists():
+                (partial / encoder).rename(folder / encoder)
+        shutil.rmtree(partial)
+    return folder / name
+
+
+def resolve_encoders(args: Namespace) -> None:
+    """Replace names such as `package:minilm-l6` in a configuration by folders."""
+    for part in ("frontend_conf", "postencoder_conf"):
+        conf = getattr(args, part, None) or {}
+        name = str(conf.get(SOURCE) or "")
+        if name.startswith(PACKAGE):
+            conf[SOURCE] = str(encoder_folder(name.removeprefix(PACKAGE)))
+    if getattr(args, "token_list", None) == f"{PACKAGE}{MINILM}":
+        args.token_list = bert_vocabulary()

@@ -1,0 +1,88 @@
+"""Read speech without a transcript: by letters, or by the word piece of each token.
+
+A model with a CTC head spells words, and a beam search with an n-gram of words, if there is one
+beside the model, chooses those that exist. BERT's word pieces of this text are then aligned as
+those of a transcript would be, which gives the subword predictions. A model without it (the
+paper's, Table 4) reads the most likely piece of each token that integrate-and-fire finds.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from espnet_wabert.alignment.aligner import Aligner
+from espnet_wabert.inference.recognizer import load_beam_search
+from espnet_wabert.models.wabert import Grafted
+from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS, greedy_text
+
+LM_WEIGHT, WORD_BONUS = 0.8, 2.0  # of the beam search, chosen on development speakers
+
+
+class Transcription(NamedTuple):
+    """Text that was decoded without a transcript."""
+
+    text: str
+    predicted_length: int  # in tokens
+    top: list[list[str]]  # the most likely pieces of each token; empty without a subword head
+
+
+class Reader:
+    """Reads features with an aligned model.
+
+    Args:
+        aligner: of the model.
+        ngram: an ARPA file of words for the beam search over letters; None: no search.
+    """
+
+    def __init__(self, aligner: Aligner, ngram: str | Path | None = None):
+        self.aligner, self.model = aligner, aligner.model
+        self.search: Any = None
+        if ngram is not None and self.model.ctc_head is not None:
+            self.search = load_beam_search(list(SYMBOLS), BLANK, str(ngram), LM_WEIGHT, WORD_BONUS)
+
+    @torch.inference_mode()
+    def __call__(self, features: torch.Tensor, lengths: torch.Tensor) -> list[Transcription]:
+        """Read features (B, T, W) of `lengths` (B,) frames."""
+        if self.model.ctc_head is None:
+            grafted = self.model.graft(features, lengths)
+            texts = None
+        else:
+            texts = self.spell(features, lengths)
+            ids = [self.aligner.tokenizer.encode(text).ids for text in texts]
+            counts = torch.tensor([len(row) for row in ids], device=features.device)
+            grafted = self.model.graft(features, lengths, counts)
+        return self._transcriptions(grafted, texts)
+
+    def spell(self, features: torch.Tensor, lengths: torch.Tensor) -> list[str]:
+        """Return the texts that the letters of features (B, T, W) give."""
+        rows = self._letters(features, lengths)
+        if self.search is None:
+            return [greedy_text(torch.from_numpy(row)) for row in rows]
+        return [self.search.decode(row) for row in rows]
+
+    def letters(self, speech: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the log-probabilities of letters (T, V) of waveforms (S,) at 16 kHz."""
+        return self._letters(*self.aligner.encode(speech))
+
+    @torch.inference_mode()
+    def _letters(self, features: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
+        assert self.model.ctc_head is not None
+        frames = self.model.frontend.last_layer(features)
+        log_p = self.model.ctc_head(self.model.encoder.adapt(frames, lengths)).cpu().numpy()
+        return [row[:length] for row, length in zip(log_p, lengths.tolist(), strict=True)]
+
+    def _transcriptions(self, grafted: Grafted, texts: Sequence[str] | None) -> list[Transcription]:
+        counts = grafted.lengths.tolist()
+        if self.model.subword_head is None:
+            found = texts if texts is not None else [""] * len(counts)
+            return [Transcription(t, n, []) for t, n in zip(found, counts, strict=True)]
+        best = self.aligner.top_ids(grafted.hidden, counts)
+        if texts is None:
+            texts = [self.aligner.tokenizer.decode(token[0] for token in ids) for ids in best]
+        return [
+            Transcription(text, len(ids), self.aligner.pieces(ids))
+            for text, ids in zip(texts, best, strict=True)
+        ]

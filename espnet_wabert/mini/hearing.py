@@ -1,0 +1,65 @@
+"""How well a recognizer that was trained on people understands the voices."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import jiwer
+import numpy as np
+
+from espnet_wabert.mini.conditions import Conditions
+from espnet_wabert.mini.corpus import read_pools
+from espnet_wabert.mini.espeak import EspeakVoice
+from espnet_wabert.mini.hibari import HibariVoice
+from espnet_wabert.mini.sentences import words
+from espnet_wabert.mini.speech import Manner, Voice
+from espnet_wabert.mini.utterance import Plan, speak
+from espnet_wabert.mini.voices import VARIANTS, natural_voice
+
+DRAWN = 4  # derived voices of each sex and split
+
+
+class Heard(NamedTuple):
+    """The word error rate of a voice."""
+
+    group: str
+    name: str
+    rate: float
+
+
+def voices_to_hear(seed: int) -> list[tuple[str, Voice]]:
+    """Return voices with the name of their group."""
+    rng = np.random.default_rng(seed)
+    found: list[tuple[str, Voice]] = [("hibari, recorded", HibariVoice())]
+    for split in ("train", "dev", "test"):
+        for sex in ("M", "F"):
+            drawn = [natural_voice(split, sex, rng) for _ in range(DRAWN)]
+            found += [(f"hibari, {split} {sex}", voice) for voice in drawn]
+    for split, variants in VARIANTS.items():
+        for sex, names in variants.items():
+            found += [
+                (f"espeak, {split} {sex}", EspeakVoice(f"gmw/en-US+{name}")) for name in names
+            ]
+    return found
+
+
+def error_rates(
+    voices: Iterable[tuple[str, Voice]],
+    recognizer: Callable[[Sequence[np.ndarray]], list[str]],
+    sentences: int,
+    seed: int,
+) -> list[Heard]:
+    """Return the word error rate of each voice; all read the same sentences."""
+    texts = read_pools("full", np.random.default_rng(seed)).splits["test"].open[:sentences]
+    found = []
+    for group, voice in voices:
+        plans = [
+            Plan("", "", text, voice, Manner(), Conditions(snr=40.0, seed=number))
+            for number, text in enumerate(texts)
+        ]
+        spoken = [(plan, done) for plan in plans if (done := speak(plan)) is not None]
+        heard = recognizer([audio.astype(np.float32) / 2**15 for _, (audio, _) in spoken])
+        rate = jiwer.wer(
+            [" ".join(words(plan.text)) for plan, _ in spoken], [text.lower() for text in heard]
+        )
+        found.append(Heard(group, voice.name, float(rate)))
+    return found

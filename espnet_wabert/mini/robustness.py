@@ -1,0 +1,108 @@
+"""Recordings under worse conditions, and transcripts that are wrong: what a model makes of them."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from espnet_wabert.alignment.aligner import Alignment
+from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.formats.word import Word
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.mini.conditions import BABBLE, add_noise, add_room, through
+from espnet_wabert.scoring.boundaries import BoundaryScores, score_boundaries
+from espnet_wabert.scoring.tokens import word_error_rate
+
+BATCH = 8  # utterances
+EVERY = "cif"  # the method that aligns every utterance
+
+
+class Spoken(NamedTuple):
+    """An utterance with its transcript, and its word times if they are known."""
+
+    audio: np.ndarray  # (S,) float32 at `SAMPLE_RATE`
+    text: str
+    words: list[Word] | None
+
+
+class Result(NamedTuple):
+    """What a model makes of utterances under one condition."""
+
+    condition: str
+    boundaries: dict[str, BoundaryScores]  # by method; empty without word times
+    error_rate: float  # of reading without a transcript
+    doubted_right: float  # fraction of right transcripts that are called doubtful
+    found_wrong: float  # fraction of transcripts of other utterances that are called doubtful
+
+
+def soften(audio: np.ndarray) -> np.ndarray:
+    """Return audio 30 dB softer, in 16 bits."""
+    return np.round(audio * 10 ** (-30 / 20) * 2**15).astype(np.float32) / 2**15
+
+
+def change_tempo(audio: np.ndarray, rate: float) -> np.ndarray:
+    """Return audio that is spoken `rate` times as fast, with the same pitch."""
+    from audiomentations import TimeStretch
+
+    return TimeStretch(rate, rate, leave_length_unchanged=False, p=1.0)(audio, SAMPLE_RATE)
+
+
+CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "clean": lambda audio: audio,
+    **{
+        f"{noise} noise, {snr} dB": partial(add_noise, noise=noise, snr=float(snr), seed=1)
+        for noise in ("white", "pink", BABBLE)
+        for snr in (20, 10, 5)
+    },
+    "telephone": partial(through, channel="telephone"),
+    "tempo 0.8": partial(change_tempo, rate=0.8),
+    "tempo 1.25": partial(change_tempo, rate=1.25),
+    "room, 0.5 s": partial(add_room, reverberation=0.5, seed=1),
+    "room, 0.8 s": partial(add_room, reverberation=0.8, seed=1),
+    "30 dB softer": soften,
+}
+
+
+def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition: str) -> Result:
+    """Align and read utterances under a condition, with right and with exchanged transcripts."""
+    heard = [CONDITIONS[condition](spoken.audio) for spoken in utterances]
+    texts = [spoken.text for spoken in utterances]
+    wrong = texts[1:] + texts[:1]
+    limit = inference.aligner.min_confidence(EVERY)
+    hypothesis: dict[str, dict[str, list[Word]]] = {}
+    read: dict[str, str] = {}
+    right_low, wrong_low = [], []
+    for first in range(0, len(heard), BATCH):
+        part = slice(first, first + BATCH)
+        aligned, transcribed = inference.align_and_transcribe(heard[part], texts[part])
+        exchanged = inference.align(heard[part], wrong[part])
+        for at, (found, other, text) in enumerate(
+            zip(aligned, exchanged, transcribed, strict=True), start=first
+        ):
+            read[str(at)] = text.text
+            right_low.append(_doubted(found, limit))
+            wrong_low.append(_doubted(other, limit))
+            for name, words in found.words_by_method.items():
+                hypothesis.setdefault(name, {})[str(at)] = words
+    reference = {
+        str(at): _scaled(spoken.words or [], len(audio) / len(spoken.audio))
+        for at, (spoken, audio) in enumerate(zip(utterances, heard, strict=True))
+        if spoken.words is not None
+    }
+    boundaries = {
+        name: score_boundaries(reference, {u: w for u, w in words.items() if u in reference})
+        for name, words in hypothesis.items()
+        if reference
+    }
+    rate = word_error_rate({str(at): text for at, text in enumerate(texts)}, read)
+    return Result(condition, boundaries, rate, float(np.mean(right_low)), float(np.mean(wrong_low)))
+
+
+def _doubted(aligned: Alignment, limit: float) -> bool:
+    confidence = aligned.by_method[EVERY].confidence
+    return confidence is not None and confidence < limit
+
+
+def _scaled(words: list[Word], factor: float) -> list[Word]:
+    return [w._replace(start=w.start * factor, end=w.end * factor) for w in words]

@@ -1,0 +1,93 @@
+"""The model in the box: export, its configuration without folders, and its encoders."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from espnet_wabert.box import files
+from espnet_wabert.box.encoders import MINILM, WHISPER, bert_vocabulary
+from espnet_wabert.config import read_yaml
+from espnet_wabert.errors import UserError
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.models import checkpoint
+from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.export import export
+from espnet_wabert.text.ngram import write_bigram
+
+ROOT = Path(__file__).parent.parent.parent
+PARTS = ("frontend", "frontend_conf", "encoder", "encoder_conf", "postencoder",
+         "postencoder_conf", "model", "model_conf")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield files.cache_folder()
+
+
+@pytest.fixture(scope="module")
+def trained(cache, tmp_path_factory):
+    """An untrained model of conf/box/align.yaml, as training writes it."""
+    folder = tmp_path_factory.mktemp("trained")
+    conf = read_yaml(ROOT / "conf/box/align.yaml")
+    args = Namespace(**{name: conf[name] for name in PARTS}, token_list=bert_vocabulary())
+    args.frontend_conf["model_name_or_path"] = str(files.encoder_folder(WHISPER))
+    args.postencoder_conf["model_name_or_path"] = str(files.encoder_folder(MINILM))
+    torch.manual_seed(3)
+    model = build_model(args)
+    (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
+    torch.save(model.state_dict(), folder / "model.pth")
+    write_bigram(["the good film"], [], folder / checkpoint.NGRAM)
+    return folder / "model.pth"
+
+
+def test_encoders_are_written_once(cache, trained):
+    folder = files.encoder_folder(WHISPER)
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    assert files.encoder_folder(WHISPER) == folder and folder.parent.parent == cache
+    assert before == {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    assert sorted(path.name for path in folder.parent.iterdir()) == sorted([WHISPER, MINILM])
+
+
+def test_an_exported_model_is_small_names_no_folder_and_says_the_same(
+    trained, tmp_path, monkeypatch
+):
+    size = export(trained, tmp_path / "aligner")
+    assert size < 20e6
+    config = (tmp_path / "aligner" / files.CONFIG).read_text()
+    assert "/" not in config and len(config) < 5000
+    monkeypatch.setattr(checkpoint, "box_folder", lambda model: tmp_path / "aligner")
+    boxed = WaBERTInference.from_pretrained()
+    original = WaBERTInference.from_pretrained(trained)
+    assert boxed.reader.search is not None
+    speech = [np.random.default_rng(0).standard_normal(16000).astype(np.float32) * 0.1]
+    one, other = (model.align(speech, ["the good film"])[0] for model in (original, boxed))
+    np.testing.assert_allclose(one.starts, other.starts, atol=0.02)
+    assert one.words[0].start == pytest.approx(other.words[0].start, abs=0.02)
+    state, again = original.model.state_dict(), boxed.model.state_dict()
+    assert state.keys() == again.keys()
+    for key, value in state.items():
+        torch.testing.assert_close(again[key], value, rtol=1e-3, atol=1e-3)
+
+
+def test_a_box_without_a_model_says_what_trains_it(monkeypatch):
+    monkeypatch.setitem(files.NAMES, "box:nothing", "nothing")
+    with pytest.raises(UserError, match="box:nothing: .*`make box` trains it"):
+        checkpoint.find_files("box:nothing")
+
+
+def test_names_of_packages_become_folders(cache, trained):
+    args = Namespace(
+        frontend_conf={"model_name_or_path": f"package:{WHISPER}"},
+        postencoder_conf={"model_name_or_path": "bert-base-cased"},
+        token_list=f"package:{MINILM}",
+    )
+    files.resolve_encoders(args)
+    assert Path(args.frontend_conf["model_name_or_path"]).is_dir()
+    assert args.postencoder_conf["model_name_or_path"] == "bert-base-cased"
+    assert len(args.token_list) == 30522
