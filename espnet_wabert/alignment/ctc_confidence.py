@@ -22,8 +22,8 @@ from espnet_wabert.modules.ctc_head import BLANK, LETTERS
 from espnet_wabert.modules.forward_sum import HMMTopology, best_path
 
 # Probability that a word is right: logistic(SLOPE * score + OFFSET).
-SLOPE, OFFSET = 2.0, 3.0
-DOUBT = 0.3  # utterances with less may have the transcript of another recording
+SLOPE, OFFSET = 1.1, 5.8
+DOUBT = 0.72  # transcripts with less may be of another recording; chosen on the same voices
 WORST = -12.0  # score per letter from which a word is as wrong as it can be
 
 

@@ -13,9 +13,11 @@ from espnet_wabert.box.encoders import MINILM, WHISPER, bert_vocabulary
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.mini.real_speech import librivox
 from espnet_wabert.models import checkpoint
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.export import export
+from espnet_wabert.scoring.tokens import word_error_rate
 from espnet_wabert.text.ngram import write_bigram
 
 ROOT = Path(__file__).parent.parent.parent
@@ -91,3 +93,26 @@ def test_names_of_packages_become_folders(cache, trained):
     assert Path(args.frontend_conf["model_name_or_path"]).is_dir()
     assert args.postencoder_conf["model_name_or_path"] == "bert-base-cased"
     assert len(args.token_list) == 30522
+
+
+def test_the_shipped_model_aligns_reads_and_doubts_recordings_of_people(cache):
+    """LibriVox, one reader who is in no training data; the card has the figures."""
+    inference = WaBERTInference.from_pretrained()
+    recordings = list(librivox())
+    speech = [r.audio.astype(np.float32) / 2**15 for r in recordings]
+    texts = [r.text.lower() for r in recordings]
+    aligned, read = inference.align_and_transcribe(speech, texts)
+    errors = [
+        abs(edge - true)
+        for found, r in zip(aligned, recordings, strict=True)
+        for word, (_, start, end) in zip(found.words, r.words or [], strict=True)
+        for edge, true in ((word.start, start), (word.end, end))
+    ]
+    assert np.mean(errors) < 0.035 and np.median(errors) < 0.025
+    names = [r.utterance for r in recordings]
+    hypotheses = dict(zip(names, [found.text for found in read], strict=True))
+    assert word_error_rate(dict(zip(names, texts, strict=True)), hypotheses) < 0.35
+    other = inference.align(speech, texts[1:] + texts[:1])
+    limit = inference.aligner.min_confidence("grapheme")
+    confident = [found.by_method["cif"].confidence > limit for found in aligned + other]
+    assert sum(confident[:5]) >= 4 and sum(confident[5:]) == 0

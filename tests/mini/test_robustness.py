@@ -1,0 +1,59 @@
+"""Worse conditions: what they do to audio, and what is measured under them."""
+
+import numpy as np
+import pytest
+from tiny import arguments, save
+
+from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.formats.word import Word
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.mini.robustness import CONDITIONS, Spoken, change_tempo, measure, soften
+
+
+def tone(seconds=1.0, hertz=300.0):
+    times = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return (0.3 * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
+
+
+@pytest.mark.parametrize("rate", [0.8, 1.25])
+def test_tempo_changes_the_length_and_keeps_the_pitch(rate):
+    heard = change_tempo(tone(), rate)
+    assert len(heard) == pytest.approx(SAMPLE_RATE / rate, rel=0.01)
+    middle = heard[len(heard) // 4 : len(heard) * 3 // 4]
+    peak = np.abs(np.fft.rfft(middle)).argmax() * SAMPLE_RATE / len(middle)
+    assert peak == pytest.approx(300, abs=5)
+
+
+def test_softer_is_30_db_and_still_16_bit():
+    heard = soften(tone())
+    assert 20 * np.log10(np.std(tone()) / np.std(heard)) == pytest.approx(30, abs=0.1)
+    assert np.allclose(heard * 2**15, np.round(heard * 2**15))
+
+
+@pytest.mark.parametrize("condition", [c for c in CONDITIONS if not c.startswith("tempo")])
+def test_other_conditions_keep_length_and_give_finite_samples(condition):
+    heard = CONDITIONS[condition](tone())
+    assert len(heard) == SAMPLE_RATE and np.isfinite(heard).all()
+    assert (condition == "clean") == np.array_equal(heard, tone())
+
+
+@pytest.fixture(scope="module")
+def inference(tmp_path_factory):
+    args = arguments(model_conf=dict(ctc_weight=1.0))
+    return WaBERTInference.from_pretrained(save(args, tmp_path_factory.mktemp("model")))
+
+
+def test_measures_count_every_utterance_and_scale_the_reference(inference):
+    rng = np.random.default_rng(0)
+    utterances = [
+        Spoken(rng.standard_normal(SAMPLE_RATE).astype(np.float32) * 0.1, text,
+               [Word(w, 0.3 * i, 0.3 * i + 0.3) for i, w in enumerate(text.split())])
+        for text in ("the good film", "not bad", "good and bad")
+    ]  # fmt: skip
+    for condition in ("clean", "tempo 0.8"):
+        found = measure(inference, utterances, condition)
+        assert found.condition == condition and found.error_rate > 0
+        assert 0 <= found.doubted_right <= 1 and 0 <= found.found_wrong <= 1
+        assert all(scores.utterances == 3 for scores in found.boundaries.values())
+    silent = [spoken._replace(words=None) for spoken in utterances]
+    assert measure(inference, silent, "clean").boundaries == {}
