@@ -106,7 +106,7 @@ class WaBERT(SpeechPath):
         teacher: BertTeacher | None,
         subword_head: SubwordHead | None,
         grapheme_head: GraphemeHead | None,
-        ctc_head: CTCHead | None = None,
+        ctc_head: CTCHead | None,
         align_loss: str = "infonce",
         temperature: float = 0.07,
         negatives: str = "utterance",
