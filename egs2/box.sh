@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train the model in the box: 33 hours of natural voices, alignment, reading and sentiment.
+# Train the models in the box: 33 hours of natural voices, alignment, reading and sentiment.
 # What was done before is not done again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
