@@ -149,7 +149,7 @@ class Aligner:
         judged = self._judge(batch)
         results = []
         for row, transcript in enumerate(transcripts):
-            own = {n: found[row] for n, found in spans.items()}
+            own = {name: found[row] for name, found in spans.items()}
             results.append(
                 Alignment(
                     {

@@ -11,7 +11,7 @@ from espnet_wabert.errors import UserError
 NAMES = {"box": "aligner", "box:sentiment": "sentiment"}  # MODEL -> folder
 PACKAGE = "package:"  # begins the name of an encoder that a package ships
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
-SOURCE = "model_name_or_path"
+SOURCE = "model_name_or_path"  # of a pretrained model, in frontend_conf and postencoder_conf
 
 
 def box_folder(model: str) -> Path:

@@ -46,32 +46,30 @@ class Reader:
     @torch.inference_mode()
     def __call__(self, features: torch.Tensor, lengths: torch.Tensor) -> list[Transcription]:
         """Read features (B, T, W) of `lengths` (B,) frames."""
-        if self.model.ctc_head is None:
-            grafted = self.model.graft(features, lengths)
-            texts = None
-        else:
-            texts = self.spell(features, lengths)
+        adapted, counts, texts = self.model.adapt(features, lengths), None, None
+        if self.model.ctc_head is not None:
+            texts = self.spell(adapted, lengths)
             ids = [self.aligner.tokenizer.encode(text).ids for text in texts]
             counts = torch.tensor([len(row) for row in ids], device=features.device)
-            grafted = self.model.graft(features, lengths, counts)
+        grafted = self.model.graft_adapted(adapted, lengths, counts)
         return self._transcriptions(grafted, texts)
 
-    def spell(self, features: torch.Tensor, lengths: torch.Tensor) -> list[str]:
-        """Return the texts that the letters of features (B, T, W) give."""
-        rows = self._letters(features, lengths)
+    def spell(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[str]:
+        """Return the texts that the letters of adapted frames (B, T, D) give."""
+        rows = self._letters(adapted, lengths)
         if self.search is None:
             return [greedy_text(torch.from_numpy(row)) for row in rows]
         return [self.search.decode(row) for row in rows]
 
     def letters(self, speech: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the log-probabilities of letters (T, V) of waveforms (S,) at 16 kHz."""
-        return self._letters(*self.aligner.encode(speech))
+        with torch.inference_mode():
+            features, lengths = self.aligner.encode(speech)
+            return self._letters(self.model.adapt(features, lengths), lengths)
 
-    @torch.inference_mode()
-    def _letters(self, features: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
+    def _letters(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
         assert self.model.ctc_head is not None
-        frames = self.model.frontend.last_layer(features)
-        log_p = self.model.ctc_head(self.model.encoder.adapt(frames, lengths)).cpu().numpy()
+        log_p = self.model.ctc_head(adapted).cpu().numpy()
         return [row[:length] for row, length in zip(log_p, lengths.tolist(), strict=True)]
 
     def _transcriptions(self, grafted: Grafted, texts: Sequence[str] | None) -> list[Transcription]:

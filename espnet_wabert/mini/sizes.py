@@ -68,24 +68,28 @@ def _librispeech(
     }
 
 
+DEV_AND_TEST = {
+    "dev": Set("dev", 10, 200, mixed=2, disagreement=3, empty=1),
+    "test": Set("test", 20, 300, mixed=4, disagreement=6, empty=2),
+}
+TIMIT = Timit(core=24, others=6, train=4, utterances=4, dialect=6, sentences=40)
+
 SIZES = {
     "full": Size(
         _librispeech(train=(20, 45), dev=(6, 10), test=(10, 10)),
         {
             "fine-tune": Set("train", 50, 1500, mixed=12, disagreement=0, empty=3),
-            "dev": Set("dev", 10, 200, mixed=2, disagreement=3, empty=1),
-            "test": Set("test", 20, 300, mixed=4, disagreement=6, empty=2),
+            **DEV_AND_TEST,
         },
-        Timit(core=24, others=6, train=4, utterances=4, dialect=6, sentences=40),
+        TIMIT,
     ),
     "box": Size(
         _librispeech(train=(115, 125), dev=(6, 20), test=(10, 10)),
         {
             "fine-tune": Set("train", 100, 4000, mixed=0, disagreement=0, empty=0),
-            "dev": Set("dev", 10, 200, mixed=2, disagreement=3, empty=1),
-            "test": Set("test", 20, 300, mixed=4, disagreement=6, empty=2),
+            **DEV_AND_TEST,
         },
-        Timit(core=24, others=6, train=4, utterances=4, dialect=6, sentences=120),
+        TIMIT._replace(sentences=120),
         shares={"train": 0.86, "dev": 0.04, "test": 0.10},
         open=True,
         robots=0.0,

@@ -7,10 +7,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from espnet_wabert.box.files import SOURCE
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.cif_aligner import CIFAligner
 
-SOURCE = "model_name_or_path"  # of a pretrained model, in frontend_conf and postencoder_conf
 # Fields of a Hugging Face config that say nothing about the weights.
 INCIDENTAL = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype")
 # Options of the aligner that training may change.

@@ -141,8 +141,14 @@ class WaBERT(SpeechPath):
             lengths: (B,) in frames.
             target_lengths: (B,) tokens of the transcripts; None: predict them.
         """
-        frames = self.frontend.last_layer(features)
-        adapted = self.encoder.adapt(frames, lengths)
+        return self.graft_adapted(self.adapt(features, lengths), lengths, target_lengths)
+
+    def adapt(self, features, lengths) -> torch.Tensor:
+        """Return the adapted frames (B, T, D) of the frontend's features (B, T, W)."""
+        return self.encoder.adapt(self.frontend.last_layer(features), lengths)
+
+    def graft_adapted(self, adapted, lengths, target_lengths=None) -> Grafted:
+        """Go on from adapted frames (B, T, D); the other arguments are those of `graft`."""
         fired = self.encoder.fire(adapted, lengths, target_lengths)
         aligned = self.encoder.project(fired.tokens)
         hidden, _ = self.postencoder(aligned, fired.token_lengths)

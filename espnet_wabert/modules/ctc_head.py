@@ -1,9 +1,8 @@
 """Connectionist temporal classification of letters on the aligner's frames: reading by spelling.
 
 A token of the aligner stands for a whole word piece, so the paper's way to read (the subword head,
-Table 4) must have learned every piece. Letters are few and make all words: with the same minutes of
-training they read three times as many words right (RESULTS.md). The loss also makes the adapter's
-frames tell how a word is spelled. The paper has no such part; ctc_weight 0 leaves it out.
+Table 4) must have learned every piece. Letters are few and make all words. The loss also makes the
+adapter's frames tell how a word is spelled. The paper has no such part; ctc_weight 0 leaves it out.
 
 Loss: Graves et al. 2006, beside an aligner's own losses as in hybrid CTC/attention (Watanabe et al.
 2017). Shapes: B utterances, T frames, D width of the adapted frames, V symbols.
