@@ -96,8 +96,7 @@ class Aligner:
     @property
     def hop(self) -> float:
         """Seconds from frame to frame."""
-        seconds = self.model.frontend.encoder.seconds
-        return float(seconds(1.0) - seconds(0.0))
+        return self.model.frontend.hop
 
     @torch.inference_mode()
     def __call__(

@@ -39,9 +39,7 @@ class GraphemeMethod:
         frames = model.frontend.conv_features(batch.features)
         ids = [transcript.ids for transcript in batch.transcripts]
         found = align_graphemes(model.grapheme_head, frames, batch.frame_lengths, ids)
-        seconds = model.frontend.encoder.seconds
-        hop = float(seconds(1.0) - seconds(0.0))
-        return [spans and settle(spans, hop) for spans in found]
+        return [spans and settle(spans, model.frontend.hop) for spans in found]
 
 
 def settle(spans: TokenSpans, hop: float) -> TokenSpans:

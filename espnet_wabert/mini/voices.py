@@ -3,8 +3,8 @@
 Most are derived from hibari's natural voice. Whether a derived speaker belongs to training,
 development or test is decided by the vocal tract: its factor is drawn from bins of 0.01 that the
 splits share out, so that no test speaker has the vocal tract of a training speaker. The others have
-one of espeak-ng's variants. All were heard by Whisper tiny.en; a voice with a word error rate above
-`UNDERSTOOD` is not in the lists (`bin/hear_voices.py`, RESULTS.md).
+one of espeak-ng's variants. `bin/hear_voices.py` marks the voices whose word error rate for Whisper
+tiny.en is above `UNDERSTOOD`; the variants have not been chosen anew by that rule yet.
 """
 
 from typing import NamedTuple

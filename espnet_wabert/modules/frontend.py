@@ -98,6 +98,11 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         """Return the width D of a frame."""
         return self.encoder.width
 
+    @property
+    def hop(self) -> float:
+        """Seconds from frame to frame."""
+        return float(self.encoder.seconds(1.0) - self.encoder.seconds(0.0))
+
     def feature_size(self) -> int:
         """Return the width W = L + K D of the features that `forward` returns."""
         return self.conv_size + self.layers * self.output_size()
