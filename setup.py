@@ -48,6 +48,7 @@ setup(
         "requests",  # downloads that resume
         "pyarrow",  # the hub's copy of SLUE's test labels
         "praatio>=6",  # TextGrids
+        "pysubs2>=1.8",  # subtitles
         "jiwer>=4",  # word error rates
         "scikit-learn",  # confusion matrices
         "matplotlib",

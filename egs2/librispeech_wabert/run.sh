@@ -19,6 +19,7 @@ librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech
 md5sums=              # checksums of the archives; default: those that OpenSLR publishes
 timit=                # TIMIT's folder, for Tables 1 and 2; default: CORPORA/TIMIT, if it exists
 more_data=            # train on this formatted data folder too, such as ../slue_sa/dump/raw/fine_tune
+train_word_times=true # read *.alignment.txt of the training data, if there (3 GB for 960 h)
 slu_config=../../conf/align_bert_i3.yaml  # the model and its training
 pretrained_model=     # an aligned model to start from: .pth or .zip
 results_key=          # name of the scores in RESULTS; default: alignment, or alignment_table1
@@ -42,7 +43,7 @@ timit=${timit:-${corpora}/TIMIT}
 if "${mini}" || [ -d "${timit}" ]; then test_sets+=" timit_test"; fi  # stage 1 of --mini makes it
 tokenizer=${text_model}
 model_options+=" more_data baseline utterance results_key"
-data_options+=" librispeech timit more_data"
+data_options+=" librispeech timit more_data train_word_times"
 corpus_folder=${librispeech:-${corpora}/LibriSpeech}
 finish_options
 # Table 1 has models of its own: their scores do not replace those of the main model.
@@ -52,7 +53,8 @@ fi
 
 local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}" --librispeech "${librispeech}"
     --base_url "${base_url}" --md5sums "${md5sums}" --remove_archives "${remove_archives}"
-    --timit "${timit}" --more_data "${more_data}" --datadir "${datadir}" --nj "${nj}"
+    --timit "${timit}" --more_data "${more_data}" --train_word_times "${train_word_times}"
+    --datadir "${datadir}" --nj "${nj}"
     --skip_bad "${skip_bad}")
 check_requirements
 if ! "${skip_data_prep}"; then data_stages; fi

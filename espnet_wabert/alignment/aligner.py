@@ -126,6 +126,11 @@ class Aligner:
         return self.model.features(*pad(tensors))
 
     @torch.inference_mode()
+    def adapt(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Return the adapted frames (B, T, D) of what `encode` returned."""
+        return self.model.adapt(features, lengths)
+
+    @torch.inference_mode()
     def align_features(
         self,
         features: torch.Tensor,
@@ -133,9 +138,18 @@ class Aligner:
         transcripts: Sequence[Encoded],
         names: Sequence[str] | None = None,
         predictions: bool = True,
+        adapted: torch.Tensor | None = None,
     ) -> list[Alignment]:
-        """Align what `encode` returned; the other arguments are those of the call."""
-        batch = self._batch(features, frame_lengths, transcripts, predictions)
+        """Align what `encode` returned.
+
+        Args:
+            features, frame_lengths: as `encode` returns them.
+            transcripts, names, predictions: those of the call.
+            adapted: what `adapt` returned for them; None: they are adapted here.
+        """
+        if adapted is None:
+            adapted = self.adapt(features, frame_lengths)
+        batch = self._batch(features, adapted, frame_lengths, transcripts, predictions)
         spans = {
             name: method.align(self.model, batch)
             for name, method in self.methods.items()
@@ -164,12 +178,11 @@ class Aligner:
             )
         return results
 
-    def _batch(self, features, frame_lengths, transcripts, predictions: bool) -> Batch:
+    def _batch(self, features, adapted, frame_lengths, transcripts, predictions: bool) -> Batch:
         """Go from features to aligned tokens, and to BERT's output if something needs it."""
         encoder = self.model.encoder
         lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
         targets = self.targets(transcripts)
-        adapted = encoder.adapt(self.model.frontend.last_layer(features), frame_lengths)
         fired = encoder.fire(adapted, frame_lengths, lengths)
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:

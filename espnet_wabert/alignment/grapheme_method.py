@@ -19,7 +19,8 @@ from espnet_wabert.modules.forward_sum import HMMTopology, expected_durations
 from espnet_wabert.modules.grapheme_head import WILDCARD, GraphemeHead
 
 SHORTEST_PAUSE = 0.08  # s of silence between two words
-EARLIER = 0.01  # s: a frame is assigned to a word when it has heard some of it
+# s: a head that learned without word times gives a frame to a word when it has heard some of it.
+EARLIER = 0.01
 
 
 class GraphemeMethod:
@@ -39,11 +40,12 @@ class GraphemeMethod:
         frames = model.frontend.conv_features(batch.features)
         ids = [transcript.ids for transcript in batch.transcripts]
         found = align_graphemes(model.grapheme_head, frames, batch.frame_lengths, ids)
-        return [spans and settle(spans, model.frontend.hop) for spans in found]
+        earlier = EARLIER if model.grapheme_tolerance is None else 0.0
+        return [spans and settle(spans, model.frontend.hop, earlier) for spans in found]
 
 
-def settle(spans: TokenSpans, hop: float) -> TokenSpans:
-    """Join words that only a trace of silence parts, and move all boundaries to `EARLIER`.
+def settle(spans: TokenSpans, hop: float, earlier: float) -> TokenSpans:
+    """Join words that only a trace of silence parts, and move all boundaries.
 
     The expected duration of the silence between two words is never quite 0. Both numbers were
     chosen on LibriVox and on development voices, clean and noisy (RESULTS.md).
@@ -51,6 +53,7 @@ def settle(spans: TokenSpans, hop: float) -> TokenSpans:
     Args:
         spans: in frames.
         hop: seconds from frame to frame.
+        earlier: seconds by which all boundaries move.
     """
     starts, ends = spans.starts.copy(), spans.ends.copy()
     inner = slice(1, len(starts) - 2)  # the ends of words that another word follows
@@ -59,8 +62,8 @@ def settle(spans: TokenSpans, hop: float) -> TokenSpans:
     short = gaps < SHORTEST_PAUSE / hop
     ends[inner] = np.where(short, middle, ends[inner])
     starts[2:-1] = np.where(short, middle, starts[2:-1])
-    starts[1:] = np.maximum(starts[1:] - EARLIER / hop, 0.0)
-    ends[:-1] = np.maximum(ends[:-1] - EARLIER / hop, 0.0)
+    starts[1:] = np.maximum(starts[1:] - earlier / hop, 0.0)
+    ends[:-1] = np.maximum(ends[:-1] - earlier / hop, 0.0)
     return spans._replace(starts=starts, ends=ends)
 
 

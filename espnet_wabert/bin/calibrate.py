@@ -13,8 +13,9 @@ CONDITIONS = ("clean", "pink noise, 10 dB", "telephone")
 @click.option("--model", required=True, help="An aligned model with a CTC head.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="Formatted folder.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write the tables (Markdown) here.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the reliability as a PNG.")
 @one_line_errors
-def main(model, data, out):
+def main(model, data, out, picture):
     """Print areas under the curve, doubts and reliability, with right and wrong transcripts."""
     from espnet_wabert.alignment.ctc_confidence import DOUBT
     from espnet_wabert.formats.audio import read_audio
@@ -22,6 +23,7 @@ def main(model, data, out):
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.mini import robustness
     from espnet_wabert.mini.calibration import CHANGES, judge
+    from espnet_wabert.plots.reliability import draw_reliability
     from espnet_wabert.scoring.table import Table, markdown, print_tables
 
     inference = WaBERTInference.from_pretrained(model)
@@ -30,7 +32,7 @@ def main(model, data, out):
     folder = read_folder(data)
     text = {u: line for u, line in (folder.text or {}).items() if len(line.split()) > 1}
     speech = [read_audio(folder.wav[u], u) for u in text]
-    rows, tables = [], []
+    rows, tables, bins = [], [], {}
     for name in CONDITIONS:
         found = judge(inference, speech, list(text.values()), robustness.CONDITIONS[name])
         areas = [f"{found.area(kind):.3f}" for kind in CHANGES]
@@ -38,9 +40,10 @@ def main(model, data, out):
         doubts += [f"{limit:.3f}" for limit in found.limits()]
         rows.append((name, *areas, f"{found.hits['exchanged']:.2f}", *doubts))
         slope, offset = found.fit()
+        bins[name] = found.reliability()
         tables.append(Table(
             f"Reliability: {name}", ("confidence", "right", "words"),
-            tuple((f"{p:.2f}", f"{right:.2f}", str(n)) for p, right, n in found.reliability()),
+            tuple((f"{p:.2f}", f"{right:.2f}", str(n)) for p, right, n in bins[name]),
             names=0, note=f"the best logistic function has slope {slope:.2f}, offset {offset:.2f}",
         ))  # fmt: skip
     note = (
@@ -54,6 +57,8 @@ def main(model, data, out):
     print_tables(tables)
     if out:
         out.write_text(markdown(tables), encoding="utf-8")
+    if picture:
+        draw_reliability(picture, bins)
 
 
 if __name__ == "__main__":

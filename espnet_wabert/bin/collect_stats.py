@@ -1,13 +1,15 @@
-"""Write ESPnet's shape files (stage 10) from the counts of earlier stages.
+"""Write ESPnet's shape files and the word times for training (stage 10) from earlier stages.
 
 ESPnet's collect_stats would read every recording; the lengths are known.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from espnet_wabert.errors import UserError, one_line_errors
+from espnet_wabert.formats.word import Word
 
 
 def read_counts(folder: Path) -> dict[str, str]:
@@ -19,6 +21,12 @@ def read_counts(folder: Path) -> dict[str, str]:
     raise UserError(f"{folder}: neither utt2num_frames nor utt2num_samples; run stage 3 first")
 
 
+def word_times(utterance: str, words: Sequence[Word]) -> str:
+    """Return an utterance's line of starts and ends in seconds; `nan` if they are not known."""
+    times = " ".join(f"{word.start:.3f} {word.end:.3f}" for word in words)
+    return f"{utterance} {times or 'nan'}\n"
+
+
 @click.command()
 @click.option("--data", required=True, help="Data folder (for text).")
 @click.option("--feats", help="Folder of cached features; default: the audio of --data.")
@@ -26,7 +34,7 @@ def read_counts(folder: Path) -> dict[str, str]:
 @click.option("--out", required=True, help="Folder for speech_shape and text_shape.")
 @one_line_errors
 def main(data, feats, vocabulary, out):
-    """Write speech_shape and text_shape."""
+    """Write speech_shape, text_shape and, for data with word times, word_times."""
     from espnet_wabert.formats.kaldi import read_folder
     from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
 
@@ -44,6 +52,9 @@ def main(data, feats, vocabulary, out):
     for name, shape in shapes.items():
         lines = [f"{u} {n}\n" for u, n in sorted(shape.items())]
         (out / name).write_text("".join(lines), encoding="utf-8")
+    if folder.words is not None:
+        lines = [word_times(u, folder.words.get(u, ())) for u in sorted(folder.wav)]
+        (out / "word_times").write_text("".join(lines), encoding="utf-8")
     print(f"{out}: {len(folder.wav)} utterances")
 
 

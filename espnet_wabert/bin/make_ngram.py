@@ -12,17 +12,32 @@ File = click.Path(path_type=Path)
 @click.command()
 @click.option("--text", required=True, type=File, help="Kaldi text: the training transcripts.")
 @click.option("--vocabulary", required=True, type=File, help="BERT's word pieces, one per line.")
+@click.option(
+    "--general_weight",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.5,
+    show_default=True,
+    help="Weight of general English, from pocketsphinx's language model; 0: none.",
+)
+@click.option(
+    "--pairs", type=click.IntRange(1), default=500_000, show_default=True, help="Pairs to keep."
+)
 @click.option("--out", required=True, type=File, help="The ARPA file: ngram.arpa.gz.")
 @one_line_errors
-def main(text, vocabulary, out):
-    """Write a bigram of the transcripts' words and of BERT's whole words."""
+def main(text, vocabulary, general_weight, pairs, out):
+    """Write a bigram of the transcripts' words, of BERT's whole words and of general English."""
     from espnet_wabert.formats.lines import read_table
-    from espnet_wabert.text.ngram import WHOLE_WORD, write_bigram
+    from espnet_wabert.text.general_english import read_general_english
+    from espnet_wabert.text.ngram import WHOLE_WORD, estimate, interpolate, prune, write_arpa
     from espnet_wabert.text.wordpiece import read_vocabulary
 
     words = [piece for piece in read_vocabulary(vocabulary) if WHOLE_WORD.match(piece)]
-    count = write_bigram(read_table(text).values(), words, out)
-    print(f"{out}: a bigram of {count} words")
+    bigram = estimate(read_table(text).values(), words)
+    if general_weight:
+        bigram = interpolate(read_general_english(), bigram, general_weight)
+    bigram = prune(bigram, pairs)
+    write_arpa(bigram, out)
+    print(f"{out}: {len(bigram.words)} words, {len(bigram.first)} pairs")
 
 
 if __name__ == "__main__":

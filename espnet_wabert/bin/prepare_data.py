@@ -50,7 +50,7 @@ def main():
     type=bool,
     default=True,
     show_default=True,
-    help="Read *.alignment.txt into words.ctm where present (for scoring; 3 GB for 960 h).",
+    help="Read *.alignment.txt into words.ctm where present (3 GB for 960 h).",
 )
 @one_line_errors
 def librispeech(corpus, out, parts, word_times, skip_bad, nj):

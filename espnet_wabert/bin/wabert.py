@@ -15,28 +15,56 @@ def main():
     """Use a trained WaBERT model."""
 
 
+def _common(command):
+    """Options of all commands."""
+    options = [
+        click.option(
+            "--model",
+            default="box",
+            show_default=True,
+            help="`box` (the package's own), a packed .zip, a .pth, a folder or a tag of the Hub.",
+        ),
+        click.option(
+            "--batch_seconds",
+            type=click.FloatRange(0, min_open=True),
+            default=60.0,
+            show_default=True,
+            help="Padded audio per batch.",
+        ),
+        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @main.command()
-@click.argument("model")
 @click.argument("audio")
 @click.option("--text", required=True, help="Transcript, file with it, or 'utt-id transcript'.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.")
-@click.option("--format", "formats", default="textgrid,ctm,json", show_default=True)
+@click.option(
+    "--format", "formats", default="textgrid,ctm,json", show_default=True,
+    help="Of the files in --out: textgrid, ctm, json, srt, vtt.",
+)  # fmt: skip
 @click.option("--method", help="grapheme, similarity or cif; default: the best of the model.")
 @click.option(
     "--min_confidence",
     type=float,
     help="Name utterances with a lower mean confidence; default: the method's own.",
 )
-@click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@_common
 @one_line_errors
-def align(model, audio, text, out, formats, method, min_confidence, batch_seconds, device):
+def align(audio, text, out, formats, method, min_confidence, model, batch_seconds, device):
     """Align AUDIO with its transcript: when is each word said?
 
-    MODEL is `box` (the package's own), a packed .zip, a .pth, a folder or a tag of the Hub. AUDIO
-    is a recording (any format, rate and number of channels), a wav.scp, or the feats.scp of cached
-    features. The alignment of one recording without --out is printed as a table.
-    """
+    AUDIO is a recording (any format, rate and number of channels), a wav.scp, or the feats.scp of
+    cached features. The alignment of one recording without --out is printed as a table.
+
+    \b
+    wabert align talk.mp3 --text "what was said"
+    wabert align talk.mp3 --text talk.txt --out aligned --format srt
+    wabert align wav.scp --text text --out aligned
+    """  # noqa: D301
     from espnet_wabert.formats.aligned_files import KINDS, Writer, table
     from espnet_wabert.inference import recordings
     from espnet_wabert.inference.align_corpus import align_all, choose_method
@@ -45,8 +73,6 @@ def align(model, audio, text, out, formats, method, min_confidence, batch_second
     kinds = formats.lower().split(",")
     if not set(kinds) <= set(KINDS):
         raise UserError(f"--format {formats}: must be one or more of {','.join(KINDS)}")
-    if batch_seconds <= 0:
-        raise UserError(f"--batch_seconds {batch_seconds:g}: must be above 0")
     many = recordings.is_list(audio)
     if many and out is None:
         raise UserError(f"{audio}: a list of recordings needs --out, a folder for the files")
@@ -66,12 +92,48 @@ def align(model, audio, text, out, formats, method, min_confidence, batch_second
     if writer:
         _write_skipped(out, skipped)
         click.echo(f"{out}: {done.aligned} utterances aligned, {len(skipped)} skipped")
-    for utterance, reason in list(skipped.items())[:SHOWN]:
-        click.echo(f"skipped: utterance {utterance}: {reason}", err=True)
-    if len(skipped) > SHOWN:
-        click.echo(f"skipped: {len(skipped) - SHOWN} more; {out / 'skipped'} lists them", err=True)
-    if skipped:
-        sys.exit(1)
+    _end(skipped, f"; {out / 'skipped'} lists them" if writer else "")
+
+
+@main.command()
+@click.argument("audio", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="File for the lines 'utt-id text'.")
+@_common
+@one_line_errors
+def transcribe(audio, out, model, batch_seconds, device):
+    """Read AUDIO without a transcript: what is said?
+
+    AUDIO are recordings (any format, rate and number of channels), folders of them, or a wav.scp.
+    One recording gives its text, several give lines 'utt-id text'. The model in the box reads
+    English letters.
+
+    \b
+    wabert transcribe talk.mp3
+    wabert transcribe recordings/ --out text
+    """  # noqa: D301
+    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.inference.recordings import without_transcript
+    from espnet_wabert.inference.transcribe_corpus import transcribe_all
+
+    given = without_transcript(audio)
+    texts: dict[str, str] = {}
+    skipped = dict(given.skipped)
+    if given.recordings:
+        inference = WaBERTInference.from_pretrained(model, device)
+        many = len(given.recordings) > 1
+        take = texts.__setitem__
+        skipped |= transcribe_all(inference, given.recordings, take, batch_seconds, many)
+    for note in given.notes:
+        click.echo(note, err=True)
+    lines = [f"{utterance} {text}".strip() for utterance, text in sorted(texts.items())]
+    if out:
+        write_atomically(out, "".join(f"{line}\n" for line in lines))
+        click.echo(f"{out}: {len(texts)} utterances read, {len(skipped)} skipped")
+    else:
+        alone = len(texts) + len(skipped) == 1
+        click.echo("\n".join(texts.values() if alone else lines))
+    _end(skipped)
 
 
 def _write_skipped(out: Path, skipped: dict[str, str]) -> None:
@@ -81,6 +143,16 @@ def _write_skipped(out: Path, skipped: dict[str, str]) -> None:
     if skipped:
         lines = "".join(f"{u} {reason}\n" for u, reason in sorted(skipped.items()))
         path.write_text(lines, encoding="utf-8")
+
+
+def _end(skipped: dict[str, str], where: str = "") -> None:
+    """Name skipped utterances; end with status 1 if there are any."""
+    for utterance, reason in list(skipped.items())[:SHOWN]:
+        click.echo(f"skipped: utterance {utterance}: {reason}", err=True)
+    if len(skipped) > SHOWN:
+        click.echo(f"skipped: {len(skipped) - SHOWN} more{where}", err=True)
+    if skipped:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write aligned utterances as TextGrid, CTM and JSON."""
+"""Write aligned utterances as TextGrid, CTM, JSON and subtitles."""
 
 import json
 from collections.abc import Sequence
@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.subtitles import write_subtitles
 from espnet_wabert.formats.textgrid import write_textgrid
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.words import write_ctm
 
-KINDS = ("textgrid", "ctm", "json")
+SUBTITLES = ("srt", "vtt")
+KINDS = ("textgrid", "ctm", "json", *SUBTITLES)
 
 
 class UtteranceAlignment(NamedTuple):
@@ -27,7 +29,7 @@ class UtteranceAlignment(NamedTuple):
 
 
 class Writer:
-    """Writes OUT/<utterance>.TextGrid and .json at once, OUT/words.ctm and subwords.ctm at the end.
+    """Writes OUT/<utterance>.TextGrid, .json, .srt and .vtt, and the CTMs of all at the end.
 
     Args:
         out: the folder.
@@ -49,10 +51,13 @@ class Writer:
             content = {utterance: as_dict(found, self.model)}
             text = json.dumps(content, ensure_ascii=False, indent=1)
             write_atomically(self.out / f"{utterance}.json", text + "\n")
+        for kind in SUBTITLES:
+            if kind in self.kinds:
+                write_subtitles(self.out / f"{utterance}.{kind}", found.words)
         self.found[utterance] = found
 
     def close(self) -> None:
-        """Write the CTMs of all utterances."""
+        """Write words.ctm and subwords.ctm of all utterances."""
         if "ctm" not in self.kinds:
             return
         for tier in ("words", "subwords"):

@@ -1,7 +1,6 @@
 """Align many recordings with one model, in batches of similar length."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +13,8 @@ from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.formats.lines import name_some
 from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.inference.recordings import Recording, load
-from espnet_wabert.modules.batching import length_batches
+from espnet_wabert.inference.loading import loaded_batches
+from espnet_wabert.inference.recordings import Recording
 from espnet_wabert.text.transcript import spoken
 from espnet_wabert.text.wordpiece import Encoded
 
@@ -52,11 +51,8 @@ def align_all(
         bar: show progress.
     """
     run = _Run(inference.aligner, choose_method(inference, method), on_result)
-    lengths = {r.utterance: _seconds(r, inference) for r in recordings}
-    by_id = {r.utterance: r for r in recordings}
-    groups = [[by_id[u] for u in group] for group in length_batches(lengths, batch_seconds)]
     with tqdm(total=len(recordings), desc="aligning", unit="utt", disable=not bar) as progress:
-        for group, loaded in _prefetch(groups):
+        for group, loaded in loaded_batches(recordings, inference.aligner.hop, batch_seconds):
             run.batch(group, loaded)
             progress.update(len(group))
     return AlignmentSummary(len(run.confidences), run.skipped, run.notes(min_confidence))
@@ -180,28 +176,3 @@ class _Run:
                 f" confidence: the transcript may not belong to the recording: {shown}"
             )
         return notes
-
-
-def _seconds(recording: Recording, inference: WaBERTInference) -> float:
-    return recording.length * (inference.aligner.hop if recording.rate is None else 1.0)
-
-
-def _prefetch(groups: Sequence[list[Recording]]) -> Iterator[tuple[list[Recording], list]]:
-    """Yield each group with its speech; load the next one in the background."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = None
-        for index, group in enumerate(groups):
-            loaded = (coming or pool.submit(_load_group, group)).result()
-            coming = pool.submit(_load_group, groups[index + 1]) if groups[index + 1 :] else None
-            yield group, loaded
-
-
-def _load_group(group: list[Recording]) -> list[np.ndarray | UserError]:
-    """Return the speech of each recording, or the error."""
-    found: list[np.ndarray | UserError] = []
-    for recording in group:
-        try:
-            found.append(load(recording))
-        except UserError as error:
-            found.append(error)
-    return found

@@ -96,13 +96,26 @@ class WaBERTInference:
         """
         return self.reader(*self.aligner.encode(speech))
 
+    def read(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of utterances of any length, without BERT's predictions.
+
+        Args:
+            speech: as for `align`.
+        """
+        features, lengths = self.aligner.encode(speech)
+        if self.aligner.model.ctc_head is None:
+            return [one.text for one in self.reader(features, lengths)]
+        return self.reader.spell(self.aligner.adapt(features, lengths), lengths)
+
     def align_and_transcribe(
         self, speech: Sequence[np.ndarray], texts: Sequence[str]
     ) -> tuple[list[Alignment], list[Transcription]]:
-        """Do what `align` and `transcribe` do; the speech is encoded once."""
+        """Do what `align` and `transcribe` do; the speech is encoded and adapted once."""
         transcripts = [self.aligner.tokenizer.encode(text) for text in texts]
-        encoded = self.aligner.encode(speech)
-        return self.aligner.align_features(*encoded, transcripts), self.reader(*encoded)
+        features, lengths = self.aligner.encode(speech)
+        adapted = self.aligner.adapt(features, lengths)
+        aligned = self.aligner.align_features(features, lengths, transcripts, adapted=adapted)
+        return aligned, self.reader.read(adapted, lengths)
 
     def _ids(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         ids = [torch.tensor(tokenizer.encode(line).ids, device=self.device) for line in texts]

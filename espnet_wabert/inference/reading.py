@@ -46,14 +46,20 @@ class Reader:
     @torch.inference_mode()
     def __call__(self, features: torch.Tensor, lengths: torch.Tensor) -> list[Transcription]:
         """Read features (B, T, W) of `lengths` (B,) frames."""
-        adapted, counts, texts = self.model.adapt(features, lengths), None, None
+        return self.read(self.model.adapt(features, lengths), lengths)
+
+    @torch.inference_mode()
+    def read(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[Transcription]:
+        """Read adapted frames (B, T, D) of `lengths` (B,) frames."""
+        counts = texts = None
         if self.model.ctc_head is not None:
             texts = self.spell(adapted, lengths)
             ids = [self.aligner.tokenizer.encode(text).ids for text in texts]
-            counts = torch.tensor([len(row) for row in ids], device=features.device)
+            counts = torch.tensor([len(row) for row in ids], device=adapted.device)
         grafted = self.model.graft_adapted(adapted, lengths, counts)
         return self._transcriptions(grafted, texts)
 
+    @torch.inference_mode()
     def spell(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[str]:
         """Return the texts that the letters of adapted frames (B, T, D) give."""
         rows = self._letters(adapted, lengths)

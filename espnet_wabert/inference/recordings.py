@@ -1,6 +1,7 @@
-"""Recordings with their transcripts, from one file or from lists, and their problems."""
+"""Recordings, with transcripts or without, from files, folders or lists, and their problems."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,23 +13,24 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect, non_finite, read_mono, resample
 from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
 
+OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
 SHORTEST = 400  # samples: the receptive field of a frame
 _ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
 
 
 class Recording(NamedTuple):
-    """An utterance to align."""
+    """An utterance to align or to read."""
 
     utterance: str  # id
     path: str  # of the audio, or of cached features (file.ark:offset)
-    text: str
+    text: str  # "" without a transcript
     length: float  # in seconds, or in frames of cached features
     rate: int | None  # Hz; None for features
     channels: int
 
 
 class Recordings(NamedTuple):
-    """Recordings to align, and skipped ones with the reason."""
+    """Recordings to use, and skipped ones with the reason."""
 
     recordings: list[Recording]
     skipped: dict[str, str]  # utterance id -> reason
@@ -73,12 +75,57 @@ def many_recordings(scp: str, text: str) -> Recordings:
     return Recordings(recordings, skipped, notes + _channel_notes(recordings))
 
 
+def without_transcript(sources: Sequence[str]) -> Recordings:
+    """Return the recordings of audio files, folders of them, and wav.scp lists.
+
+    The id of a file is its name without the suffix. Unreadable files are skipped with the reason.
+    """
+    paths: dict[str, str] = {}
+    for source in sources:
+        for utterance, path in _listed(source):
+            if utterance in paths:
+                raise UserError(
+                    f"{path}: utterance id {utterance!r} is also that of {paths[utterance]}"
+                )
+            paths[utterance] = path
+    recordings, skipped = [], {}
+    for utterance, path in paths.items():
+        found = _inspected(utterance, path, None)
+        if isinstance(found, str):
+            skipped[utterance] = f"{path}: {found}"
+        else:
+            recordings.append(found)
+    return Recordings(recordings, skipped, _channel_notes(recordings))
+
+
+def _listed(source: str) -> list[tuple[str, str]]:
+    """Return the ids and paths of a wav.scp, a folder or one file."""
+    if is_list(source):
+        return list(_read_list(source, "a path").items())
+    if not Path(source).is_dir():
+        return [(Path(source).stem, source)]
+    files = sorted(p for p in Path(source).iterdir() if _named_audio(p))
+    if not files:
+        raise UserError(f"{source}: no audio file in this folder")
+    return [(path.stem, str(path)) for path in files]
+
+
+def _named_audio(path: Path) -> bool:
+    """Return whether a file has the suffix of an audio format."""
+    import soundfile
+
+    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES
+    return path.suffix.lower() in suffixes
+
+
 def is_list(path: str) -> bool:
     """Return whether a file is a wav.scp: by its name, or because it has text lines."""
     if Path(path).suffix == ".scp":
         return True
-    if not Path(path).is_file() or not isinstance(inspect(path), AudioFault):
+    if not Path(path).is_file() or _named_audio(Path(path)):
         return False  # a device or a pipe could be read without end
+    if not isinstance(inspect(path), AudioFault):
+        return False
     try:
         return len(next(numbered_lines(path), (0, ""))[1].split(None, 1)) == 2
     except UserError:  # neither audio nor text
@@ -117,17 +164,17 @@ def _transcript(text: str) -> str:
 
 
 def _inspected(
-    utterance: str, path: str, text: str, counts: dict[str, str] | None = None
+    utterance: str, path: str, text: str | None, counts: dict[str, str] | None = None
 ) -> Recording | str:
-    """Return the recording, or the reason why it cannot be aligned."""
+    """Return the recording, or the reason why it cannot be used; `text` None: no transcript."""
     if "/" in utterance:
         return "its id holds a '/' and cannot name a file"
-    if not text.split():
+    if text is not None and not text.split():
         return "its transcript is empty"
     if counts is not None:
         if utterance not in counts:
             return "not in utt2num_frames"
-        return Recording(utterance, path, text, float(counts[utterance]), None, 1)
+        return Recording(utterance, path, text or "", float(counts[utterance]), None, 1)
     if path.endswith("|"):
         return "a pipe; only plain paths are read"
     info = inspect(path)
@@ -135,7 +182,9 @@ def _inspected(
         return f"{info.kind}: {info.detail}"
     if info.samples * SAMPLE_RATE < SHORTEST * info.rate:
         return f"{info.samples} samples at {info.rate} Hz, less than a frame"
-    return Recording(utterance, path, text, info.samples / info.rate, info.rate, info.channels)
+    return Recording(
+        utterance, path, text or "", info.samples / info.rate, info.rate, info.channels
+    )
 
 
 def _channel_notes(recordings: list[Recording]) -> list[str]:

@@ -41,7 +41,7 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
 
     Returns:
         The samples (samples,) int16 at `SAMPLE_RATE` and their annotation, or None if the
-        synthesizer did not give the time of every word.
+        synthesizer did not give the time of every word, or gave a word no duration.
     """
     rng = np.random.default_rng(plan.conditions.seed)
     texts = {"before": plan.before, "text": plan.text, "after": plan.after}
@@ -54,6 +54,8 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
             return None
         lead, tail = (int(rng.uniform(*SILENCE) * SAMPLE_RATE) for _ in range(2))
         samples, times = _trim(speech.samples, speech.rate, speech.words)
+        if any(end <= start for start, end in times):
+            return None
         begin = at + lead
         if role == "text":
             marks = {"start": at, "end": begin + len(samples) + tail}

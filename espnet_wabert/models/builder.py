@@ -162,7 +162,11 @@ def build_model(
             letters = CTCHead(encoder.frame_size, args.token_list)
         if conf.get("grapheme_weight"):
             with own_random_numbers(torch.device("cpu")):
-                graphemes = GraphemeHead(frontend.conv_size, args.token_list)
+                graphemes = GraphemeHead(
+                    frontend.conv_size,
+                    args.token_list,
+                    prior_scale=conf.get("grapheme_prior_scale", 0.8),
+                )
         model = WaBERT(frontend, encoder, postencoder, teacher, head, graphemes, letters, **conf)
     if pretrained:
         model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args))

@@ -95,6 +95,9 @@ class WaBERT(SpeechPath):
             expensive loss because of the vocabulary; None: all.
         grapheme_weight: of the grapheme head's loss; 0 (the paper's model): no such head.
             Above 0 it needs frontend_conf.convolutions.
+        grapheme_prior_scale: see `GraphemeHead`.
+        grapheme_tolerance: seconds by which a word's graphemes may leave its known time in
+            training; None: word times are not used.
         ctc_weight: of the CTC head's loss; 0 (the paper's model): no such head.
     """
 
@@ -115,6 +118,8 @@ class WaBERT(SpeechPath):
         subword_weight: float = 1.0,
         subword_tokens: int | None = None,
         grapheme_weight: float = 0.0,
+        grapheme_prior_scale: float = 0.8,
+        grapheme_tolerance: float | None = None,
         ctc_weight: float = 0.0,
     ):
         super().__init__(frontend)
@@ -131,6 +136,7 @@ class WaBERT(SpeechPath):
         self.subword_weight = subword_weight
         self.subword_tokens = subword_tokens
         self.grapheme_weight = grapheme_weight
+        self.grapheme_tolerance = grapheme_tolerance
         self.ctc_weight = ctc_weight
 
     def graft(self, features, lengths, target_lengths=None) -> Grafted:
@@ -155,7 +161,7 @@ class WaBERT(SpeechPath):
         return Grafted(adapted, aligned, hidden, fired.token_lengths, fired)
 
     @named_batch
-    def forward(self, speech, speech_lengths, text, text_lengths, **kwargs):
+    def forward(self, speech, speech_lengths, text, text_lengths, token_times=None, **kwargs):
         """Return the loss to minimize, the terms for the log, and the number of utterances.
 
         The loss is L_total (equation 6) plus that of the grapheme head; `loss` in the log is
@@ -166,6 +172,8 @@ class WaBERT(SpeechPath):
             speech_lengths: (B,) in samples, or in frames.
             text: BERT's ids of the transcript with [CLS] and [SEP] (B, N).
             text_lengths: (B,).
+            token_times: start and end of each token's word in seconds (B, N, 2), for the grapheme
+                head; infinite where they are not known.
         """
         text = text[:, : int(text_lengths.max())]
         assert self.teacher is not None, "a packed model cannot be trained"
@@ -191,7 +199,16 @@ class WaBERT(SpeechPath):
         if self.grapheme_head is not None:
             conv_features = self.frontend.conv_features(features)
             with own_random_numbers(conv_features.device):
-                graphemes = self.grapheme_head.loss(conv_features, lengths, text, text_lengths)
+                graphemes = self.grapheme_head.loss(
+                    conv_features, lengths, text, text_lengths, self._token_edges(token_times)
+                )
             loss = loss + self.grapheme_weight * graphemes
             stats["graphemes"] = graphemes.detach()
         return force_gatherable((loss, stats, len(text)), loss.device)
+
+    def _token_edges(self, times):
+        """Return token times (B, N, 2) as edges between frames, wider by the tolerance."""
+        if times is None or self.grapheme_tolerance is None:
+            return None
+        slack = times.new_tensor([-self.grapheme_tolerance, self.grapheme_tolerance])
+        return (times + slack - self.frontend.encoder.seconds(0.0)) / self.frontend.hop

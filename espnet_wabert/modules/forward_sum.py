@@ -26,6 +26,7 @@ class HMMTopology(NamedTuple):
     symbols: np.ndarray  # (S,) column of the scores
     optional: np.ndarray  # (S,) bool: may be skipped
     tokens: np.ndarray  # (S,) token of each state; -1: none
+    window: np.ndarray | None = None  # (S, 2) first and last frame that a state may have
 
     def shortest(self) -> int:
         """Return the smallest number of frames of a path."""
@@ -35,10 +36,20 @@ class HMMTopology(NamedTuple):
 def forward_sum(scores: np.ndarray, topology: HMMTopology) -> tuple[float, np.ndarray]:
     """Return the log of the sum over paths, and the state posteriors (T, S).
 
+    Without a path within the topology's window the log is `LOG_ZERO` and the posteriors are 0.
+
     Args:
         scores: log-probabilities (T, V), float64; T at least `topology.shortest()`.
     """
-    return _forward_backward(scores, topology.symbols, topology.optional)
+    window = topology.window
+    if window is None:
+        window = _whole(topology.symbols, len(scores))
+    return _forward_backward(scores, topology.symbols, topology.optional, window)
+
+
+def _whole(symbols: np.ndarray, frames: int) -> np.ndarray:
+    """Return the window (S, 2) that allows all frames."""
+    return np.tile(np.array([0, frames - 1]), (len(symbols), 1))
 
 
 def expected_durations(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
@@ -61,11 +72,9 @@ def expected_durations(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
         last = min(last, states)
         end = begins[last] if last < states else len(scores)
         part = slice(first, last)
+        frames, symbols = scores[begins[first] : end], topology.symbols[part]
         found[part] = _forward_backward(
-            scores[begins[first] : end],
-            topology.symbols[part],
-            topology.optional[part],
-            last == states,
+            frames, symbols, topology.optional[part], _whole(symbols, len(frames)), last == states
         )[1].sum(axis=0)
         first = last
     return found
@@ -77,15 +86,17 @@ def best_path(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _forward_backward(scores, symbols, optional, may_skip_last=True):
+def _forward_backward(scores, symbols, optional, window, may_skip_last=True):
     """Return the log of the sum and the state posteriors (T, S)."""
     frames, states = len(scores), len(symbols)
     alpha = np.full((frames, states), LOG_ZERO)
-    alpha[0, 0] = scores[0, symbols[0]]
-    if states > 1:
-        alpha[0, 1] = scores[0, symbols[1]]
+    for s in range(min(states, 2)):
+        if window[s, 0] <= 0:
+            alpha[0, s] = scores[0, symbols[s]]
     for t in range(1, frames):
         for s in range(min(states, 2 * t + 2)):
+            if not window[s, 0] <= t <= window[s, 1]:
+                continue
             stay = alpha[t - 1, s]
             step = alpha[t - 1, s - 1] if s > 0 else LOG_ZERO
             skip = alpha[t - 1, s - 2] if s > 1 and optional[s - 1] else LOG_ZERO
@@ -97,6 +108,8 @@ def _forward_backward(scores, symbols, optional, may_skip_last=True):
         total = _log_sum(total, alpha[-1, -2], LOG_ZERO)
         beta[-2] = 0.0
     posteriors = np.zeros((frames, states))
+    if total <= LOG_ZERO / 2:
+        return LOG_ZERO, posteriors
     for t in range(frames - 1, -1, -1):
         for s in range(states):
             value = alpha[t, s] + beta[s] - total
@@ -104,11 +117,12 @@ def _forward_backward(scores, symbols, optional, may_skip_last=True):
         if t == 0:
             break
         for s in range(states):  # in place: states to the right are not yet overwritten
-            stay = beta[s] + scores[t, symbols[s]]
-            step = skip = LOG_ZERO
-            if s + 1 < states:
+            stay = step = skip = LOG_ZERO
+            if window[s, 0] <= t <= window[s, 1]:
+                stay = beta[s] + scores[t, symbols[s]]
+            if s + 1 < states and window[s + 1, 0] <= t <= window[s + 1, 1]:
                 step = beta[s + 1] + scores[t, symbols[s + 1]]
-            if s + 2 < states and optional[s + 1]:
+            if s + 2 < states and optional[s + 1] and window[s + 2, 0] <= t <= window[s + 2, 1]:
                 skip = beta[s + 2] + scores[t, symbols[s + 2]]
             beta[s] = _log_sum(stay, step, skip)
     return total, posteriors
@@ -161,8 +175,8 @@ class ForwardSum(torch.autograd.Function):
     """The forward sum of a batch as a loss: its negative log per frame.
 
     The gradient with respect to a score is the posterior of the states with its symbol, so one
-    pass computes the loss and its gradient. Utterances with more states than frames have no path
-    and are ignored.
+    pass computes the loss and its gradient. Utterances without a path (more states than frames, or
+    times that fit no path) are ignored.
     """
 
     @staticmethod
@@ -178,6 +192,8 @@ class ForwardSum(torch.autograd.Function):
             if length < topology.shortest():
                 return 0.0, 0
             total, posteriors = forward_sum(table[row, :length], topology)
+            if total <= LOG_ZERO / 2:
+                return 0.0, 0
             np.subtract.at(grads[row, :length].T, topology.symbols, posteriors.T)
             return total, length
 

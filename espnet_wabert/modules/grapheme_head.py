@@ -130,8 +130,13 @@ class GraphemeHead(nn.Module):
             [scaled, graphemes.logsumexp(-1, keepdim=True) - np.log(len(GRAPHEMES))], -1
         )
 
-    def loss(self, frames, lengths, ids, id_lengths) -> torch.Tensor:
-        """Return the negative forward sum per frame of frames (B, T, L) and tokens (B, N)."""
+    def loss(self, frames, lengths, ids, id_lengths, times=None) -> torch.Tensor:
+        """Return the negative forward sum per frame of frames (B, T, L) and tokens (B, N).
+
+        Args:
+            times: edges (B, N, 2), between frames, that each token must keep; infinite where they
+                are not known. None: all tokens are free.
+        """
         # Detached: this loss must not change the speech encoder.
         log_p = self(frames.detach(), lengths)
         if self.training:
@@ -139,7 +144,19 @@ class GraphemeHead(nn.Module):
             self.prior.mul_(self.MEMORY).add_(mean, alpha=1 - self.MEMORY)
         tokens = [row[:count] for row, count in zip(ids.tolist(), id_lengths.tolist(), strict=True)]
         topologies = [self.lexicon(row) for row in tokens]
+        if times is not None:
+            edges = times.cpu().numpy()
+            topologies = [keep_times(t, row) for t, row in zip(topologies, edges, strict=True)]
         return ForwardSum.apply(self.scale(log_p), lengths, topologies)
+
+
+def keep_times(topology: HMMTopology, edges: np.ndarray) -> HMMTopology:
+    """Let each token have only frames that overlap its edges (N, 2); a pause is free."""
+    window = np.full((len(topology.tokens), 2), (0, np.iinfo(np.int32).max), dtype=np.int64)
+    own = topology.tokens >= 0
+    limits = np.clip(edges[topology.tokens[own]], 0, window[0, 1])
+    window[own] = np.stack([np.floor(limits[:, 0]), np.ceil(limits[:, 1]) - 1], axis=1)
+    return topology._replace(window=window)
 
 
 def own_random_numbers(device: torch.device) -> AbstractContextManager:

@@ -8,6 +8,7 @@ import yaml
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.errors import UserError
 from espnet_wabert.recipes.schedule import GPU_SECONDS, Schedule, plan, schedule_args
 
 FRAME_RATE = 50  # frames per second of all supported speech encoders
@@ -117,12 +118,25 @@ def _sources(conf: dict, data: Data, name: str) -> list[str]:
         speech = f"{data.feats / name / 'feats.scp'},speech,kaldi_ark"
     sentiment = f"{raw / 'sentiment'},sentiment,text"
     if conf.get("model") == "wabert":
-        return [speech, text]
+        sources = [speech, text]
+        if (conf.get("model_conf") or {}).get("grapheme_tolerance") is not None:
+            sources.append(f"{_word_times(data.stats / name)},word_times,text_float")
+        return sources
     if conf.get("frontend") == "text":
         return [text, sentiment]
     model_conf = conf.get("model_conf") or {}
     with_text = model_conf.get("text_weight") or model_conf.get("quantity_weight")
     return [*([text] if with_text else []), speech, sentiment]
+
+
+def _word_times(stats: Path) -> Path:
+    path = stats / "word_times"
+    if not path.is_file():
+        raise UserError(
+            f"{path}: missing; model_conf.grapheme_tolerance needs the word times of the training"
+            " data, which stage 1 reads from *.alignment.txt files (--train_word_times true)"
+        )
+    return path
 
 
 def shapes_of(conf: dict) -> list[str]:

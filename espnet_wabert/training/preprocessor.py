@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
-from espnet_wabert.text.wordpiece import WordPieceTokenizer
+from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
 
 
 class WaBERTPreprocessor(CommonPreprocessor):
@@ -46,7 +46,11 @@ class WaBERTPreprocessor(CommonPreprocessor):
                 )
         if "text" in data:
             assert self.pieces is not None  # the task gives a tokenizer to models that read text
-            data["text"] = np.array(self.pieces.encode(data["text"]).ids, dtype=np.int64)
+            encoded = self.pieces.encode(data["text"])
+            data["text"] = np.array(encoded.ids, dtype=np.int64)
+            if "word_times" in data:
+                assert isinstance(encoded, Encoded)  # a model with graphemes reads word pieces
+                data["token_times"] = token_times(uid, encoded, data.pop("word_times"))
         if "sentiment" in data:
             label = data["sentiment"].strip()
             if label not in self.labels:
@@ -55,3 +59,25 @@ class WaBERTPreprocessor(CommonPreprocessor):
                 )
             data["sentiment"] = np.array([self.labels[label]], dtype=np.int64)
         return data
+
+
+def token_times(uid: str, encoded: Encoded, times: np.ndarray) -> np.ndarray:
+    """Return start and end of each token's word (N, 2); infinite where they are not known.
+
+    Args:
+        uid: utterance id.
+        encoded: a transcript of W words.
+        times: start and end of each word in seconds (2 W,), or one NaN if they are not known.
+    """
+    found = np.full((len(encoded.ids), 2), (-np.inf, np.inf), dtype=np.float32)
+    if np.isnan(times).all():
+        return found
+    if len(times) != 2 * len(encoded.words):
+        raise UserError(
+            f"utterance {uid}: times of {len(times) // 2} words, but {len(encoded.words)} words;"
+            " run stage 10 again"
+        )
+    for token, word in enumerate(encoded.word_index):
+        if word is not None:
+            found[token] = times[2 * word : 2 * word + 2]
+    return found

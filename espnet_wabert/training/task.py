@@ -114,7 +114,7 @@ class WaBERTTask(SLUTask):
 
     @classmethod
     def optional_data_names(cls, train: bool = True, inference: bool = False):
-        return ("speech", "text", "sentiment")
+        return ("speech", "text", "word_times", "sentiment")
 
     @classmethod
     def build_collate_fn(cls, args: argparse.Namespace, train: bool):

@@ -18,7 +18,7 @@ from espnet_wabert.models import checkpoint
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.export import export
 from espnet_wabert.scoring.tokens import word_error_rate
-from espnet_wabert.text.ngram import write_bigram
+from espnet_wabert.text.ngram import estimate, write_arpa
 
 ROOT = Path(__file__).parent.parent.parent
 PARTS = ("frontend", "frontend_conf", "encoder", "encoder_conf", "postencoder",
@@ -44,7 +44,7 @@ def trained(cache, tmp_path_factory):
     model = build_model(args)
     (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
     torch.save(model.state_dict(), folder / "model.pth")
-    write_bigram(["the good film"], [], folder / checkpoint.NGRAM)
+    write_arpa(estimate(["the good film"], []), folder / checkpoint.NGRAM)
     return folder / "model.pth"
 
 

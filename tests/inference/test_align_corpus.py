@@ -51,8 +51,8 @@ def noise(path, seconds=1.0, rate=16000, channels=1, seed=0):
     return str(path)
 
 
-def align(*arguments):
-    return CliRunner().invoke(main, ["align", *map(str, arguments)])
+def align(model, *arguments):
+    return CliRunner().invoke(main, ["align", *map(str, arguments), "--model", str(model)])
 
 
 def write_lists(folder, texts, **paths):

@@ -14,7 +14,7 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import NGRAM, pack
 from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS, CTCHead, greedy_text
-from espnet_wabert.text.ngram import write_bigram
+from espnet_wabert.text.ngram import estimate, write_arpa
 from espnet_wabert.text.wordpiece import WordPieceTokenizer, join_apostrophes
 
 TOKENIZER = WordPieceTokenizer(VOCABULARY)
@@ -117,7 +117,7 @@ def test_reading_spells_and_counts_the_tokens_of_what_it_read(tmp_path):
 def test_an_ngram_beside_the_model_is_used_and_packed(tmp_path):
     args = arguments(model_conf=dict(ctc_weight=1.0))
     path = save(args, tmp_path)
-    write_bigram(["the good film"], [], path.with_name(NGRAM))
+    write_arpa(estimate(["the good film"], []), path.with_name(NGRAM))
     inference = WaBERTInference.from_pretrained(path)
     assert inference.reader.search is not None
     packed = pack(path, tmp_path / "packed.zip")

@@ -29,6 +29,7 @@ from espnet_wabert.modules.grapheme_head import (
     GraphemeHead,
     GraphemeLexicon,
     graphemes_of,
+    keep_times,
 )
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "ab", "##c", "d", "'", "7", "é"]
@@ -44,6 +45,10 @@ def all_paths(scores, topology):
             for a, b in itertools.pairwise(path)
         ]
         if path[0] > 1 or path[-1] < states - 2 or not all(steps):
+            continue
+        if topology.window is not None and not all(
+            topology.window[s, 0] <= t <= topology.window[s, 1] for t, s in enumerate(path)
+        ):
             continue
         p = np.exp(sum(scores[t, topology.symbols[s]] for t, s in enumerate(path)))
         total += p
@@ -69,6 +74,37 @@ def test_forward_sum_equals_the_sum_over_all_paths(seed, frames, middle):
     assert total == pytest.approx(wanted_total)
     np.testing.assert_allclose(posteriors, wanted_shares, atol=1e-9)
     np.testing.assert_allclose(posteriors.sum(axis=1), 1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**16), st.lists(st.booleans(), min_size=1, max_size=3))
+def test_a_window_leaves_out_the_paths_outside_it(seed, middle):
+    optional = np.array([False, *middle, False])
+    optional[1:] &= ~optional[:-1]
+    random, states, frames = np.random.default_rng(seed), len(optional), 6
+    window = np.sort(random.integers(-1, frames + 1, (states, 2)), axis=1)
+    topology = HMMTopology(random.integers(0, 4, states), optional, np.zeros(states, int), window)
+    scores = np.log(random.dirichlet(np.ones(4), frames))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wanted_total, wanted_shares = all_paths(scores, topology)
+    total, posteriors = forward_sum(scores, topology)
+    if np.isfinite(wanted_total):
+        assert total == pytest.approx(wanted_total)
+        np.testing.assert_allclose(posteriors, wanted_shares, atol=1e-9)
+    else:
+        assert total == module.LOG_ZERO and not posteriors.any()
+
+
+def test_tokens_keep_their_times_and_pauses_are_free(trained):
+    head, words, ids = trained
+    tokens = [2, ids[words[0]], ids[words[1]], 3]
+    topology = head.lexicon(tokens)
+    edges = np.full((len(tokens), 2), (-np.inf, np.inf))
+    edges[1] = 2.5, 4.0  # frame 2 is shared, frame 4 is not the token's
+    window = keep_times(topology, edges).window
+    assert window[topology.tokens == 1].tolist() == [[2, 3]] * (topology.tokens == 1).sum()
+    free = window[topology.tokens != 1]
+    assert (free[:, 0] == 0).all() and (free[:, 1] > 10**9).all()
 
 
 def test_the_loss_has_the_gradient_of_its_value():
@@ -198,7 +234,7 @@ def test_settled_spans_have_no_short_pause_and_stay_in_order(drawn):
     """`drawn`: the silence before each token and its duration, in frames of 20 ms."""
     edges = np.cumsum([x for pair in drawn for x in pair]).reshape(-1, 2)
     spans = TokenSpans(edges[:, 0] - edges[0, 0], edges[:, 1] - edges[0, 0], None)
-    found = settle(spans, 0.02)
+    found = settle(spans, 0.02, EARLIER)
     flat = np.stack([found.starts, found.ends], 1).ravel()
     assert np.all(np.diff(flat) >= -1e-9)
     assert found.starts[0] == 0 and found.ends[-1] == spans.ends[-1]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from espnet_wabert.inference.recognizer import load_beam_search, read_unigrams
 from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS
-from espnet_wabert.text.ngram import write_bigram
+from espnet_wabert.text import general_english
+from espnet_wabert.text.ngram import BEGIN, estimate, interpolate, prune, write_arpa
 
 TEXTS = ["the film is good", "the film is long", "a good film", "is it good"]
 
@@ -36,7 +37,7 @@ def read_arpa(path):
 @given(st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=6), min_size=1))
 def test_the_words_after_each_word_have_a_total_probability_of_one(tmp_path_factory, drawn):
     path = tmp_path_factory.mktemp("lm") / "ngram.arpa.gz"
-    write_bigram([" ".join(words) for words in drawn], ["x", "y"], path)
+    write_arpa(estimate([" ".join(words) for words in drawn], ["x", "y"]), path)
     grams, backoffs = read_arpa(path)
     words = [w for w in backoffs if w != "<s>"]
     for first in backoffs:
@@ -50,7 +51,7 @@ def test_the_words_after_each_word_have_a_total_probability_of_one(tmp_path_fact
 
 def test_the_same_text_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        write_bigram(TEXTS, ["book"], tmp_path / f"{name}.arpa.gz")
+        write_arpa(estimate(TEXTS, ["book"]), tmp_path / f"{name}.arpa.gz")
     assert (tmp_path / "a.arpa.gz").read_bytes() == (tmp_path / "b.arpa.gz").read_bytes()
     assert set(read_unigrams(tmp_path / "a.arpa.gz")) == {*" ".join(TEXTS).split(), "book"}
 
@@ -58,7 +59,7 @@ def test_the_same_text_gives_the_same_bytes(tmp_path):
 def test_a_beam_search_chooses_the_word_that_exists(tmp_path):
     """The letters alone say "goot"."""
     path = tmp_path / "ngram.arpa.gz"
-    write_bigram(TEXTS, ["book"], path)
+    write_arpa(estimate(TEXTS, ["book"]), path)
     spelled = "the film is goot"
     scores = np.full((2 * len(spelled), len(SYMBOLS)), -8.0, np.float32)
     for place, letter in enumerate(spelled):
@@ -67,3 +68,45 @@ def test_a_beam_search_chooses_the_word_that_exists(tmp_path):
     scores[2 * (len(spelled) - 1), SYMBOLS.index("d")] = -1.5
     search = load_beam_search(list(SYMBOLS), BLANK, str(path))
     assert search.decode(scores) == "the film is good"
+
+
+def probability(bigram, first, second):
+    index = [bigram.words.index(word) for word in (first, second)]
+    return bigram.after(*(np.array([place]) for place in index))[0]
+
+
+def test_an_interpolation_is_the_weighted_mean_for_every_pair_of_both():
+    one, other = estimate(TEXTS, ["book"]), estimate(["a good book", "the cat"])
+    mixed = interpolate(one, other, 0.25)
+    assert mixed.words == sorted({*one.words, *other.words})
+    assert mixed.single.sum() == pytest.approx(1.0)
+    wanted = 0.25 * probability(one, "a", "good") + 0.75 * probability(other, "a", "good")
+    assert probability(mixed, "a", "good") == pytest.approx(wanted)
+    # "cat" is no word of the first model: only the second one gives it a probability
+    assert probability(mixed, "the", "cat") == pytest.approx(
+        0.75 * probability(other, "the", "cat")
+    )
+    for word in mixed.words[:-1]:
+        rest = [probability(mixed, word, after) for after in mixed.words]
+        assert sum(rest) == pytest.approx(1.0)
+
+
+def test_pruning_keeps_the_pairs_that_matter_and_the_sum():
+    whole = estimate([*TEXTS, *["very good"] * 20], ["book"])
+    few = prune(whole, 3)
+    kept = {(few.words[a], few.words[b]) for a, b in zip(few.first, few.second, strict=True)}
+    assert ("very", "good") in kept and len(kept) == 3
+    for word in (BEGIN, "very", "film"):
+        rest = [probability(few, word, after) for after in few.words]
+        assert sum(rest) == pytest.approx(1.0)
+    assert prune(whole, 10**6).conditional.tolist() == whole.conditional.tolist()
+
+
+def test_general_english_has_the_probabilities_of_pocketsphinx(monkeypatch):
+    monkeypatch.setattr(general_english, "FREQUENT", 300)
+    bigram = general_english.read_general_english()
+    assert len(bigram.words) > 50_000
+    assert bigram.single.sum() == pytest.approx(1.0)
+    assert probability(bigram, "of", "the") == pytest.approx(0.2002, abs=0.001)  # 10 ** -0.6985
+    assert probability(bigram, "the", "of") < 0.001
+    assert probability(bigram, BEGIN, "the") > probability(bigram, BEGIN, "of")

@@ -15,6 +15,7 @@ md5sums=              # its checksums
 remove_archives=false # after unpacking
 timit=                # TIMIT's folder
 more_data=            # a formatted data folder that joins the training data
+train_word_times=true # read the word times of the training data, where there are any
 datadir=data          # where the data folders go
 nj=1                  # processes for audio files
 skip_bad=false        # leave unreadable utterances out
@@ -33,9 +34,12 @@ elif [ -z "${librispeech}" ]; then
 fi
 prepare=(run prepare_data librispeech --corpus "${librispeech:-${corpora}/LibriSpeech}"
     --nj "${nj}" --skip_bad "${skip_bad}")
-"${prepare[@]}" --parts "${train_parts}" --word_times false --out "${datadir}/train_960"
+"${prepare[@]}" --parts "${train_parts}" --word_times "${train_word_times}" \
+    --out "${datadir}/train_960"
 if [ -n "${more_data}" ]; then
-    run combine_data --without "sentiment words" --out "${datadir}/train_more" \
+    without=sentiment
+    if ! "${train_word_times}"; then without+=" words"; fi
+    run combine_data --without "${without}" --out "${datadir}/train_more" \
         "${datadir}/train_960" "${more_data}"
 fi
 for part in ${test_parts//,/ }; do

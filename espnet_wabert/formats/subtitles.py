@@ -1,0 +1,48 @@
+"""Subtitles of aligned words: SRT and WebVTT.
+
+The limits are those of broadcasters' guidelines (BBC, Netflix): lines of at most 42 characters, two
+lines, at most 7 seconds.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import pysubs2
+
+from espnet_wabert.formats.word import Word
+
+WIDTH, LINES = 42, 2  # characters, lines of a subtitle
+LONGEST, PAUSE = 7.0, 0.7  # seconds of a subtitle; a longer silence begins a new one
+SENTENCE_ENDS = (".", "!", "?")
+
+
+def cues(words: Sequence[Word]) -> list[list[Word]]:
+    """Divide words into subtitles: at pauses, after sentences, and where one is full."""
+    found: list[list[Word]] = []
+    for word in words:
+        if found and _fits(found[-1], word):
+            found[-1].append(word)
+        else:
+            found.append([word])
+    return found
+
+
+def _fits(cue: list[Word], word: Word) -> bool:
+    text = " ".join(w.word for w in [*cue, word])
+    return (
+        word.start - cue[-1].end <= PAUSE
+        and word.end - cue[0].start <= LONGEST
+        and not cue[-1].word.endswith(SENTENCE_ENDS)
+        and len(textwrap.wrap(text, WIDTH)) <= LINES
+    )
+
+
+def write_subtitles(path: str | Path, words: Sequence[Word]) -> None:
+    """Write words with times in seconds as subtitles; the suffix is .srt or .vtt."""
+    file = pysubs2.SSAFile()
+    for cue in cues(words):
+        text = "\\N".join(textwrap.wrap(" ".join(word.word for word in cue), WIDTH))
+        start, end = (round(1000 * time) for time in (cue[0].start, cue[-1].end))
+        file.append(pysubs2.SSAEvent(start=start, end=end, text=text))
+    file.save(str(path), encoding="utf-8")

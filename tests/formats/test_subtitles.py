@@ -1,0 +1,53 @@
+"""Subtitles: every word once, within the limits, as other parsers read them."""
+
+import itertools
+
+import pysubs2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from espnet_wabert.formats.subtitles import LINES, LONGEST, PAUSE, WIDTH, cues, write_subtitles
+from espnet_wabert.formats.word import Word
+
+SPOKEN = st.tuples(
+    st.text("abcdefghij", min_size=1, max_size=12), st.sampled_from(["", ".", ",", "?"]),
+    st.sampled_from([0.0, 0.2, 1.5]), st.floats(0.05, 1.2),
+)  # fmt: skip
+
+
+def timed(drawn) -> list[Word]:
+    """Return words from (letters, punctuation, pause before, duration)."""
+    words, at = [], 0.0
+    for letters, mark, pause, duration in drawn:
+        words.append(Word(letters + mark, at + pause, at + pause + duration))
+        at = words[-1].end
+    return words
+
+
+@given(st.lists(SPOKEN, max_size=40))
+def test_subtitles_have_every_word_once_and_keep_the_limits(drawn):
+    words = timed(drawn)
+    found = cues(words)
+    assert [word for cue in found for word in cue] == words
+    for cue in found:
+        assert cue[-1].end - cue[0].start <= LONGEST + 1e-6
+        assert all(b.start - a.end <= PAUSE for a, b in itertools.pairwise(cue))
+        assert not any(word.word[-1] in ".?" for word in cue[:-1])
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt"])
+def test_the_files_are_read_back(tmp_path, kind):
+    words = timed([(letters, "", 0.0, 0.25) for letters in ["hour", "after", "hour"] * 9])
+    write_subtitles(tmp_path / f"a.{kind}", words)
+    events = pysubs2.load(str(tmp_path / f"a.{kind}")).events
+    assert len(events) > 1 and events[0].start == 0 and events[-1].end == 6750
+    lines = [event.plaintext.split("\n") for event in events]
+    assert all(len(part) <= LINES and max(map(len, part)) <= WIDTH for part in lines)
+    assert " ".join(" ".join(part) for part in lines) == " ".join(w.word for w in words)
+    assert (tmp_path / f"a.{kind}").read_text().startswith({"srt": "1\n", "vtt": "WEBVTT"}[kind])
+
+
+def test_a_pause_begins_a_subtitle():
+    words = [Word("good", 0.0, 0.4), Word("film", 0.4, 0.8), Word("yes", 2.0, 2.4)]
+    assert [[w.word for w in cue] for cue in cues(words)] == [["good", "film"], ["yes"]]

@@ -1,0 +1,75 @@
+"""`wabert transcribe`: recordings, folders and lists, whatever is wrong with them."""
+
+import re
+
+import numpy as np
+import pytest
+import soundfile
+from aligners import write_model
+from click.testing import CliRunner
+
+from espnet_wabert.bin.wabert import main
+from espnet_wabert.formats.lines import read_table
+from espnet_wabert.inference.api import WaBERTInference
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield str(write_model(tmp_path_factory.mktemp("model")))
+
+
+def transcribe(model, *arguments):
+    return CliRunner().invoke(main, ["transcribe", *map(str, arguments), "--model", model])
+
+
+def noise(path, seconds=1.0, seed=0):
+    samples = np.random.default_rng(seed).normal(size=int(seconds * 16000)) * 0.1
+    soundfile.write(path, samples, 16000)
+    return samples.astype(np.float32)
+
+
+def test_one_recording_gives_its_text_alone(model, tmp_path):
+    noise(tmp_path / "a.wav")
+    speech, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    done = transcribe(model, tmp_path / "a.wav")
+    assert done.exit_code == 0, done.output
+    (wanted,) = WaBERTInference.from_pretrained(model).transcribe([speech])
+    assert done.stdout.strip() == wanted.text.strip()
+
+
+def test_a_folder_and_a_list_become_a_text_file(model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, suffix in enumerate(("wav", "flac", "ogg")):
+        noise(tmp_path / f"in/u{number}.{suffix}", 1 + number / 2, number)
+    (tmp_path / "in/notes.txt").write_text("no audio")
+    noise(tmp_path / "b.wav")
+    (tmp_path / "wav.scp").write_text(f"listed {tmp_path / 'b.wav'}\n")
+    out = tmp_path / "text"
+    done = transcribe(model, tmp_path / "in", tmp_path / "wav.scp", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "4 utterances read, 0 skipped" in done.stdout
+    assert set(read_table(out)) == {"u0", "u1", "u2", "listed"}
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_done(model, tmp_path):
+    noise(tmp_path / "good.wav")
+    noise(tmp_path / "short.wav", 0.01)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF no audio")
+    files = [tmp_path / f"{name}.wav" for name in ("good", "short", "broken", "absent")]
+    done = transcribe(model, *files)
+    assert done.exit_code == 1
+    assert done.stdout.startswith("good")
+    skipped = re.findall(r"skipped: utterance (\w+):", done.stderr)
+    assert sorted(skipped) == ["absent", "broken", "short"]
+
+
+def test_two_recordings_of_one_name_and_an_empty_folder_are_errors(model, tmp_path):
+    (tmp_path / "other").mkdir()
+    done = transcribe(model, tmp_path / "other")
+    assert done.exit_code == 1 and "no audio file in this folder" in done.stderr
+    for folder in (tmp_path, tmp_path / "other"):
+        noise(folder / "a.wav")
+    done = transcribe(model, tmp_path / "a.wav", tmp_path / "other")
+    assert done.exit_code == 1 and "utterance id 'a' is also that of" in done.stderr
