@@ -1,10 +1,11 @@
 """Write aligned utterances as TextGrid, CTM, JSON and subtitles."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.formats.subtitles import write_subtitles
 from espnet_wabert.formats.textgrid import write_textgrid
@@ -27,6 +28,26 @@ class UtteranceAlignment(NamedTuple):
     predicted_length: int  # number of tokens found without the transcript
     duration: float  # seconds
 
+    def __str__(self) -> str:
+        return table(self)
+
+    def to_dict(self) -> dict:
+        """Return what the JSON file has."""
+        return as_dict(self)
+
+    def to_pandas(self):
+        """Return a data frame with a row for each word; needs pandas."""
+        import pandas
+
+        return pandas.DataFrame(as_dict(self)["words"])
+
+    def save(self, path: str | Path) -> None:
+        """Write a file in the format of its suffix: one of `SUFFIXES`."""
+        path = Path(path)
+        if path.suffix.lower() not in SUFFIXES:
+            raise UserError(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}")
+        SUFFIXES[path.suffix.lower()](path, self)
+
 
 class Writer:
     """Writes OUT/<utterance>.TextGrid, .json, .srt and .vtt, and the CTMs of all at the end.
@@ -45,12 +66,10 @@ class Writer:
     def add(self, utterance: str, found: UtteranceAlignment) -> None:
         """Write the files of one utterance; keep it for the CTMs."""
         if "textgrid" in self.kinds:
-            tiers = {"words": found.words, "subwords": found.subwords}
-            write_textgrid(self.out / f"{utterance}.TextGrid", tiers, found.duration)
+            _save_textgrid(self.out / f"{utterance}.TextGrid", found)
         if "json" in self.kinds:
-            content = {utterance: as_dict(found, self.model)}
-            text = json.dumps(content, ensure_ascii=False, indent=1)
-            write_atomically(self.out / f"{utterance}.json", text + "\n")
+            content = {utterance: {"model": self.model, **as_dict(found)}}
+            _save_json(self.out / f"{utterance}.json", content)
         for kind in SUBTITLES:
             if kind in self.kinds:
                 write_subtitles(self.out / f"{utterance}.{kind}", found.words)
@@ -67,10 +86,9 @@ class Writer:
             write_ctm(self.out / f"{tier}.ctm", times, scores if known else None)
 
 
-def as_dict(found: UtteranceAlignment, model: str) -> dict:
+def as_dict(found: UtteranceAlignment) -> dict:
     """Return the JSON content of an utterance; `read_words` can read it."""
     return {
-        "model": model,
         "method": found.method,
         "duration": round(found.duration, 4),
         "confidence": _rounded(found.confidence),
@@ -108,3 +126,33 @@ def table(found: UtteranceAlignment) -> str:
     mean = "-" if found.confidence is None else f"{found.confidence:.2f}"
     lines.append(f"mean confidence {mean}, method {found.method}")
     return "\n".join(lines)
+
+
+def _save_textgrid(path: Path, found: UtteranceAlignment) -> None:
+    tiers = {"words": found.words, "subwords": found.subwords}
+    write_textgrid(path, tiers, found.duration)
+
+
+def _save_json(path: Path, content: dict) -> None:
+    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def _save_ctm(path: Path, found: UtteranceAlignment) -> None:
+    known = found.word_confidences
+    write_ctm(path, {path.stem: found.words}, None if known is None else {path.stem: known})
+
+
+def _save_labels(path: Path, found: UtteranceAlignment) -> None:
+    """Write a label track of Audacity."""
+    lines = [f"{start:.6f}\t{end:.6f}\t{word}\n" for word, start, end in found.words]
+    write_atomically(path, "".join(lines))
+
+
+SUFFIXES: dict[str, Callable[[Path, UtteranceAlignment], None]] = {
+    ".textgrid": _save_textgrid,
+    ".json": lambda path, found: _save_json(path, {path.stem: as_dict(found)}),
+    ".ctm": _save_ctm,
+    ".srt": lambda path, found: write_subtitles(path, found.words),
+    ".vtt": lambda path, found: write_subtitles(path, found.words),
+    ".txt": _save_labels,
+}

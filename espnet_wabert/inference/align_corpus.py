@@ -52,7 +52,7 @@ def align_all(
     """
     run = _Run(inference.aligner, choose_method(inference, method), on_result)
     with tqdm(total=len(recordings), desc="aligning", unit="utt", disable=not bar) as progress:
-        for group, loaded in loaded_batches(recordings, inference.aligner.hop, batch_seconds):
+        for group, loaded in loaded_batches(recordings, batch_seconds, inference.aligner.hop):
             run.batch(group, loaded)
             progress.update(len(group))
     return AlignmentSummary(len(run.confidences), run.skipped, run.notes(min_confidence))

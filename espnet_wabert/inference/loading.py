@@ -13,14 +13,14 @@ Batch = tuple[list[Recording], list[np.ndarray | UserError]]
 
 
 def loaded_batches(
-    recordings: Sequence[Recording], hop: float, batch_seconds: float
+    recordings: Sequence[Recording], batch_seconds: float, hop: float = 1.0
 ) -> Iterator[Batch]:
     """Yield recordings with their speech, or the error of one that cannot be read.
 
     Args:
         recordings: audio, or cached features.
-        hop: seconds from frame to frame of features.
         batch_seconds: padded audio per batch.
+        hop: seconds from frame to frame, if some are features.
     """
     lengths = {r.utterance: r.length * (hop if r.rate is None else 1.0) for r in recordings}
     by_id = {r.utterance: r for r in recordings}

@@ -13,6 +13,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect, non_finite, read_mono, resample
 from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
 
+MOST_CHANNELS = 64  # a larger first dimension is that of samples
 OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
 SHORTEST = 400  # samples: the receptive field of a frame
 _ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
@@ -27,6 +28,7 @@ class Recording(NamedTuple):
     length: float  # in seconds, or in frames of cached features
     rate: int | None  # Hz; None for features
     channels: int
+    samples: np.ndarray | None = None  # (S,) float32, where they are in memory already
 
 
 class Recordings(NamedTuple):
@@ -43,6 +45,35 @@ def one_recording(audio: str, text: str) -> Recordings:
     if isinstance(found, str):
         raise UserError(f"utterance {Path(audio).stem}: {audio}: {found}")
     return Recordings([found], {}, _channel_notes([found]))
+
+
+def one_file(utterance: str, path: str, text: str | None) -> Recording:
+    """Return one audio file with its transcript, if it has one."""
+    found = _inspected(utterance, path, text)
+    if isinstance(found, str):
+        raise UserError(f"{path}: {found}")
+    return found
+
+
+def from_samples(utterance: str, samples: np.ndarray, rate: int, text: str | None) -> Recording:
+    """Return samples (S,) or (channels, S) in memory as a recording; their mean is used.
+
+    Integers are divided by their largest value.
+    """
+    where = f"recording {utterance}"
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and len(samples) > MOST_CHANNELS):
+        raise UserError(f"{where}: shape {samples.shape}, neither (S,) nor (channels, S)")
+    if np.issubdtype(samples.dtype, np.integer):
+        samples = samples / np.iinfo(samples.dtype).max
+    mono = np.atleast_2d(samples).mean(axis=0, dtype=np.float32)
+    if not rate > 0 or len(mono) * SAMPLE_RATE < SHORTEST * rate:
+        raise UserError(f"{where}: {len(mono)} samples at {rate} Hz, less than a frame")
+    bad = non_finite(mono)
+    if bad is not None:
+        raise UserError(f"{where}: {bad.detail}")
+    if text is not None and not text.split():
+        raise UserError(f"{where}: its transcript is empty")
+    return Recording(utterance, "", text or "", len(mono) / rate, rate, 1, mono)
 
 
 def many_recordings(scp: str, text: str) -> Recordings:
@@ -134,6 +165,9 @@ def is_list(path: str) -> bool:
 
 def load(recording: Recording) -> np.ndarray:
     """Read samples as float32 (S,) at 16 kHz, the mean of the channels; or features (T, D)."""
+    if recording.samples is not None:
+        assert recording.rate is not None  # of audio
+        return resample(recording.samples, recording.rate, SAMPLE_RATE)
     if recording.rate is None:
         return np.array(
             kaldiio.load_mat(recording.path)

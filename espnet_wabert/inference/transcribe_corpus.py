@@ -31,7 +31,7 @@ def transcribe_all(
     """
     skipped = {}
     with tqdm(total=len(recordings), desc="reading", unit="utt", disable=not bar) as progress:
-        for group, loaded in loaded_batches(recordings, inference.aligner.hop, batch_seconds):
+        for group, loaded in loaded_batches(recordings, batch_seconds, inference.aligner.hop):
             kept = []
             for recording, speech in zip(group, loaded, strict=True):
                 if isinstance(speech, UserError):

@@ -1,0 +1,206 @@
+"""The short way to use a model: recordings of any kind in, results that print and save.
+
+from espnet_wabert import WaBERT
+
+model = WaBERT.from_pretrained()
+aligned = model.align("talk.mp3", "what was said")
+print(aligned)
+aligned.save("talk.srt")
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.aligned_files import UtteranceAlignment
+from espnet_wabert.inference.align_corpus import align_all, choose_method
+from espnet_wabert.inference.api import Classification, WaBERTInference
+from espnet_wabert.inference.loading import loaded_batches
+from espnet_wabert.inference.recordings import Recording, from_samples, one_file
+from espnet_wabert.inference.transcribe_corpus import transcribe_all
+
+# A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
+Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
+
+
+class Encoding(NamedTuple):
+    """An utterance as N tokens, with [CLS] and [SEP]."""
+
+    tokens: list[str]  # N word pieces; [] without a text and without letters that give one
+    aligned: np.ndarray  # (N, H) the aligner's vectors, in the place of BERT's layer i
+    hidden: np.ndarray  # (N, H) BERT's output
+    starts: np.ndarray  # (N,) seconds, by CIF's cumulative weight
+    ends: np.ndarray  # (N,) seconds
+
+
+class WaBERT:
+    """A trained model that takes recordings of any format, rate and number of channels.
+
+    Every method takes one recording or a list. A list gives a list of results in the same order;
+    it is processed in batches of similar length, with a progress bar.
+
+    Args:
+        inference: the loaded model.
+        batch_seconds: padded audio per batch.
+    """
+
+    def __init__(self, inference: WaBERTInference, batch_seconds: float = 60.0):
+        self.inference, self.batch_seconds = inference, batch_seconds
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path = "box", device: str = "cpu") -> "WaBERT":
+        """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub."""
+        return cls(WaBERTInference.from_pretrained(model, device))
+
+    def align(
+        self,
+        audio: Audio | Sequence[Audio],
+        text: str | Sequence[str],
+        rate: int = SAMPLE_RATE,
+        method: str | None = None,
+    ) -> Any:
+        """Return when each word of a transcript is said: one `UtteranceAlignment`, or a list.
+
+        Args:
+            audio: a recording or a list of them.
+            text: its transcript, or a list of theirs.
+            rate: of samples in memory, in Hz.
+            method: one of the model's methods; None: the best.
+
+        Raises:
+            UserError: a recording cannot be read or aligned.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        recordings = self._recordings(audio, rate, texts)
+        choose_method(self.inference, method)
+        found: dict[str, UtteranceAlignment] = {}
+        done = align_all(
+            self.inference, recordings, found.__setitem__, method, self.batch_seconds,
+            bar=len(recordings) > 1,
+        )  # fmt: skip
+        return self._in_order(audio, recordings, found, done.skipped)
+
+    def transcribe(self, audio: Audio | Sequence[Audio], rate: int = SAMPLE_RATE) -> Any:
+        """Return what is said, a text or a list of them; the arguments are those of `align`."""
+        recordings = self._recordings(audio, rate)
+        found: dict[str, str] = {}
+        skipped = transcribe_all(
+            self.inference, recordings, found.__setitem__, self.batch_seconds, len(recordings) > 1
+        )
+        return self._in_order(audio, recordings, found, skipped)
+
+    def sentiment(self, audio: Audio | Sequence[Audio], rate: int = SAMPLE_RATE) -> Any:
+        """Return the label and its probabilities, one `Classification` or a list."""
+        recordings = self._recordings(audio, rate)
+        found: dict[str, Classification] = {}
+        skipped = self._each(recordings, self._classify, found)
+        return self._in_order(audio, recordings, found, skipped)
+
+    def encode(
+        self,
+        audio: Audio | Sequence[Audio],
+        text: str | Sequence[str] | None = None,
+        rate: int = SAMPLE_RATE,
+    ) -> Any:
+        """Return the aligned vectors, BERT's states and the tokens' times: an `Encoding` or a list.
+
+        Args:
+            audio, rate: as for `align`.
+            text: transcripts, whose number of tokens is used; None: what the model hears.
+        """
+        texts = [text] if isinstance(text, str) else text
+        recordings = self._recordings(audio, rate, texts)
+        found: dict[str, Encoding] = {}
+        skipped = self._each(recordings, self._encode, found)
+        return self._in_order(audio, recordings, found, skipped)
+
+    def _each(self, recordings: Sequence[Recording], function, found: dict) -> dict[str, str]:
+        """Call `function` with the recordings and the speech of each batch."""
+        skipped: dict[str, str] = {}
+        for group, loaded in loaded_batches(recordings, self.batch_seconds):
+            pairs = list(zip(group, loaded, strict=True))
+            skipped |= {r.utterance: str(x) for r, x in pairs if isinstance(x, UserError)}
+            kept = [(r, x) for r, x in pairs if not isinstance(x, UserError)]
+            if kept:
+                names, speech = zip(*kept, strict=True)
+                for recording, one in zip(names, function(names, speech), strict=True):
+                    found[recording.utterance] = one
+        return skipped
+
+    def _classify(self, recordings, speech) -> list[Classification]:
+        return self.inference.classify(speech, [r.utterance for r in recordings])
+
+    @torch.inference_mode()
+    def _encode(self, recordings, speech) -> list[Encoding]:
+        aligner, reader = self.inference.aligner, self.inference.reader
+        features, lengths = aligner.encode(speech)
+        adapted = aligner.adapt(features, lengths)
+        texts = [recording.text for recording in recordings]
+        if not all(texts) and aligner.model.ctc_head is not None:
+            texts = reader.spell(adapted, lengths)
+        known = all(texts)
+        tokens = [aligner.tokenizer.encode(text).pieces if known else [] for text in texts]
+        counts = torch.tensor([len(row) for row in tokens], device=features.device)
+        grafted = aligner.model.graft_adapted(adapted, lengths, counts if known else None)
+        seconds = aligner.model.frontend.encoder.seconds
+        fired = grafted.fired
+        rows = zip(
+            tokens, grafted.aligned, grafted.hidden, seconds(fired.starts), seconds(fired.ends),
+            grafted.lengths.tolist(), strict=True,
+        )  # fmt: skip
+        return [
+            Encoding(pieces, *(x[:n].float().cpu().numpy() for x in (a, h, s.clamp(min=0), e)))
+            for pieces, a, h, s, e, n in rows
+        ]
+
+    def _recordings(
+        self, audio: Audio | Sequence[Audio], rate: int, texts: Sequence[str] | None = None
+    ) -> list[Recording]:
+        """Return recordings whose ids are their places in the list."""
+        given: list[Any] = [audio] if _is_one(audio) else list(audio)  # type: ignore[arg-type]
+        if texts is not None and len(texts) != len(given):
+            raise UserError(f"{len(given)} recordings, but {len(texts)} transcripts")
+        rows = zip(given, texts or repeat(None, len(given)), strict=True)
+        return [_recording(str(at), one, rate, text) for at, (one, text) in enumerate(rows)]
+
+    def _in_order(self, audio, recordings, found: dict, skipped: dict[str, str]) -> Any:
+        """Return the results as the recordings were given; what was skipped is an error."""
+        for utterance, reason in skipped.items():
+            where = recordings[int(utterance)].path or f"recording {utterance}"
+            raise UserError(f"{where}: {reason}")
+        results = [found[recording.utterance] for recording in recordings]
+        return results[0] if _is_one(audio) else results
+
+
+def _is_one(audio: Any) -> bool:
+    return not isinstance(audio, list | tuple)
+
+
+def _recording(name: str, audio: Audio, rate: int, text: str | None) -> Recording:
+    """Return one recording with its text.
+
+    Raises:
+        UserError: it cannot be read, or holds no samples of one recording.
+    """
+    if isinstance(audio, str | os.PathLike):
+        return one_file(name, os.fspath(audio), text)
+    if isinstance(audio, Mapping):
+        return _recording(name, audio["array"], int(audio["sampling_rate"]), text)
+    if hasattr(audio, "read"):
+        import soundfile
+
+        try:
+            samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise UserError(f"recording {name}: {error.error_string}") from error
+        return from_samples(name, samples.T, rate, text)
+    if isinstance(audio, torch.Tensor):
+        audio = audio.detach().cpu().numpy()
+    return from_samples(name, np.asarray(audio), rate, text)

@@ -1,0 +1,123 @@
+"""`from espnet_wabert import WaBERT`: every kind of audio in, results that print and save."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pysubs2
+import pytest
+import soundfile
+import torch
+from aligners import write_model
+from praatio import textgrid
+from tiny import arguments, save
+
+from espnet_wabert import WaBERT
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.words import read_words
+from espnet_wabert.models.checkpoint import pack
+
+TEXT = "the good film"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield WaBERT.from_pretrained(write_model(tmp_path_factory.mktemp("model")))
+
+
+def noise(seconds=1.0, seed=0):
+    return (np.random.default_rng(seed).normal(size=int(seconds * 16000)) * 0.1).astype(np.float32)
+
+
+def times(aligned):
+    return np.array([word[1:] for word in aligned.words])
+
+
+def test_every_kind_of_audio_gives_the_same(model, tmp_path):
+    samples = noise()
+    soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
+    wanted = model.align(tmp_path / "a.wav", TEXT)
+    assert [word.word for word in wanted.words] == TEXT.split()
+    row = {"array": samples.astype(np.float64), "sampling_rate": 16000}
+    opened = io.BytesIO((tmp_path / "a.wav").read_bytes())
+    stereo = np.stack([samples, samples])
+    kinds = (str(tmp_path / "a.wav"), samples, torch.from_numpy(samples), row, opened, stereo)
+    for audio in kinds:
+        np.testing.assert_allclose(times(model.align(audio, TEXT)), times(wanted), atol=1e-3)
+    at_8_khz = model.align(samples[::2], TEXT, rate=8000)
+    assert at_8_khz.duration == pytest.approx(1.0)
+
+
+def test_a_list_gives_what_each_recording_gives_alone(model):
+    audio = [noise(1.0 + seed / 3, seed) for seed in range(3)]
+    texts = [TEXT, "not bad", "film of the film"]
+    together = model.align(audio, texts)
+    for one, text, found in zip(audio, texts, together, strict=True):
+        np.testing.assert_allclose(times(model.align(one, text)), times(found), atol=1e-4)
+    assert model.transcribe(audio) == [model.transcribe(one) for one in audio]
+
+
+def test_a_result_prints_and_saves_in_every_format(model, tmp_path):
+    aligned = model.align(noise(2.0), TEXT)
+    assert str(aligned).splitlines()[1].endswith("the")
+    for suffix in ("TextGrid", "json", "ctm", "srt", "vtt", "txt"):
+        aligned.save(tmp_path / f"talk.{suffix}")
+    grid = textgrid.openTextgrid(str(tmp_path / "talk.TextGrid"), includeEmptyIntervals=False)
+    assert [entry.label for entry in grid.getTier("words").entries] == TEXT.split()
+    for kind in ("json", "ctm"):
+        assert [w.word for w in read_words(tmp_path / f"talk.{kind}")["talk"]] == TEXT.split()
+    assert json.loads((tmp_path / "talk.json").read_text())["talk"] == aligned.to_dict()
+    for kind in ("srt", "vtt"):
+        events = pysubs2.load(str(tmp_path / f"talk.{kind}")).events
+        assert " ".join(event.plaintext for event in events) == TEXT
+    labels = [line.split("\t") for line in (tmp_path / "talk.txt").read_text().splitlines()]
+    assert [label for *_, label in labels] == TEXT.split()
+    assert list(aligned.to_pandas()["word"]) == TEXT.split()
+    with pytest.raises(UserError, match="the suffix must be one of"):
+        aligned.save(tmp_path / "talk.doc")
+
+
+def test_encode_gives_vectors_and_times_of_the_tokens(model):
+    speech = noise(1.5)
+    found = model.encode(speech, TEXT)
+    assert found.tokens[0] == "[CLS]" and found.tokens[-1] == "[SEP]"
+    assert len(found.tokens) == len(found.aligned) == len(found.hidden) == len(found.starts)
+    assert np.all(found.starts <= found.ends) and found.ends[-1] == pytest.approx(1.5, abs=0.03)
+    spoken = model.encode([speech, speech])
+    assert spoken[0].aligned.shape == spoken[1].aligned.shape
+    assert spoken[0].aligned.shape[1] == found.aligned.shape[1]
+
+
+def test_sentiment_gives_probabilities(tmp_path):
+    args = arguments("wabert_sentiment")
+    classifier = WaBERT.from_pretrained(pack(save(args, tmp_path / "m", seed=0), tmp_path / "s.zip"))
+    one, other = classifier.sentiment([noise(1.0, 1), noise(1.2, 2)])
+    assert sum(one.scores) == pytest.approx(1.0) and one.label != ""
+    assert classifier.sentiment(noise(1.2, 2)).scores == pytest.approx(other.scores, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("audio", "text", "message"),
+    [
+        ("nowhere.wav", TEXT, "nowhere.wav: missing audio file: no such file"),
+        (np.zeros(10), TEXT, "recording 0: 10 samples at 16000 Hz, less than a frame"),
+        (np.full(16000, np.nan), TEXT, "recording 0: sample 0 is not finite"),
+        (np.zeros((16000, 2)), TEXT, r"recording 0: shape \(16000, 2\), neither"),
+        (np.zeros(16000), "  ", "its transcript is empty"),
+        ([np.zeros(16000)] * 2, TEXT, "2 recordings, but 1 transcripts"),
+        (io.BytesIO(b"no audio"), TEXT, "recording 0: "),
+    ],
+)
+def test_bad_input_is_one_clear_error(model, audio, text, message):
+    with pytest.raises(UserError, match=message):
+        model.align(audio, text)
+
+
+def test_the_package_is_imported_without_torch():
+    code = "import sys, espnet_wabert; assert 'torch' not in sys.modules and 'WaBERT' in dir()"
+    code = code.replace("'WaBERT' in dir()", "'WaBERT' in espnet_wabert.__all__")
+    subprocess.run([sys.executable, "-c", code], check=True)
