@@ -49,6 +49,7 @@ setup(
         "pyarrow",  # the hub's copy of SLUE's test labels
         "praatio>=6",  # TextGrids
         "pysubs2>=1.8",  # subtitles
+        "inflect>=7",  # numbers in transcripts
         "jiwer>=4",  # word error rates
         "scikit-learn",  # confusion matrices
         "matplotlib",

@@ -204,7 +204,7 @@ class Aligner:
             return [None] * len(batch.transcripts)
         log_p = self.model.ctc_head(batch.adapted).cpu().numpy()
         rows = zip(log_p, batch.frame_lengths.tolist(), batch.transcripts, strict=True)
-        return [ctc_confidence(row[:length], t.words) for row, length, t in rows]
+        return [ctc_confidence(row[:length], t.said) for row, length, t in rows]
 
     def _in_seconds(
         self, transcript: Encoded, spans: TokenSpans, judged: CTCConfidence | None

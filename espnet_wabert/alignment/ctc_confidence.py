@@ -41,7 +41,7 @@ def topology_of(words: Sequence[str]) -> HMMTopology:
     """
     symbols, optional, owners = [BLANK], [True], [0]
     for index, word in enumerate(words):
-        letters = [letter for letter in word.lower() if letter in LETTERS and letter != " "]
+        letters = [letter for letter in " ".join(word.lower().split()) if letter in LETTERS]
         for letter in ([" "] if index and letters else []) + letters:
             symbol = 1 + LETTERS.index(letter)
             if len(symbols) > 1 and symbols[-2] == symbol:
@@ -64,8 +64,8 @@ def ctc_confidence(log_p: np.ndarray, words: Sequence[str]) -> CTCConfidence:
 
     Args:
         log_p: log-probabilities of the letters (T, V).
-        words: the transcript's words; one without a letter (a number in digits) is not judged and
-            gets the utterance's confidence.
+        words: the transcript's words as they are said; one without a letter (punctuation) is not
+            judged and gets the utterance's confidence.
     """
     scores = ctc_scores(log_p, words)
     if scores is None:

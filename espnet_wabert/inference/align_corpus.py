@@ -15,7 +15,7 @@ from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.inference.loading import loaded_batches
 from espnet_wabert.inference.recordings import Recording
-from espnet_wabert.text.transcript import spoken
+from espnet_wabert.text.transcript import as_said
 from espnet_wabert.text.wordpiece import Encoded
 
 CELLS = 1 << 30  # frames x tokens at most: about 45 minutes of speech, 12 GB
@@ -71,7 +71,7 @@ def choose_method(inference: WaBERTInference, name: str | None) -> str:
 def encode_transcript(aligner: Aligner, text: str) -> Encoded:
     """Return the word pieces of the spoken form of a transcript, with its words as written."""
     words = text.split()
-    return aligner.tokenizer.encode_words([spoken(word) for word in words])._replace(words=words)
+    return aligner.tokenizer.encode_words([as_said(word) for word in words])._replace(words=words)
 
 
 class _Run:

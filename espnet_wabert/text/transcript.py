@@ -1,19 +1,26 @@
 """The spoken form of written words, for alignment; results keep the written form.
 
 Transcripts in training have no punctuation, and it is not spoken: a comma must not get frames.
-Apostrophes are parts of words (don't). Hyphens between letters split words (well-known). Symbols
-that are spoken stay, because BERT has word pieces for them, and so do digits; models without digits
-in training align a number by the length of its spoken form.
+Apostrophes are parts of words (don't). Hyphens between letters split words (well-known). Numbers,
+amounts and titles are written out (`numbers.py`), and what stays of the symbols that are spoken has
+word pieces of BERT.
 """
 
 import unicodedata
+
+from espnet_wabert.text.numbers import read_aloud
 
 SAID = frozenset("&%@#'")
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 
 
+def as_said(word: str) -> str:
+    """Return the words that a written word is read as; empty for punctuation."""
+    return read_aloud(word) or spoken(word)
+
+
 def spoken(word: str) -> str:
-    """Return the spoken form of a word; empty for punctuation."""
+    """Return a word without what is not spoken; empty for punctuation."""
     said = unicodedata.normalize("NFC", word).translate(APOSTROPHES)
     kept = "".join(c if c in SAID or unicodedata.category(c)[0] in "LMNS" else " " for c in said)
     parts = (part.strip("'") if set(part) == {"'"} else part for part in kept.split())

@@ -22,6 +22,7 @@ class Encoded(NamedTuple):
     pieces: list[str]  # N
     words: list[str]  # the transcript's words, split at white space
     word_index: list[int | None]  # N: index into `words`; None for [CLS] and [SEP]
+    said: list[str]  # what each word is read as, where that is not the word itself
 
 
 class WordPieceTokenizer:
@@ -54,7 +55,7 @@ class WordPieceTokenizer:
     def encode_words(self, words: Sequence[str]) -> Encoded:
         """Return the pieces of words that are split already; a word may be empty."""
         encoding = self.tokenizer.encode(words, is_pretokenized=True)
-        return Encoded(encoding.ids, encoding.tokens, list(words), encoding.word_ids)
+        return Encoded(encoding.ids, encoding.tokens, list(words), encoding.word_ids, list(words))
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids, without the special tokens."""

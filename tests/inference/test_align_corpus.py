@@ -12,6 +12,7 @@ from praatio import textgrid
 
 from espnet_wabert.bin.wabert import main
 from espnet_wabert.formats.words import read_words
+from espnet_wabert.inference.align_corpus import encode_transcript
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.text.transcript import spoken
 from espnet_wabert.text.wordpiece import letters_of
@@ -290,3 +291,12 @@ def test_cached_features_align_like_recordings(listener, model, tmp_path):
     assert done.exit_code == 0, done.output
     found = {u: [w.word for w in ws] for u, ws in read_words(tmp_path / "o/words.ctm").items()}
     assert found == said
+
+
+def test_a_number_is_aligned_as_it_is_read_and_stays_as_it_is_written(listener):
+    encoded = encode_transcript(listener.aligner, "of 42 film")
+    assert encoded.words == ["of", "42", "film"]
+    assert encoded.said == ["of", "forty two", "film"]
+    pieces = listener.tokenizer.encode("of forty two film").pieces
+    assert encoded.pieces == pieces
+    assert encoded.word_index == [None, 0, *[1] * (len(pieces) - 4), 2, None]

@@ -94,7 +94,9 @@ def test_encode_gives_vectors_and_times_of_the_tokens(model):
 
 def test_sentiment_gives_probabilities(tmp_path):
     args = arguments("wabert_sentiment")
-    classifier = WaBERT.from_pretrained(pack(save(args, tmp_path / "m", seed=0), tmp_path / "s.zip"))
+    classifier = WaBERT.from_pretrained(
+        pack(save(args, tmp_path / "m", seed=0), tmp_path / "s.zip")
+    )
     one, other = classifier.sentiment([noise(1.0, 1), noise(1.2, 2)])
     assert sum(one.scores) == pytest.approx(1.0) and one.label != ""
     assert classifier.sentiment(noise(1.2, 2)).scores == pytest.approx(other.scores, abs=1e-4)

@@ -1,0 +1,113 @@
+"""How numbers, amounts, times and a few abbreviations are read aloud, for alignment.
+
+Training has words only. What a number is read as is not unique (1905, 100); the most common reading
+of American English is taken. The words of the number come from the package inflect.
+"""
+
+import re
+
+import inflect
+
+ENGINE = inflect.engine()
+CURRENCIES = {"$": "dollar", "£": "pound", "€": "euro", "¥": "yen"}
+TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "vs": "versus"}
+MAGNITUDES = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion"}
+_AMOUNT = re.compile(
+    r"(?P<currency>[$£€¥])?(?P<number>\d[\d,]*(?:\.\d+)?)(?P<magnitude>k|m|bn|b)?(?P<percent>%)?\Z",
+    re.IGNORECASE,
+)
+_TIME = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?P<half>am|pm)?\Z", re.IGNORECASE)
+_ORDINAL = re.compile(r"\d[\d,]*(?:st|nd|rd|th)\Z", re.IGNORECASE)
+_DECADE = re.compile(r"(?P<century>\d\d)?(?P<tens>\d0)'?s\Z")
+_CHUNK = re.compile(r"\d+(?:[.,]\d+)*|[^\d]+")
+YEARS = (range(1100, 2000), range(2010, 2100))
+LONGEST = 7  # digits that are a number; more are read one by one
+
+
+def read_aloud(word: str) -> str | None:
+    """Return the words that a written word with digits, or a title, is read as; None: itself."""
+    bare = word.strip("\"'()[]{}.,;:!?\u201c\u201d\u2018\u2019")
+    if bare.lower() in TITLES:
+        return TITLES[bare.lower()]
+    if not re.search(r"\d", bare):
+        return None
+    if "-" in bare:
+        parts = [part for part in bare.split("-") if part]
+        return " ".join(read_aloud(part) or _plain(part) for part in parts)
+    for pattern, read in ((_TIME, _time), (_DECADE, _decade), (_AMOUNT, _amount)):
+        found = pattern.match(bare)
+        if found:
+            return _plain(read(found))
+    if _ORDINAL.match(bare):
+        return _plain(_words(bare.replace(",", "").lower()))
+    parts = [_number(part) if part[0].isdigit() else part for part in _CHUNK.findall(bare)]
+    return _plain(" ".join(parts))
+
+
+def _plain(text: str) -> str:
+    """Return words of letters only."""
+    return " ".join(re.sub(r"[^\w&@']|_", " ", text).split())
+
+
+def _words(number: str) -> str:
+    return str(ENGINE.number_to_words(number, andword=""))
+
+
+def _digits(number: str) -> str:
+    return str(ENGINE.number_to_words(number, group=1, zero="zero"))
+
+
+def _number(number: str) -> str:
+    """Return the words of digits: a year, a number, or digits one by one."""
+    whole, _, fraction = number.partition(".")
+    plain = whole.replace(",", "")
+    if fraction:
+        return f"{_number(whole)} point {_digits(fraction)}"
+    if (len(plain) > LONGEST and "," not in whole) or (plain[0] == "0" and len(plain) > 1):
+        return _digits(plain)
+    if "," not in whole and any(int(plain) in years for years in YEARS):
+        return _year(plain)
+    return _words(plain)
+
+
+def _year(year: str) -> str:
+    first, last = year[:2], year[2:]
+    if last == "00":
+        return f"{_words(first)} hundred"
+    return f"{_words(first)} {'oh ' if last[0] == '0' else ''}{_words(str(int(last)))}"
+
+
+def _amount(found: re.Match) -> str:
+    number, currency = found["number"], found["currency"]
+    magnitude = MAGNITUDES.get((found["magnitude"] or "").lower(), "")
+    percent = "percent" if found["percent"] else ""
+    if not currency:
+        return f"{_number(number)} {magnitude} {percent}"
+    unit = CURRENCIES[currency]
+    whole, _, cents = number.partition(".")
+    one = whole == "1" and not magnitude
+    units = unit if one or unit == "yen" else f"{unit}s"
+    if len(cents) == 2 and not magnitude and int(cents):
+        return f"{_words(whole.replace(',', ''))} {units} {_words(str(int(cents)))}"
+    said = _words(whole.replace(",", ""))
+    if cents and int(cents):
+        said += f" point {_digits(cents)}"
+    return f"{said} {magnitude} {units} {percent}"
+
+
+def _time(found: re.Match) -> str:
+    minute = found["minute"]
+    hour = _words(str(int(found["hour"])))
+    half = " ".join(found["half"] or "")
+    if minute == "00":
+        return f"{hour} {half}" if half else f"{hour} o'clock"
+    said = f"oh {_words(minute[1])}" if minute[0] == "0" else _words(minute)
+    return f"{hour} {said} {half}"
+
+
+def _decade(found: re.Match) -> str:
+    century, tens = found["century"], found["tens"]
+    if tens == "00" and century:
+        thousands = century[1] == "0"
+        return f"{_words(century[0])} thousands" if thousands else f"{_words(century)} hundreds"
+    return f"{_words(century) if century else ''} {ENGINE.plural(_words(tens))}"

@@ -1,0 +1,41 @@
+"""How numbers in transcripts are read aloud."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from espnet_wabert.text.numbers import read_aloud
+from espnet_wabert.text.transcript import as_said
+
+READ = {
+    "42": "forty two", "1984": "nineteen eighty four", "1905,": "nineteen oh five",
+    "1900": "nineteen hundred", "2005": "two thousand five", "2024.": "twenty twenty four",
+    "1,234": "one thousand two hundred thirty four", "007": "zero zero seven",
+    "5551234567": "five five five one two three four five six seven",
+    "3.14": "three point one four", "0.5": "zero point five", "$5": "five dollars",
+    "$1": "one dollar", "$3.50": "three dollars fifty", "$2.5m": "two point five million dollars",
+    "\u00a3100,": "one hundred pounds", "50%": "fifty percent", "10:30": "ten thirty",
+    "7:05pm": "seven oh five p m", "9:00": "nine o'clock", "21st": "twenty first",
+    "12th-century": "twelfth century", "1980s": "nineteen eighties", "'80s": "eighties",
+    "2000s": "two thousands", "1900s": "nineteen hundreds", "10-12": "ten twelve", "A4": "A four",
+    "Mr.": "mister", "Dr.": "doctor", "hello": None, "Mist": None, "--": None, "...": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "said"), READ.items())
+def test_what_is_read(word, said):
+    assert read_aloud(word) == said
+
+
+@given(st.from_regex(r"[a-z$']{0,2}\d[\d,.:%-]{0,12}[a-z]{0,2}", fullmatch=True))
+def test_whatever_has_digits_is_read_in_letters(word):
+    said = read_aloud(word)
+    assert said and not re.search(r"\d", said)
+
+
+def test_other_words_stay_and_punctuation_is_silent():
+    assert [as_said(word) for word in ("Hello,", "--", "don\u2019t", "50%")] == [
+        "Hello", "", "don't", "fifty percent",
+    ]  # fmt: skip
