@@ -10,56 +10,89 @@ Folder = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--model", required=True, help="An aligned model: .pth or packed .zip.")
+@click.option("--model", required=True, help="An aligned model: box, .pth or packed .zip.")
 @click.option("--out", required=True, type=Folder, help="Folder for the recordings and the words.")
 @click.option("--results", type=Folder, help="Merge the scores into this results.json.")
-@click.option("--recognizer", help="Read with this one too, such as Whisper; a folder or name.")
+@click.option("--whisper", help="Read with this Whisper too, beside pocketsphinx; a folder.")
+@click.option("--table", type=Folder, help="Write the table (Markdown) here.")
 @one_line_errors
-def main(model, out, results, recognizer):
-    """Decode and align 7 AN4, 5 LibriVox and 5 cards utterances; score those with word times.
+def main(model, out, results, whisper, table):
+    """Decode and align 7 AN4, 5 LibriVox and 5 cards utterances; score them in one table.
 
-    The reference times are pocketsphinx's own. pocketsphinx is scored too: with errors near 0 it
-    shows that the times are read correctly.
+    The reference times are pocketsphinx's own. Only LibriVox has some.
     """
-    from espnet_wabert.alignment.pocketsphinx_aligner import align_folder
     from espnet_wabert.constants import SAMPLE_RATE
     from espnet_wabert.corpora.formatting import format_folder
     from espnet_wabert.formats.kaldi import read_folder
-    from espnet_wabert.formats.lines import read_table
-    from espnet_wabert.formats.words import write_ctm
     from espnet_wabert.inference.api import WaBERTInference
-    from espnet_wabert.inference.decoding import SpeechSource, decode_alignment, transcribe
+    from espnet_wabert.inference.decoding import SpeechSource, decode_alignment
+    from espnet_wabert.inference.pocketsphinx_recognizer import PocketsphinxRecognizer
     from espnet_wabert.inference.recognizer import load_recognizer
     from espnet_wabert.mini.real_speech import an4, cards, librivox, write_recordings
     from espnet_wabert.scoring.decoded_sets import score_decoded_set
     from espnet_wabert.scoring.results import update_results
-    from espnet_wabert.scoring.tokens import word_error_rate
+    from espnet_wabert.scoring.table import Table, markdown, print_tables
 
     inference = WaBERTInference.from_pretrained(model)
-    beside = load_recognizer(recognizer) if recognizer else None
-    for name, recordings in (("an4", an4()), ("librivox", librivox()), ("cards", cards())):
+    recognizers = {"pocketsphinx": PocketsphinxRecognizer()}
+    if whisper:
+        recognizers["Whisper"] = load_recognizer(whisper)
+    methods = tuple(inference.aligner.methods)
+    boundaries, reading = [], []
+    for name, recordings in (("librivox", librivox()), ("an4", an4()), ("cards", cards())):
         write_recordings(recordings, out / "data" / name)
         format_folder(read_folder(out / "data" / name), out / "raw" / name, SAMPLE_RATE)
         source = SpeechSource(out / "raw" / name, None)
-        folder = source.folder
         decode_alignment(inference, source, out / name, 60.0)
-        if folder.words:
-            write_ctm(out / name / "words.pocketsphinx.ctm", align_folder(folder).words)
         scores = score_decoded_set(out / "raw" / name, out / name)
-        if beside is not None:
-            transcribe(beside, source, out / name / "hypothesis.recognizer", 60.0)
-            hypotheses = read_table(out / name / "hypothesis.recognizer")
-            scores["wer_recognizer"] = word_error_rate(folder.text or {}, hypotheses)
-        boundaries = scores.pop("boundaries")
-        scores |= boundaries
-        errors = [f"{method} {row['mean_ms']:.0f} ms" for method, row in boundaries.items()]
-        shown = f"; mean boundary error: {', '.join(errors)}" if errors else ""
-        wer = f", WER {scores['wer']:.2f}"
-        if beside is not None:
-            wer += f" (the recognizer's: {scores['wer_recognizer']:.2f})"
-        print(f"{name}: {scores['utterances']} utterances decoded and aligned{wer}{shown}")
+        scores |= scores.pop("boundaries")
+        of_methods = [_times(scores[method]) for method in methods if method in scores]
+        if of_methods:
+            boundaries.append((name, *of_methods))
+        reading.append((name, *_reading(inference, source, scores["wer"], recognizers)))
         if results:
             update_results(results, {f"real_speech.{name}": scores})
+    first = Table(
+        "Word boundaries of people", ("recordings", *methods), tuple(boundaries),
+        note="mean / median / share within 50 ms, from pocketsphinx's times",
+    )  # fmt: skip
+    columns = ("recordings", "utterances", "words", "model", *recognizers)
+    second = Table(
+        "Reading people without a transcript", (*columns, "right", "others"), tuple(reading),
+        note="word error rates; share of right transcripts and those of others that are doubted",
+    )  # fmt: skip
+    print_tables([first, second])
+    if table:
+        table.write_text(markdown([first, second]), encoding="utf-8")
+
+
+def _times(row: dict) -> str:
+    return f"{row['mean_ms']:.1f} / {row['median_ms']:.1f} / {row['within_50ms']:.2f}"
+
+
+def _reading(inference, source, wer: float, recognizers) -> list[str]:
+    """Return the cells of one set of recordings: its size, word error rates and doubts."""
+    from espnet_wabert.formats.audio import read_audio
+    from espnet_wabert.mini.robustness import Spoken, measure
+    from espnet_wabert.scoring.tokens import word_error_rate
+
+    folder = source.folder
+    texts = folder.text or {}
+    speech = [read_audio(folder.wav[u], u) for u in texts]
+    spoken = [Spoken(audio, text, None) for audio, text in zip(speech, texts.values(), strict=True)]
+    doubts = measure(inference, spoken, "clean")
+    read = {
+        name: dict(zip(texts, recognizer(speech), strict=True))
+        for name, recognizer in recognizers.items()
+    }
+    return [
+        str(len(texts)),
+        str(sum(len(text.split()) for text in texts.values())),
+        f"{wer:.2f}",
+        *(f"{word_error_rate(texts, heard):.2f}" for heard in read.values()),
+        f"{doubts.doubted_right:.2f}",
+        f"{doubts.found_wrong:.2f}",
+    ]
 
 
 if __name__ == "__main__":
