@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -111,28 +112,67 @@ def transcribe(audio, out, model, batch_seconds, device):
     wabert transcribe talk.mp3
     wabert transcribe recordings/ --out text
     """  # noqa: D301
+    from espnet_wabert.inference.pipeline import WaBERT
+
+    def read(model: WaBERT):
+        return lambda recordings, speech: model.inference.read(speech)
+
+    _process(audio, out, model, batch_seconds, device, read, "reading")
+
+
+@main.command()
+@click.argument("audio", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path), help="File for the lines 'utt-id ...'.")
+@_common
+@one_line_errors
+def sentiment(audio, out, model, batch_seconds, device):
+    """Classify AUDIO: the label, and the probability of each.
+
+    AUDIO is as for `transcribe`. The model in the box has no sentiment: give one of `make mini` or
+    of egs2/slue_sa.
+
+    \b
+    wabert sentiment talk.mp3 --model sentiment_prosody.zip
+    """  # noqa: D301
+    from espnet_wabert.inference.pipeline import WaBERT
+
+    def classify(model: WaBERT):
+        return lambda recordings, speech: model.inference.classify(
+            speech, [recording.utterance for recording in recordings]
+        )
+
+    _process(audio, out, model, batch_seconds, device, classify, "classifying")
+
+
+def _process(audio, out, model, batch_seconds, device, make, task: str) -> None:
+    """Print or write one line per recording, and end with status 1 if some cannot be read.
+
+    Args:
+        audio, out, model, batch_seconds, device: the command's.
+        make: gets the loaded model and returns the function of `process_all`.
+        task: name of the progress bar.
+    """
     from espnet_wabert.formats.lines import write_atomically
-    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.inference.loading import process_all
+    from espnet_wabert.inference.pipeline import WaBERT
     from espnet_wabert.inference.recordings import without_transcript
-    from espnet_wabert.inference.transcribe_corpus import transcribe_all
 
     given = without_transcript(audio)
-    texts: dict[str, str] = {}
+    found: dict[str, Any] = {}
     skipped = dict(given.skipped)
     if given.recordings:
-        inference = WaBERTInference.from_pretrained(model, device)
-        many = len(given.recordings) > 1
-        take = texts.__setitem__
-        skipped |= transcribe_all(inference, given.recordings, take, batch_seconds, many)
+        function = make(WaBERT.from_pretrained(model, device))
+        task = task if len(given.recordings) > 1 else ""
+        skipped |= process_all(given.recordings, function, found.__setitem__, batch_seconds, task)
     for note in given.notes:
         click.echo(note, err=True)
-    lines = [f"{utterance} {text}".strip() for utterance, text in sorted(texts.items())]
+    lines = [f"{utterance} {text}".strip() for utterance, text in sorted(found.items())]
     if out:
         write_atomically(out, "".join(f"{line}\n" for line in lines))
-        click.echo(f"{out}: {len(texts)} utterances read, {len(skipped)} skipped")
+        click.echo(f"{out}: {len(found)} utterances done, {len(skipped)} skipped")
     else:
-        alone = len(texts) + len(skipped) == 1
-        click.echo("\n".join(texts.values() if alone else lines))
+        alone = len(found) + len(skipped) == 1
+        click.echo("\n".join(map(str, found.values()) if alone else lines))
     _end(skipped)
 
 

@@ -25,6 +25,11 @@ class Classification(NamedTuple):
 
     label: str
     scores: list[float]  # one probability per label
+    labels: tuple[str, ...] = ()  # of the scores
+
+    def __str__(self) -> str:
+        pairs = zip(self.labels, self.scores, strict=True)
+        return " ".join([self.label, *(f"{label}={score:.3f}" for label, score in pairs)])
 
 
 class WaBERTInference:
@@ -165,5 +170,6 @@ class WaBERTInference:
             )
         labels = self.model.labels
         return [
-            Classification(labels[int(s.argmax())], s.tolist()) for s in scores.softmax(-1).cpu()
+            Classification(labels[int(s.argmax())], s.tolist(), tuple(labels))
+            for s in scores.softmax(-1).cpu()
         ]

@@ -1,15 +1,54 @@
 """Batches of recordings of similar length, the next one loaded while one is in use."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, last_line
 from espnet_wabert.inference.recordings import Recording, load
 from espnet_wabert.modules.batching import length_batches
 
 Batch = tuple[list[Recording], list[np.ndarray | UserError]]
+
+
+def process_all(
+    recordings: Sequence[Recording],
+    function: Callable[[Sequence[Recording], Sequence[np.ndarray]], Sequence[Any]],
+    on_result: Callable[[str, Any], None],
+    batch_seconds: float = 60.0,
+    task: str = "",
+) -> dict[str, str]:
+    """Call a function with the speech of recordings, in batches.
+
+    Args:
+        recordings: audio.
+        function: gets recordings and their speech, and returns a result for each.
+        on_result: gets the utterance id and the result.
+        batch_seconds: padded audio per batch.
+        task: name of a progress bar; "": none.
+
+    Returns:
+        The recordings that cannot be read, with the reason.
+    """
+    skipped = {}
+    with tqdm(total=len(recordings), desc=task, unit="utt", disable=not task) as progress:
+        for group, loaded in loaded_batches(recordings, batch_seconds):
+            kept, speech = [], []
+            for recording, one in zip(group, loaded, strict=True):
+                if isinstance(one, UserError):
+                    prefix = f"utterance {recording.utterance}: "
+                    skipped[recording.utterance] = last_line(one).removeprefix(prefix)
+                else:
+                    kept.append(recording)
+                    speech.append(one)
+            results = function(kept, speech) if kept else []
+            for recording, result in zip(kept, results, strict=True):
+                on_result(recording.utterance, result)
+            progress.update(len(group))
+    return skipped
 
 
 def loaded_batches(

@@ -22,9 +22,8 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.inference.align_corpus import align_all, choose_method
 from espnet_wabert.inference.api import Classification, WaBERTInference
-from espnet_wabert.inference.loading import loaded_batches
+from espnet_wabert.inference.loading import process_all
 from espnet_wabert.inference.recordings import Recording, from_samples, one_file
-from espnet_wabert.inference.transcribe_corpus import transcribe_all
 
 # A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
 Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
@@ -89,19 +88,11 @@ class WaBERT:
 
     def transcribe(self, audio: Audio | Sequence[Audio], rate: int = SAMPLE_RATE) -> Any:
         """Return what is said, a text or a list of them; the arguments are those of `align`."""
-        recordings = self._recordings(audio, rate)
-        found: dict[str, str] = {}
-        skipped = transcribe_all(
-            self.inference, recordings, found.__setitem__, self.batch_seconds, len(recordings) > 1
-        )
-        return self._in_order(audio, recordings, found, skipped)
+        return self._all(audio, self._recordings(audio, rate), self._read, "reading")
 
     def sentiment(self, audio: Audio | Sequence[Audio], rate: int = SAMPLE_RATE) -> Any:
         """Return the label and its probabilities, one `Classification` or a list."""
-        recordings = self._recordings(audio, rate)
-        found: dict[str, Classification] = {}
-        skipped = self._each(recordings, self._classify, found)
-        return self._in_order(audio, recordings, found, skipped)
+        return self._all(audio, self._recordings(audio, rate), self._classify, "classifying")
 
     def encode(
         self,
@@ -116,23 +107,18 @@ class WaBERT:
             text: transcripts, whose number of tokens is used; None: what the model hears.
         """
         texts = [text] if isinstance(text, str) else text
-        recordings = self._recordings(audio, rate, texts)
-        found: dict[str, Encoding] = {}
-        skipped = self._each(recordings, self._encode, found)
+        return self._all(audio, self._recordings(audio, rate, texts), self._encode, "encoding")
+
+    def _all(self, audio, recordings: Sequence[Recording], function, task: str) -> Any:
+        """Return a function's result for each recording; what cannot be read is an error."""
+        found: dict[str, Any] = {}
+        bar = task if len(recordings) > 1 else ""
+        take = found.__setitem__
+        skipped = process_all(recordings, function, take, self.batch_seconds, bar)
         return self._in_order(audio, recordings, found, skipped)
 
-    def _each(self, recordings: Sequence[Recording], function, found: dict) -> dict[str, str]:
-        """Call `function` with the recordings and the speech of each batch."""
-        skipped: dict[str, str] = {}
-        for group, loaded in loaded_batches(recordings, self.batch_seconds):
-            pairs = list(zip(group, loaded, strict=True))
-            skipped |= {r.utterance: str(x) for r, x in pairs if isinstance(x, UserError)}
-            kept = [(r, x) for r, x in pairs if not isinstance(x, UserError)]
-            if kept:
-                names, speech = zip(*kept, strict=True)
-                for recording, one in zip(names, function(names, speech), strict=True):
-                    found[recording.utterance] = one
-        return skipped
+    def _read(self, recordings, speech) -> list[str]:
+        return self.inference.read(speech)
 
     def _classify(self, recordings, speech) -> list[Classification]:
         return self.inference.classify(speech, [r.utterance for r in recordings])

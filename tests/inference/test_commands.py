@@ -1,4 +1,4 @@
-"""`wabert transcribe`: recordings, folders and lists, whatever is wrong with them."""
+"""`wabert transcribe` and `sentiment`: recordings, folders, lists, and what is wrong with them."""
 
 import re
 
@@ -7,10 +7,12 @@ import pytest
 import soundfile
 from aligners import write_model
 from click.testing import CliRunner
+from tiny import arguments, save
 
 from espnet_wabert.bin.wabert import main
 from espnet_wabert.formats.lines import read_table
 from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.models.checkpoint import pack
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_a_folder_and_a_list_become_a_text_file(model, tmp_path):
     out = tmp_path / "text"
     done = transcribe(model, tmp_path / "in", tmp_path / "wav.scp", "--out", out)
     assert done.exit_code == 0, done.output
-    assert "4 utterances read, 0 skipped" in done.stdout
+    assert "4 utterances done, 0 skipped" in done.stdout
     assert set(read_table(out)) == {"u0", "u1", "u2", "listed"}
 
 
@@ -73,3 +75,22 @@ def test_two_recordings_of_one_name_and_an_empty_folder_are_errors(model, tmp_pa
         noise(folder / "a.wav")
     done = transcribe(model, tmp_path / "a.wav", tmp_path / "other")
     assert done.exit_code == 1 and "utterance id 'a' is also that of" in done.stderr
+
+
+def test_sentiment_has_a_label_and_a_probability_for_each(tmp_path):
+    noise(tmp_path / "a.wav")
+    weights = save(arguments("wabert_sentiment"), tmp_path / "m", seed=0)
+    packed = pack(weights, tmp_path / "s.zip")
+    arguments_ = ["sentiment", str(tmp_path / "a.wav"), "--model", str(packed)]
+    done = CliRunner().invoke(main, arguments_)
+    assert done.exit_code == 0, done.output
+    label, *scores = done.stdout.split()
+    found = {name: float(p) for name, p in (score.split("=") for score in scores)}
+    assert label in found and sum(found.values()) == pytest.approx(1.0, abs=2e-3)
+    assert found[label] == max(found.values())
+
+
+def test_a_model_of_another_kind_is_named(model, tmp_path):
+    noise(tmp_path / "a.wav")
+    done = CliRunner().invoke(main, ["sentiment", str(tmp_path / "a.wav"), "--model", model])
+    assert done.exit_code == 1 and "a 'wabert' model cannot classify sentiment" in done.stderr
