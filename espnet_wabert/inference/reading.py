@@ -18,7 +18,7 @@ from espnet_wabert.inference.recognizer import load_beam_search
 from espnet_wabert.models.wabert import Grafted
 from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS, greedy_text
 
-LM_WEIGHT, WORD_BONUS = 0.8, 2.0  # of the beam search, chosen on development speakers
+LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search, chosen on development speakers
 
 
 class Transcription(NamedTuple):

@@ -70,6 +70,7 @@ def check_config(args: Namespace) -> None:
         errors.append("model text_sentiment and frontend text go together, without an encoder")
     if (args.model_conf or {}).get("grapheme_weight") and not frontend_conf.get("convolutions"):
         errors.append("model_conf.grapheme_weight: needs frontend_conf.convolutions: true")
+    errors += _grapheme_errors(args.model_conf or {})
     for field in ("text_weight", "quantity_weight"):
         if (args.model_conf or {}).get(field) and args.encoder is None:
             errors.append(f"model_conf.{field}: needs an encoder and a postencoder")
@@ -102,6 +103,15 @@ def _fits(value: Any, kind: Any) -> bool:
             continue
         return True
     return False
+
+
+def _grapheme_errors(model_conf: dict) -> list[str]:
+    heard = model_conf.get("grapheme_input", "convolutions")
+    if heard not in ("convolutions", "both"):
+        return [f"model_conf.grapheme_input: {heard!r}: must be convolutions or both"]
+    if heard == "both" and model_conf.get("grapheme_tolerance") is None:
+        return ["model_conf.grapheme_input: both needs grapheme_tolerance, for word times"]
+    return []
 
 
 def _self_transcript_errors(model_conf: dict) -> list[str]:
@@ -162,8 +172,9 @@ def build_model(
             letters = CTCHead(encoder.frame_size, args.token_list)
         if conf.get("grapheme_weight"):
             with own_random_numbers(torch.device("cpu")):
+                both = conf.get("grapheme_input") == "both"
                 graphemes = GraphemeHead(
-                    frontend.conv_size,
+                    frontend.conv_size + (frontend.output_size() if both else 0),
                     args.token_list,
                     prior_scale=conf.get("grapheme_prior_scale", 0.8),
                 )

@@ -95,6 +95,8 @@ class WaBERT(SpeechPath):
             expensive loss because of the vocabulary; None: all.
         grapheme_weight: of the grapheme head's loss; 0 (the paper's model): no such head.
             Above 0 it needs frontend_conf.convolutions.
+        grapheme_input: what the grapheme head hears: "convolutions", or "both" them and the last
+            layer, which knows the words, but not exactly when: with word times only.
         grapheme_prior_scale: see `GraphemeHead`.
         grapheme_tolerance: seconds by which a word's graphemes may leave its known time in
             training; None: word times are not used.
@@ -118,6 +120,7 @@ class WaBERT(SpeechPath):
         subword_weight: float = 1.0,
         subword_tokens: int | None = None,
         grapheme_weight: float = 0.0,
+        grapheme_input: str = "convolutions",
         grapheme_prior_scale: float = 0.8,
         grapheme_tolerance: float | None = None,
         ctc_weight: float = 0.0,
@@ -136,6 +139,7 @@ class WaBERT(SpeechPath):
         self.subword_weight = subword_weight
         self.subword_tokens = subword_tokens
         self.grapheme_weight = grapheme_weight
+        self.grapheme_input = grapheme_input
         self.grapheme_tolerance = grapheme_tolerance
         self.ctc_weight = ctc_weight
 
@@ -197,14 +201,21 @@ class WaBERT(SpeechPath):
             stats["ctc"] = ctc.detach()
         stats["loss"] = loss.detach()
         if self.grapheme_head is not None:
-            conv_features = self.frontend.conv_features(features)
-            with own_random_numbers(conv_features.device):
+            frames = self.grapheme_frames(features)
+            with own_random_numbers(frames.device):
                 graphemes = self.grapheme_head.loss(
-                    conv_features, lengths, text, text_lengths, self._token_edges(token_times)
+                    frames, lengths, text, text_lengths, self._token_edges(token_times)
                 )
             loss = loss + self.grapheme_weight * graphemes
             stats["graphemes"] = graphemes.detach()
         return force_gatherable((loss, stats, len(text)), loss.device)
+
+    def grapheme_frames(self, features):
+        """Return the frames (B, T, L) of features (B, T, W) that the grapheme head hears."""
+        frames = self.frontend.conv_features(features)
+        if self.grapheme_input == "both":
+            frames = torch.cat([frames, self.frontend.last_layer(features)], dim=-1)
+        return frames
 
     def _token_edges(self, times):
         """Return token times (B, N, 2) as edges between frames, wider by the tolerance."""

@@ -117,6 +117,39 @@ def test_the_grapheme_head_is_not_part_of_the_reported_loss():
     assert torch.equal(loss.detach(), stats[1]["loss"] + stats[1]["graphemes"])
 
 
+def test_the_grapheme_head_keeps_the_times_of_words_by_the_tolerance():
+    conf = dict(grapheme_weight=1.0, grapheme_input="both", grapheme_tolerance=0.0)
+    model = build_model(arguments(model_conf=conf, frontend_conf=dict(convolutions=True))).eval()
+    own = batch()
+    front = model.frontend
+    wanted = front.conv_size + front.output_size()
+    assert model.grapheme_head.convolution.in_channels == wanted
+    free = torch.stack([torch.full((3, 8), -torch.inf), torch.full((3, 8), torch.inf)], dim=-1)
+
+    def loss(times, tolerance=0.0):
+        model.grapheme_tolerance = tolerance
+        return model(**own, token_times=times)[1]["graphemes"]
+
+    assert torch.equal(loss(free), loss(None))
+    known = free.clone()
+    known[:, 1] = torch.tensor([0.1, 0.3])  # fewer paths: the loss cannot be smaller
+    assert loss(known) > loss(known, 0.05) > loss(free)
+    assert torch.equal(loss(known, None), loss(free))  # without a tolerance they are not used
+
+
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        (dict(grapheme_input="all"), "grapheme_input: 'all': must be convolutions or both"),
+        (dict(grapheme_input="both"), "grapheme_input: both needs grapheme_tolerance"),
+    ],
+)
+def test_what_the_grapheme_head_hears_is_checked(conf, message):
+    conf = dict(model_conf=dict(grapheme_weight=1.0, **conf), frontend_conf=dict(convolutions=True))
+    with pytest.raises(UserError, match=message):
+        build_model(arguments(**conf))
+
+
 @pytest.mark.parametrize("align", ["infonce", "cosine"])
 @pytest.mark.parametrize("negatives", ["utterance", "batch"])
 def test_every_loss_trains_the_aligner_and_no_frozen_part(align, negatives):
