@@ -16,6 +16,13 @@ from espnet_wabert.mini.utterance import Plan, speak
 from espnet_wabert.mini.voices import VARIANTS, natural_voice
 
 DRAWN = 4  # derived voices of each sex and split
+# Variants of espeak-ng that are not understood, and are no speakers.
+LEFT_OUT = (
+    "m1 m5 m6 michel miguel Diogo Gene Gene2 Michael Mario Mike mike2 benjamin edward edward2 "
+    "klatt klatt2 klatt3 klatt6 gustave robert marcelo iven iven2 iven4 travis david Jacky "
+    "Alex Storm fast f1 steph3 linda belinda grandma zac max klatt5 ed Annie m4 antonio Reed "
+    "klatt4 paul john grandpa aunty anika shelby"
+).split()
 
 
 class Heard(NamedTuple):
@@ -39,7 +46,7 @@ def voices_to_hear(seed: int) -> list[tuple[str, Voice]]:
             found += [
                 (f"espeak, {split} {sex}", EspeakVoice(f"gmw/en-US+{name}")) for name in names
             ]
-    return found
+    return found + [("espeak, left out", EspeakVoice(f"gmw/en-US+{name}")) for name in LEFT_OUT]
 
 
 def error_rates(

@@ -3,8 +3,8 @@
 Most are derived from hibari's natural voice. Whether a derived speaker belongs to training,
 development or test is decided by the vocal tract: its factor is drawn from bins of 0.01 that the
 splits share out, so that no test speaker has the vocal tract of a training speaker. The others have
-one of espeak-ng's variants. `bin/hear_voices.py` marks the voices whose word error rate for Whisper
-tiny.en is above `UNDERSTOOD`; the variants have not been chosen anew by that rule yet.
+one of espeak-ng's variants whose word error rate for Whisper tiny.en is at most `UNDERSTOOD`
+(`bin/hear_voices.py`): what the encoder does not understand is no speech to learn from.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from espnet_wabert.mini.hibari import HibariVoice
 from espnet_wabert.mini.speech import Manner, Voice
 
 WOMEN = 0.45  # fraction of the natural speakers
-UNDERSTOOD = 0.3  # largest word error rate of a voice for Whisper tiny.en
+UNDERSTOOD = 0.35  # largest word error rate of a voice for Whisper tiny.en
 
 # Limits of the uniform distributions of derived speakers.
 PITCH = {"M": (0.50, 0.75), "F": (0.82, 1.25)}
@@ -42,10 +42,11 @@ def make_speaker(name: str, split: str, robots: float, rng, sex: str | None = No
     """Draw a speaker of a split ("train", "dev", "test").
 
     Args:
-        robots: probability of a voice of espeak-ng.
+        robots: probability of a voice of espeak-ng, where the split has one of the sex.
     """
     robot = rng.random() < robots
     sex = sex or ("F" if rng.random() < WOMEN else "M")
+    robot = robot and bool(VARIANTS[split][sex])
     seeds = [int(seed) for seed in rng.integers(2**32, size=2)]
     voice = espeak_voice(split, sex, rng) if robot else natural_voice(split, sex, rng)
     # espeak's voices have ranges and speeds of their own.
@@ -72,22 +73,16 @@ ACCENTS = (
     "gmw/en-GB-scotland",
     "gmw/en-029",
 )
-# Without variants with an echo (it shifts the word times), with breath (its noise is not
-# reproducible), and whispers.
+# The variants that Whisper tiny.en understands (RESULTS.md): 15 of 66; `hearing.LEFT_OUT` has the
+# others. No woman of the development and test splits is among them. Variants with an echo (it
+# shifts the word times), with breath (its noise is not reproducible) and whispers were not tried.
 VARIANTS = {
     "train": {
-        "M": (
-            "m1 m3 m5 m6 m7 Henrique Hugo michel miguel Diogo Gene Gene2 Michael Mario Mike mike2 "
-            "Nguyen adam benjamin edward edward2 klatt klatt2 klatt3 klatt6 gustave robert "
-            "rob marcelo iven iven2 iven3 iven4 travis david Jacky Alex Storm fast"
-        ).split(),
-        "F": "f1 steph steph2 steph3 linda belinda grandma zac".split(),
+        "M": "m3 m7 Henrique Hugo Nguyen adam rob iven3".split(),
+        "F": ["steph", "steph2"],
     },
-    "dev": {"M": "max Denis m8 klatt5 ed".split(), "F": ["Annie"]},
-    "test": {
-        "M": "croak m4 antonio pedro Reed klatt4 paul quincy john grandpa".split(),
-        "F": "aunty anika shelby".split(),
-    },
+    "dev": {"M": ["Denis", "m8"], "F": []},
+    "test": {"M": ["croak", "pedro", "quincy"], "F": []},
 }
 
 

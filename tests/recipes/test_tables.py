@@ -98,9 +98,11 @@ def test_a_text_model_has_no_features():
 
 @pytest.fixture
 def in_folder(tmp_path, monkeypatch):
-    """Work in a folder with shape files of 1000 utterances of 10 s."""
+    """Work in a folder with shape files of 1000 utterances of 10 s, and word times."""
     monkeypatch.chdir(tmp_path)
-    Path("stats/train").mkdir(parents=True)
+    for name in ("train", "dev"):
+        Path("stats", name).mkdir(parents=True)
+        Path("stats", name, "word_times").write_text("u0 0.1 0.2\n")
     for name, size in (("speech_shape", 160000), ("text_shape", 12)):
         lines = [f"u{index} {size}\n" for index in range(1000)]
         Path("stats/train", name).write_text("".join(lines))
@@ -117,10 +119,21 @@ def args_of(
 def test_an_aligner_reads_speech_and_text(in_folder):
     args, _ = args_of("mini/align.yaml", feats="feats")
     sources = [v for o, v in pairwise(args) if o.startswith("--train_data_path")]
-    assert sources == ["feats/train/feats.scp,speech,kaldi_ark", "raw/train/text,text,text"]
+    assert sources == [
+        "feats/train/feats.scp,speech,kaldi_ark", "raw/train/text,text,text",
+        "stats/train/word_times,word_times,text_float",
+    ]  # fmt: skip
     shapes = [v for o, v in pairwise(args) if o == "--valid_shape_file"]
     assert shapes == ["stats/dev/speech_shape", "stats/dev/text_shape"]
     assert args[-6:-1:2] == ["--postencoder_conf", "--frontend_conf", "--pretrained_model"]
+
+
+def test_graphemes_that_learn_from_word_times_need_them(in_folder):
+    Path("stats/dev/word_times").unlink()
+    with pytest.raises(UserError, match=r"stats/dev/word_times: missing; .*grapheme_tolerance"):
+        args_of("mini/align.yaml", feats="feats")
+    args, _ = args_of("align_bert_i3.yaml", "--scheduler_conf warmup_steps=4")
+    assert not any("word_times" in value for value in args)
 
 
 @pytest.mark.parametrize(
