@@ -19,6 +19,17 @@ from espnet_wabert.scoring.boundaries import Failure
 FRAMES_PER_SECOND = 100
 
 
+def make_decoder(**options):
+    """Return pocketsphinx's decoder, which logs nothing; an error if it is not installed."""
+    try:
+        from pocketsphinx import Decoder
+    except ImportError:
+        raise UserError(
+            "pocketsphinx is not installed: pip install 'espnet_wabert[reference]'"
+        ) from None
+    return Decoder(loglevel="FATAL", **options)
+
+
 class NotAlignedError(Exception):
     """The aligner found no path through an utterance; the message says why."""
 
@@ -34,13 +45,7 @@ class PocketsphinxAligner:
     """Forced alignment of 16 kHz audio with a transcript whose words its dictionary has."""
 
     def __init__(self):
-        try:
-            from pocketsphinx import Decoder
-        except ImportError:
-            raise UserError(
-                "pocketsphinx is not installed: pip install 'espnet_wabert[reference]'"
-            ) from None
-        self.decoder = Decoder(lm=None, loglevel="FATAL")
+        self.decoder = make_decoder(lm=None)
 
     def __call__(self, audio: np.ndarray, text: str) -> list[Word]:
         """Return the words of `text` with their times in seconds.

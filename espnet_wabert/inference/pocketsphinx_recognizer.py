@@ -4,20 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.alignment.pocketsphinx_aligner import make_decoder
 
 
 class PocketsphinxRecognizer:
     """Reads 16 kHz audio; a GMM-HMM with a trigram of 72,000 words."""
 
     def __init__(self):
-        try:
-            from pocketsphinx import Decoder
-        except ImportError:
-            raise UserError(
-                "pocketsphinx is not installed: pip install 'espnet_wabert[reference]'"
-            ) from None
-        self.decoder = Decoder(loglevel="FATAL")
+        self.decoder = make_decoder()
 
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
         """Return the texts of waveforms (S,), float in -1..1."""

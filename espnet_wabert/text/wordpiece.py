@@ -22,7 +22,7 @@ class Encoded(NamedTuple):
     pieces: list[str]  # N
     words: list[str]  # the transcript's words, split at white space
     word_index: list[int | None]  # N: index into `words`; None for [CLS] and [SEP]
-    said: list[str]  # what each word is read as, where that is not the word itself
+    said: list[str]  # what each word is read as: itself, or its spoken form
 
 
 class WordPieceTokenizer:
