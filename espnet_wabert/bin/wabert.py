@@ -1,6 +1,7 @@
 """`wabert`: use a trained model from the command line."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,10 +115,7 @@ def transcribe(audio, out, model, batch_seconds, device):
     """  # noqa: D301
     from espnet_wabert.inference.pipeline import WaBERT
 
-    def read(model: WaBERT):
-        return lambda recordings, speech: model.inference.read(speech)
-
-    _process(audio, out, model, batch_seconds, device, read, "reading")
+    _process(audio, out, model, batch_seconds, device, WaBERT.read_batch, "reading")
 
 
 @main.command()
@@ -136,20 +134,15 @@ def sentiment(audio, out, model, batch_seconds, device):
     """  # noqa: D301
     from espnet_wabert.inference.pipeline import WaBERT
 
-    def classify(model: WaBERT):
-        return lambda recordings, speech: model.inference.classify(
-            speech, [recording.utterance for recording in recordings]
-        )
-
-    _process(audio, out, model, batch_seconds, device, classify, "classifying")
+    _process(audio, out, model, batch_seconds, device, WaBERT.classify_batch, "classifying")
 
 
-def _process(audio, out, model, batch_seconds, device, make, task: str) -> None:
+def _process(audio, out, model, batch_seconds, device, method, task: str) -> None:
     """Print or write one line per recording, and end with status 1 if some cannot be read.
 
     Args:
         audio, out, model, batch_seconds, device: the command's.
-        make: gets the loaded model and returns the function of `process_all`.
+        method: of `WaBERT`, for a batch of recordings.
         task: name of the progress bar.
     """
     from espnet_wabert.formats.lines import write_atomically
@@ -161,7 +154,7 @@ def _process(audio, out, model, batch_seconds, device, make, task: str) -> None:
     found: dict[str, Any] = {}
     skipped = dict(given.skipped)
     if given.recordings:
-        function = make(WaBERT.from_pretrained(model, device))
+        function = partial(method, WaBERT.from_pretrained(model, device))
         task = task if len(given.recordings) > 1 else ""
         skipped |= process_all(given.recordings, function, found.__setitem__, batch_seconds, task)
     for note in given.notes:

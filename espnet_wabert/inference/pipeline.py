@@ -88,11 +88,12 @@ class WaBERT:
 
     def transcribe(self, audio: Audio | Sequence[Audio], rate: int = SAMPLE_RATE) -> Any:
         """Return what is said, a text or a list of them; the arguments are those of `align`."""
-        return self._all(audio, self._recordings(audio, rate), self._read, "reading")
+        return self._all(audio, self._recordings(audio, rate), self.read_batch, "reading")
 
     def sentiment(self, audio: Audio | Sequence[Audio], rate: int = SAMPLE_RATE) -> Any:
         """Return the label and its probabilities, one `Classification` or a list."""
-        return self._all(audio, self._recordings(audio, rate), self._classify, "classifying")
+        recordings = self._recordings(audio, rate)
+        return self._all(audio, recordings, self.classify_batch, "classifying")
 
     def encode(
         self,
@@ -117,10 +118,12 @@ class WaBERT:
         skipped = process_all(recordings, function, take, self.batch_seconds, bar)
         return self._in_order(audio, recordings, found, skipped)
 
-    def _read(self, recordings, speech) -> list[str]:
+    def read_batch(self, recordings, speech) -> list[str]:
+        """Return the texts of a batch, as `process_all` asks for them."""
         return self.inference.read(speech)
 
-    def _classify(self, recordings, speech) -> list[Classification]:
+    def classify_batch(self, recordings, speech) -> list[Classification]:
+        """Return the sentiment of a batch, as `process_all` asks for it."""
         return self.inference.classify(speech, [r.utterance for r in recordings])
 
     @torch.inference_mode()
