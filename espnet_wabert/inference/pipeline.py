@@ -132,9 +132,9 @@ class WaBERT:
         features, lengths = aligner.encode(speech)
         adapted = aligner.adapt(features, lengths)
         texts = [recording.text for recording in recordings]
-        if not all(texts) and aligner.model.ctc_head is not None:
-            texts = reader.spell(adapted, lengths)
         known = all(texts)
+        if not known and aligner.model.ctc_head is not None:
+            texts, known = reader.spell(adapted, lengths), True  # a silent one has no letters
         tokens = [aligner.tokenizer.encode(text).pieces if known else [] for text in texts]
         counts = torch.tensor([len(row) for row in tokens], device=features.device)
         grafted = aligner.model.graft_adapted(adapted, lengths, counts if known else None)

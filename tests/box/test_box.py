@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from espnet_wabert import WaBERT
 from espnet_wabert.box import files
 from espnet_wabert.box.encoders import MINILM, WHISPER, bert_vocabulary
 from espnet_wabert.config import read_yaml
@@ -116,3 +117,15 @@ def test_the_shipped_model_aligns_reads_and_doubts_recordings_of_people(cache):
     limit = inference.aligner.min_confidence("grapheme")
     confident = [found.by_method["cif"].confidence > limit for found in aligned + other]
     assert sum(confident[:5]) >= 4 and sum(confident[5:]) == 0
+
+
+def test_a_recording_without_letters_changes_no_other_one_of_its_batch(cache, monkeypatch):
+    model = WaBERT.from_pretrained()
+    said = next(iter(librivox())).audio
+    alone = model.encode(said)
+    spell = model.inference.reader.spell
+    monkeypatch.setattr(model.inference.reader, "spell", lambda *batch: ["", *spell(*batch)[1:]])
+    empty, beside = model.encode([np.zeros(len(said), np.float32), said])
+    assert beside.tokens == alone.tokens and len(alone.tokens) > 10
+    np.testing.assert_allclose(beside.aligned, alone.aligned, atol=1e-3)
+    assert empty.tokens == ["[CLS]", "[SEP]"] and len(empty.aligned) == 2
