@@ -91,7 +91,7 @@ def _forward_backward(scores, symbols, optional, window, may_skip_last=True):
     frames, states = len(scores), len(symbols)
     alpha = np.full((frames, states), LOG_ZERO)
     for s in range(min(states, 2)):
-        if window[s, 0] <= 0:
+        if window[s, 0] <= 0 <= window[s, 1]:
             alpha[0, s] = scores[0, symbols[s]]
     for t in range(1, frames):
         for s in range(min(states, 2 * t + 2)):
