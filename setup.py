@@ -25,7 +25,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["espnet_wabert", "espnet_wabert.*"]),
     package_data={"espnet_wabert.box": ["README.md", "*/config.yaml", "*/*.safetensors", "*/*.gz"]},
-    entry_points={"console_scripts": ["wabert = espnet_wabert.bin.wabert:main"]},
+    entry_points={"console_scripts": ["wabert = espnet_wabert.cli.main:main"]},
     python_requires=">=3.12,<3.14",  # as ESPnet 202611
     install_requires=[
         "espnet==202611",

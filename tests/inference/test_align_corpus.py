@@ -10,7 +10,7 @@ from aligners import WORDS, say, sentence, train_listener, write_model
 from click.testing import CliRunner
 from praatio import textgrid
 
-from espnet_wabert.bin.wabert import main
+from espnet_wabert.cli.main import main
 from espnet_wabert.formats.words import read_words
 from espnet_wabert.inference.align_corpus import encode_transcript
 from espnet_wabert.inference.api import WaBERTInference

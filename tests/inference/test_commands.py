@@ -9,7 +9,7 @@ from aligners import write_model
 from click.testing import CliRunner
 from tiny import arguments, save
 
-from espnet_wabert.bin.wabert import main
+from espnet_wabert.cli.main import main
 from espnet_wabert.formats.lines import read_table
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.checkpoint import pack

@@ -1,0 +1,74 @@
+"""`wabert align`."""
+
+from pathlib import Path
+
+import click
+
+from espnet_wabert.cli.options import common, end
+from espnet_wabert.errors import UserError, one_line_errors
+
+
+@click.command()
+@click.argument("audio")
+@click.option("--text", required=True, help="Transcript, file with it, or 'utt-id transcript'.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.")
+@click.option(
+    "--format", "formats", default="textgrid,ctm,json", show_default=True,
+    help="Of the files in --out: textgrid, ctm, json, srt, vtt.",
+)  # fmt: skip
+@click.option("--method", help="grapheme, similarity or cif; default: the best of the model.")
+@click.option(
+    "--min_confidence",
+    type=float,
+    help="Name utterances with a lower mean confidence; default: the method's own.",
+)
+@common
+@one_line_errors
+def align(audio, text, out, formats, method, min_confidence, model, batch_seconds, device):
+    """Align AUDIO with its transcript: when is each word said?
+
+    AUDIO is a recording (any format, rate and number of channels), a wav.scp, or the feats.scp of
+    cached features. The alignment of one recording without --out is printed as a table.
+
+    \b
+    wabert align talk.mp3 --text "what was said"
+    wabert align talk.mp3 --text talk.txt --out aligned --format srt
+    wabert align wav.scp --text text --out aligned
+    """  # noqa: D301
+    from espnet_wabert.formats.aligned_files import KINDS, Writer, table
+    from espnet_wabert.inference import recordings
+    from espnet_wabert.inference.align_corpus import align_all, choose_method
+    from espnet_wabert.inference.api import WaBERTInference
+
+    kinds = formats.lower().split(",")
+    if not set(kinds) <= set(KINDS):
+        raise UserError(f"--format {formats}: must be one or more of {','.join(KINDS)}")
+    many = recordings.is_list(audio)
+    if many and out is None:
+        raise UserError(f"{audio}: a list of recordings needs --out, a folder for the files")
+    given = (recordings.many_recordings if many else recordings.one_recording)(audio, text)
+    inference = WaBERTInference.from_pretrained(model, device)
+    choose_method(inference, method)  # an invalid --method ends here
+    writer = Writer(out, kinds, Path(model).name) if out else None
+    on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
+    done = align_all(
+        inference, given.recordings, on_result, method, batch_seconds, min_confidence, many
+    )
+    if writer:
+        writer.close()
+    for note in [*given.notes, *done.notes]:
+        click.echo(note, err=True)
+    skipped = given.skipped | done.skipped
+    if writer:
+        _write_skipped(out, skipped)
+        click.echo(f"{out}: {done.aligned} utterances aligned, {len(skipped)} skipped")
+    end(skipped, f"; {out / 'skipped'} lists them" if writer else "")
+
+
+def _write_skipped(out: Path, skipped: dict[str, str]) -> None:
+    """List skipped utterances in OUT/skipped; write no file if there are none."""
+    path = out / "skipped"
+    path.unlink(missing_ok=True)
+    if skipped:
+        lines = "".join(f"{u} {reason}\n" for u, reason in sorted(skipped.items()))
+        path.write_text(lines, encoding="utf-8")
