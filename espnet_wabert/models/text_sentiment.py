@@ -1,10 +1,10 @@
 """Sentiment of transcripts: the NLP toplines, and the second stage of pipelines (Table 3)."""
 
 import torch
-from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_wabert.constants import LABELS
 from espnet_wabert.models.batch_errors import named_batch
+from espnet_wabert.modules.espnet_bases import AbsESPnetModel
 from espnet_wabert.modules.sentiment_head import Pooling, SentimentHead
 from espnet_wabert.modules.text_encoder import TextEncoder
 

@@ -21,14 +21,13 @@ Shapes: B utterances, S samples, T frames, D frontend width, N tokens, H BERT's 
 from typing import NamedTuple
 
 import torch
-from espnet2.torch_utils.device_funcs import force_gatherable
-from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_wabert.cif import CIFOutput
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.batch_errors import named_batch
 from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.ctc_head import CTCHead
+from espnet_wabert.modules.espnet_bases import AbsESPnetModel, force_gatherable
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
 from espnet_wabert.modules.losses import quantity_loss, similarity_loss, subword_loss

@@ -6,11 +6,11 @@ Shapes: B utterances, T frames, D the frontend's width, N tokens, H BERT's width
 import math
 
 import torch
-from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import nn
 
 from espnet_wabert.cif import ArgumentError, CIFOutput, cif
 from espnet_wabert.errors import UserError
+from espnet_wabert.modules.espnet_bases import AbsEncoder
 from espnet_wabert.modules.masking import valid_mask
 
 

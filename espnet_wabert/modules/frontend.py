@@ -1,12 +1,12 @@
 """The frontend: a Hugging Face speech encoder with ESPnet's frontend interface."""
 
 import torch
-from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import nn
 from transformers import AutoFeatureExtractor, AutoModel, PretrainedConfig
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
+from espnet_wabert.modules.espnet_bases import AbsFrontend
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
 from espnet_wabert.modules.speech_encoders import SUPPORTED, build_speech_encoder

@@ -12,11 +12,11 @@ learned stand-ins; and training, decoding and fine-tuning do the same.
 from typing import Any, cast
 
 import torch
-from espnet2.asr.postencoder.abs_postencoder import AbsPostEncoder
 from torch import nn
 from transformers import BertConfig, BertForMaskedLM, PretrainedConfig
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.modules.espnet_bases import AbsPostEncoder
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.masking import attention_mask, valid_mask
 from espnet_wabert.modules.pretrained import load_config, quiet_loading

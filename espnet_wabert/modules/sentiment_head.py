@@ -4,10 +4,10 @@ Shapes: B utterances, N vectors each (tokens or frames), H their width, C classe
 """
 
 import torch
-from espnet2.torch_utils.device_funcs import force_gatherable
 from torch import nn
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.modules.espnet_bases import force_gatherable
 from espnet_wabert.modules.frozen import FrozenInEval
 from espnet_wabert.modules.masking import valid_mask
 

@@ -4,12 +4,12 @@ Shapes: B utterances, N tokens with the special ones, H the encoder's width.
 """
 
 import torch
-from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import AutoModel, AutoTokenizer, PretrainedConfig
 
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.modules.espnet_bases import AbsFrontend
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.masking import valid_mask
 from espnet_wabert.modules.pretrained import load_config, quiet_loading

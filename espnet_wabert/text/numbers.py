@@ -5,10 +5,8 @@ of American English is taken. The words of the number come from the package infl
 """
 
 import re
+from functools import cache
 
-import inflect
-
-ENGINE = inflect.engine()
 CURRENCIES = {"$": "dollar", "£": "pound", "€": "euro", "¥": "yen"}
 TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "vs": "versus"}
 MAGNITUDES = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion"}
@@ -22,6 +20,14 @@ _DECADE = re.compile(r"(?P<century>\d\d)?(?P<tens>\d0)'?s\Z")
 _CHUNK = re.compile(r"\d+(?:[.,]\d+)*|[^\d]+")
 YEARS = (range(1100, 2000), range(2010, 2100))
 LONGEST = 7  # digits that are a number; more are read one by one
+
+
+@cache
+def _engine():
+    """Return inflect's engine; its import takes a second, and few transcripts have numbers."""
+    import inflect
+
+    return inflect.engine()
 
 
 def read_aloud(word: str) -> str | None:
@@ -50,11 +56,11 @@ def _plain(text: str) -> str:
 
 
 def _words(number: str) -> str:
-    return str(ENGINE.number_to_words(number, andword=""))
+    return str(_engine().number_to_words(number, andword=""))
 
 
 def _digits(number: str) -> str:
-    return str(ENGINE.number_to_words(number, group=1, zero="zero"))
+    return str(_engine().number_to_words(number, group=1, zero="zero"))
 
 
 def _number(number: str) -> str:
@@ -110,4 +116,4 @@ def _decade(found: re.Match) -> str:
     if tens == "00" and century:
         thousands = century[1] == "0"
         return f"{_words(century[0])} thousands" if thousands else f"{_words(century)} hundreds"
-    return f"{_words(century) if century else ''} {ENGINE.plural(_words(tens))}"
+    return f"{_words(century) if century else ''} {_engine().plural(_words(tens))}"

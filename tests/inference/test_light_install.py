@@ -1,0 +1,60 @@
+"""Inference in an installation without ESPnet and what else only training and scoring need."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from tiny import arguments, save
+
+from espnet_wabert.models.checkpoint import pack
+
+# A module that is None in sys.modules is not found, as one that is not installed.
+WITHOUT = """
+import sys
+for name in ("espnet", "espnet2", "espnet_model_zoo", "tensorboard", "pyarrow", "matplotlib",
+             "sklearn", "jiwer", "rich", "requests", "editdistance", "pandas"):
+    sys.modules[name] = None
+"""
+
+
+def run(code: str, *arguments) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", WITHOUT + code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, 0.1 * np.sin(np.arange(32000) / 5), 16000)
+    return path
+
+
+def test_a_packed_model_classifies(recording, tmp_path):
+    packed = pack(save(arguments("wabert_sentiment"), tmp_path), tmp_path / "sentiment.zip")
+    code = """
+from espnet_wabert import WaBERT
+print(WaBERT.from_pretrained(sys.argv[1]).sentiment(sys.argv[2]).label)
+"""
+    done = run(code, packed, recording)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("Negative", "Neutral", "Positive")
+
+
+def test_the_command_aligns_with_the_model_in_the_box(recording):
+    code = "from espnet_wabert.cli.main import main\nmain()"
+    done = run(code, "align", recording, "--text", "one two")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].split() == ["start", "end", "confidence", "word"]
+    assert len(done.stdout.splitlines()) == 4
+
+
+def test_an_address_names_what_to_install(recording):
+    code = "from espnet_wabert.cli.main import main\nmain()"
+    address = "http://127.0.0.1:9/model.zip"
+    done = run(code, "align", recording, "--text", "one", "--model", address)
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"error: {address}: an address needs espnet_model_zoo: pip install espnet_model_zoo"
+    )
