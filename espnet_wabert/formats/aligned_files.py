@@ -49,6 +49,12 @@ class UtteranceAlignment(NamedTuple):
         SUFFIXES[path.suffix.lower()](path, self)
 
 
+def save_words(path: Path, words: Sequence[Word]) -> None:
+    """Write word times without confidences in the format of the suffix: one of `SUFFIXES`."""
+    last = words[-1].end if words else 0.0
+    UtteranceAlignment(list(words), [], None, None, None, "", len(words), last).save(path)
+
+
 class Writer:
     """Writes OUT/<utterance>.TextGrid, .json, .srt and .vtt, and the CTMs of all at the end.
 

@@ -12,6 +12,7 @@ from espnet_wabert.alignment.aligner import Aligner, Alignment
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.reading import Reader, Transcription
 from espnet_wabert.models.checkpoint import Files, find_files, load_model
+from espnet_wabert.models.origin import SOURCE
 from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
 from espnet_wabert.models.wabert import WaBERT
@@ -66,6 +67,24 @@ class WaBERTInference:
         """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub."""
         files = find_files(model)
         return cls(str(files.config), str(files.weights), device, files.ngram)
+
+    def describe(self) -> dict[str, str]:
+        """Return what the model is and can do, by name."""
+        args, count = self.args, sum(p.numel() for p in self.model.parameters())
+        found = {"model": args.model, "parameters": f"{count / 1e6:.1f} million"}
+        for part in ("frontend", "postencoder"):
+            source = (getattr(args, f"{part}_conf", None) or {}).get(SOURCE)
+            if getattr(args, part, None):
+                found[part] = f"{getattr(args, part)} ({source or 'weights in the file'})"
+        if self._aligner is not None:
+            found["methods of alignment"] = ", ".join(self._aligner.methods)
+            letters = self.aligner.model.ctc_head is not None
+            search = ", with an n-gram of words" if letters and self._ngram else ""
+            found["reads"] = f"letters{search}" if letters else "word pieces"
+        else:
+            found["labels"] = ", ".join(cast(Sequence[str], self.model.labels))
+            found["takes"] = "transcripts" if self.reads_text else "recordings"
+        return found
 
     @property
     def aligner(self) -> Aligner:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.inference.align_corpus import align_all, choose_method
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.loading import process_all
-from espnet_wabert.inference.recordings import Recording, from_samples, one_file
+from espnet_wabert.inference.recordings import Recording, from_samples, from_stream, one_file
 
 # A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
 Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
@@ -108,7 +108,7 @@ class WaBERT:
             text: transcripts, whose number of tokens is used; None: what the model hears.
         """
         texts = [text] if isinstance(text, str) else text
-        return self._all(audio, self._recordings(audio, rate, texts), self._encode, "encoding")
+        return self._all(audio, self._recordings(audio, rate, texts), self.encode_batch, "encoding")
 
     def _all(self, audio, recordings: Sequence[Recording], function, task: str) -> Any:
         """Return a function's result for each recording; what cannot be read is an error."""
@@ -127,7 +127,8 @@ class WaBERT:
         return self.inference.classify(speech, [r.utterance for r in recordings])
 
     @torch.inference_mode()
-    def _encode(self, recordings, speech) -> list[Encoding]:
+    def encode_batch(self, recordings, speech) -> list[Encoding]:
+        """Return the encodings of a batch, as `process_all` asks for them."""
         aligner, reader = self.inference.aligner, self.inference.reader
         features, lengths = aligner.encode(speech)
         adapted = aligner.adapt(features, lengths)
@@ -183,13 +184,7 @@ def _recording(name: str, audio: Audio, rate: int, text: str | None) -> Recordin
     if isinstance(audio, Mapping):
         return _recording(name, audio["array"], int(audio["sampling_rate"]), text)
     if hasattr(audio, "read"):
-        import soundfile
-
-        try:
-            samples, rate = soundfile.read(audio, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise UserError(f"recording {name}: {error.error_string}") from error
-        return from_samples(name, samples.T, rate, text)
+        return from_stream(name, cast(IO[bytes], audio), text)
     if isinstance(audio, torch.Tensor):
         audio = audio.detach().cpu().numpy()
     return from_samples(name, np.asarray(audio), rate, text)

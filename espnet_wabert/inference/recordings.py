@@ -1,9 +1,12 @@
 """Recordings, with transcripts or without, from files, folders or lists, and their problems."""
 
+import glob
+import io
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import kaldiio
 import numpy as np
@@ -13,6 +16,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect, non_finite, read_mono, resample
 from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
 
+STDIN = "-"
 MOST_CHANNELS = 64  # a larger first dimension is that of samples
 OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
 SHORTEST = 400  # samples: the receptive field of a frame
@@ -41,6 +45,8 @@ class Recordings(NamedTuple):
 
 def one_recording(audio: str, text: str) -> Recordings:
     """Return one audio file with its transcript, which is given as text or as a text file."""
+    if audio == STDIN:
+        return Recordings([_standard_input(_transcript(text))], {}, [])
     found = _inspected(Path(audio).stem, audio, _transcript(text))
     if isinstance(found, str):
         raise UserError(f"utterance {Path(audio).stem}: {audio}: {found}")
@@ -74,6 +80,22 @@ def from_samples(utterance: str, samples: np.ndarray, rate: int, text: str | Non
     if text is not None and not text.split():
         raise UserError(f"{where}: its transcript is empty")
     return Recording(utterance, "", text or "", len(mono) / rate, rate, 1, mono)
+
+
+def from_stream(utterance: str, stream: IO[bytes], text: str | None) -> Recording:
+    """Return the audio of an open file as a recording."""
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"recording {utterance}: {error.error_string}") from error
+    return from_samples(utterance, samples.T, rate, text)
+
+
+def _standard_input(text: str | None) -> Recording:
+    """Return the audio of standard input; libsndfile must be able to move in it."""
+    return from_stream("stdin", io.BytesIO(sys.stdin.buffer.read()), text)
 
 
 def many_recordings(scp: str, text: str) -> Recordings:
@@ -121,6 +143,9 @@ def without_transcript(sources: Sequence[str]) -> Recordings:
             paths[utterance] = path
     recordings, skipped = [], {}
     for utterance, path in paths.items():
+        if path == STDIN:
+            recordings.append(_standard_input(None))
+            continue
         found = _inspected(utterance, path, None)
         if isinstance(found, str):
             skipped[utterance] = f"{path}: {found}"
@@ -133,6 +158,13 @@ def _listed(source: str) -> list[tuple[str, str]]:
     """Return the ids and paths of a wav.scp, a folder or one file."""
     if is_list(source):
         return list(_read_list(source, "a path").items())
+    if source == STDIN:
+        return [("stdin", source)]
+    if not Path(source).exists() and glob.has_magic(source):  # the shell did not expand it
+        files = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
+        if not files:
+            raise UserError(f"{source}: no such file")
+        return [(path.stem, str(path)) for path in files if not path.is_dir()]
     if not Path(source).is_dir():
         return [(Path(source).stem, source)]
     files = sorted(p for p in Path(source).iterdir() if _named_audio(p))

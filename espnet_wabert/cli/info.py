@@ -1,0 +1,24 @@
+"""`wabert info`."""
+
+import click
+
+from espnet_wabert.errors import one_line_errors
+
+
+@click.command()
+@click.option("--model", default="box", show_default=True, help="As for `wabert align`.")
+@one_line_errors
+def info(model):
+    """Show what a model is and what it can do.
+
+    \b
+    wabert info
+    wabert info --model sentiment.zip
+    """  # noqa: D301
+    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.models.checkpoint import find_files
+
+    files = find_files(model)
+    inference = WaBERTInference.from_pretrained(model)
+    for name, value in {"weights": files.weights, **inference.describe()}.items():
+        click.echo(f"{name}: {value}")

@@ -1,0 +1,98 @@
+"""`wabert encode`, `convert` and `info`; globs and standard input."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from aligners import write_model
+from click.testing import CliRunner
+from tiny import arguments, save
+
+from espnet_wabert.cli.main import COMMANDS, main
+from espnet_wabert.formats.words import read_words
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield str(write_model(tmp_path_factory.mktemp("model")))
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def noise(path, seed=0):
+    soundfile.write(path, np.random.default_rng(seed).normal(size=16000) * 0.1, 16000)
+    return path
+
+
+def test_every_command_has_a_help_with_an_example():
+    for name in COMMANDS:
+        shown = run(name, "--help")
+        assert shown.exit_code == 0 and f"wabert {name}" in shown.output.split("Options:")[0][30:]
+
+
+def test_encode_writes_arrays_of_each_recording(model, tmp_path):
+    noise(tmp_path / "a.wav"), noise(tmp_path / "b.wav", 1)
+    (tmp_path / "c.wav").write_text("no audio")
+    done = run("encode", tmp_path / "*.wav", "--out", tmp_path / "out", "--model", model)
+    assert done.exit_code == 1 and "2 utterances encoded, 1 skipped" in done.output
+    assert "skipped: utterance c" in done.output
+    found = np.load(tmp_path / "out/a.npz")
+    count = len(found["starts"])
+    assert len(found["aligned"]) == len(found["hidden"]) == len(found["ends"]) == count > 0
+
+
+def test_standard_input_gives_what_the_file_gives(model, tmp_path):
+    path = noise(tmp_path / "a.wav")
+    command = [sys.executable, "-m", "espnet_wabert.cli.main", "transcribe", "--model", model]
+    shown = subprocess.run([*command, "-"], input=path.read_bytes(), capture_output=True)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.decode().strip() == run(*command[3:], path).stdout.strip()
+
+
+def test_converted_words_keep_their_times(tmp_path):
+    ctm = tmp_path / "words.ctm"
+    ctm.write_text("u1 1 0.100 0.400 well\nu1 1 0.500 0.250 done\nu2 1 1.000 0.500 yes\n")
+    out = tmp_path / "out"
+    done = run("convert", ctm, "--out", out, "--format", "textgrid,json,ctm,srt,audacity")
+    assert done.exit_code == 0 and "2 utterances, 3 words" in done.output
+    wanted = read_words(ctm)
+    assert read_words(out / "words.ctm") == wanted
+    for kind in ("textgrid", "json"):
+        for utterance, words in read_words(out, kind).items():
+            assert [w.word for w in words] == [w.word for w in wanted[utterance]]
+            np.testing.assert_allclose([w[1:] for w in words], [w[1:] for w in wanted[utterance]])
+    assert "00:00:00,100 --> 00:00:00,750" in (out / "u1.srt").read_text()
+    assert (out / "u2.txt").read_text() == "1.000000\t1.500000\tyes\n"
+    assert json.loads((out / "u2.json").read_text())["u2"]["words"][0]["word"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--format", "doc"], "error: --format doc: must be one or more of"),
+        (["--from", "doc"], "error: format 'doc' is not one of"),
+    ],
+)
+def test_convert_names_what_is_wrong(tmp_path, extra, message):
+    (tmp_path / "words.ctm").write_text("u1 1 0.1 0.4 well\n")
+    done = run("convert", tmp_path / "words.ctm", "--out", tmp_path / "out", *extra)
+    assert done.exit_code == 1 and message in done.output
+
+
+def test_info_says_what_a_model_can_do(model, tmp_path):
+    shown = run("info", "--model", model).output
+    assert "model: wabert\n" in shown and "methods of alignment: " in shown
+    classifier = save(arguments("wabert_sentiment"), tmp_path)
+    assert "labels: Negative, Neutral, Positive" in run("info", "--model", classifier).output
+
+
+def test_a_glob_without_files_is_an_error(model, tmp_path):
+    done = run("transcribe", tmp_path / "*.wav", "--model", model)
+    assert done.exit_code == 1 and "*.wav: no such file" in done.output
