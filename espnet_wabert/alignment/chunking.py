@@ -88,7 +88,8 @@ class ChunkedFrontend:
         done = iter(owners)
         for group in _groups(parts):
             encoded, _ = self.frames(*pad(group))
-            for frames, (index, chunk) in zip(encoded, done, strict=True):
+            of_group = itertools.islice(done, len(group))
+            for frames, (index, chunk) in zip(encoded, of_group, strict=True):
                 joined[index].append(
                     frames[chunk.first - chunk.start :][: chunk.last - chunk.first]
                 )

@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment
+from espnet_wabert.alignment.long_transcript import align_in_parts
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, last_line
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
@@ -18,7 +19,7 @@ from espnet_wabert.inference.recordings import Recording
 from espnet_wabert.text.transcript import as_said
 from espnet_wabert.text.wordpiece import Encoded
 
-CELLS = 1 << 30  # frames x tokens at most: about 45 minutes of speech, 12 GB
+CELLS = 1 << 27  # frames x tokens at once: 15 minutes of speech; more is aligned in parts
 
 
 class AlignmentSummary(NamedTuple):
@@ -88,14 +89,17 @@ class _Run:
 
     def batch(self, group: Sequence[Recording], loaded: Sequence[np.ndarray | UserError]) -> None:
         """Align a batch; skip what cannot be aligned."""
-        kept = []
+        kept: list[tuple[str, np.ndarray, Encoded]] = []
         for recording, speech in zip(group, loaded, strict=True):
             encoded = encode_transcript(self.aligner, recording.text)
             reason = self._refused(speech, encoded, recording)
             if reason:
                 self.skipped[recording.utterance] = reason
-            else:
+            elif not isinstance(speech, UserError):
                 kept.append((recording.utterance, speech, encoded))
+        for long in [one for one in kept if self._cells(*one[1:]) > CELLS]:
+            kept.remove(long)
+            self._long(*long)
         if kept:
             names, speech, transcripts = zip(*kept, strict=True)
             found = self.aligner(speech, transcripts, [self.method], predictions=False)
@@ -112,10 +116,25 @@ class _Run:
             return f"its transcript has no spoken word: {recording.text[:40]!r}"
         if not np.isfinite(speech).all():
             return f"{recording.path}: samples that are not finite numbers"
-        seconds = self._duration(speech)
-        if seconds / self.aligner.hop * len(encoded.ids) > CELLS:
-            return f"{seconds:.0f} s with {len(encoded.words)} words at once; cut it"
+        if self._cells(speech, encoded) > CELLS and self.aligner.model.ctc_head is None:
+            return f"{self._size(speech, encoded)} at once; cut it: this model reads no letters"
         return None
+
+    def _cells(self, speech: np.ndarray, encoded: Encoded) -> float:
+        return self._duration(speech) / self.aligner.hop * len(encoded.ids)
+
+    def _size(self, speech: np.ndarray, encoded: Encoded) -> str:
+        return f"{self._duration(speech):.0f} s with {len(encoded.words)} words"
+
+    def _long(self, utterance: str, speech: np.ndarray, encoded: Encoded) -> None:
+        """Align a recording that is too long to be aligned at once."""
+        found = align_in_parts(self.aligner, speech, encoded, self.method, CELLS)
+        if found is None:
+            size = self._size(speech, encoded)
+            reason = f"{size}, of which too few are heard: its transcript may be another's"
+            self.skipped[utterance] = reason
+        else:
+            self._take(utterance, encoded, found, self._duration(speech))
 
     def _duration(self, speech: np.ndarray) -> float:
         """Return seconds of samples (S,) or features (T, D)."""

@@ -106,3 +106,16 @@ def test_a_long_recording_aligns_in_windows(tmp_path, monkeypatch):
         times = [t for w in timed.words for t in (w.start, w.end)]
         assert times == sorted(times) and times[0] >= 0 and times[-1] <= 40.0
         assert len(timed.confidences) == 302 and all(0 <= c <= 1 for c in timed.confidences)
+
+
+def test_a_recording_of_more_chunks_than_a_batch_has(monkeypatch):
+    """Several batches of chunks give the frames of one."""
+    encoder = _cached("data2vec-audio")
+    cut = ChunkedFrontend(encoder, encoder.encoder, whole=0.4, core=0.3, context=0.1)
+    speech = [torch.randn(40000) * 0.1, torch.randn(9000) * 0.1]
+    with torch.inference_mode():
+        whole, lengths = cut(speech)
+        monkeypatch.setattr("espnet_wabert.alignment.chunking.PADDED", 1.1)
+        parts, same = cut(speech)
+    assert lengths.tolist() == same.tolist()
+    torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-3)

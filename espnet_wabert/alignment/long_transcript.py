@@ -1,0 +1,168 @@
+"""Align a long recording with a long transcript, in parts that are found by reading it.
+
+Time and memory of an alignment grow with frames times tokens: an hour with 9,000 words has two
+billion pairs. The letters that the CTC head reads are compared with the transcript. Where several
+words in sequence agree, recording and transcript are cut between two of them.
+"""
+
+import itertools
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from espnet_wabert.alignment.aligner import Aligner, Alignment, WordAlignment
+from espnet_wabert.modules.ctc_head import BLANK, LETTERS, SYMBOLS
+from espnet_wabert.text.wordpiece import Encoded
+
+PART = 60.0  # seconds of a part, at least
+AGREED = 6  # words in sequence: with fewer, a phrase that occurs twice could be taken for another
+
+
+class Heard(NamedTuple):
+    """A word that the letters spell, and its frames."""
+
+    word: str
+    first: int
+    last: int
+
+
+class Cut(NamedTuple):
+    """A place between two words of the transcript, and its frame."""
+
+    word: int
+    frame: int
+
+
+def heard_words(log_p: np.ndarray) -> list[Heard]:
+    """Return the words that the most likely symbols of frames (T, V) spell."""
+    best = log_p.argmax(axis=1)
+    found: list[Heard] = []
+    word, first, last = "", 0, 0
+    for frame in np.flatnonzero(best != BLANK).tolist():
+        letter = SYMBOLS[best[frame]]
+        new = frame == 0 or best[frame - 1] != best[frame]
+        if letter == " " and word:
+            found.append(Heard(word, first, last))
+            word = ""
+        elif letter != " ":
+            first = first if word else frame
+            last = frame
+            word += letter if new else ""
+    return [*found, Heard(word, first, last)] if word else found
+
+
+def find_cuts(heard: Sequence[Heard], said: Sequence[str], shortest: int) -> list[Cut]:
+    """Return cuts that are at least `shortest` frames apart, in the order of time.
+
+    Args:
+        heard: what was read.
+        said: the spoken form of each word of the transcript, one or more words or none.
+        shortest: in frames.
+    """
+    spoken, owners = [], []
+    for index, words in enumerate(said):
+        for word in words.lower().split():
+            spoken.append("".join(letter for letter in word if letter in LETTERS))
+            owners.append(index)
+    matcher = SequenceMatcher(None, spoken, [one.word for one in heard], autojunk=False)
+    cuts, before = [], 0
+    for block in matcher.get_matching_blocks():
+        for place in range(AGREED // 2, block.size - AGREED // 2 + 1):
+            here, there = block.a + place, block.b + place
+            frame = (heard[there - 1].last + heard[there].first + 1) // 2
+            if owners[here] != owners[here - 1] and frame - before >= shortest:
+                cuts.append(Cut(owners[here], frame))
+                before = frame
+    return cuts
+
+
+@torch.inference_mode()
+def align_in_parts(
+    aligner: Aligner, speech: np.ndarray, transcript: Encoded, method: str, cells: int
+) -> Alignment | None:
+    """Align one recording with its transcript in parts.
+
+    Args:
+        aligner: of a model with a CTC head.
+        speech: samples (S,) or features (T, W).
+        transcript: its N tokens.
+        method: one of the aligner's.
+        cells: frames times tokens of a part, at most.
+
+    Returns:
+        None if a part is larger: too little of the transcript is heard.
+    """
+    features, lengths = aligner.encode([speech])
+    adapted = aligner.adapt(features, lengths)
+    assert aligner.model.ctc_head is not None
+    heard = heard_words(aligner.model.ctc_head(adapted)[0].cpu().numpy())
+    cuts = find_cuts(heard, transcript.said, round(PART / aligner.hop))
+    edges = [Cut(0, 0), *cuts, Cut(len(transcript.words), int(lengths[0]))]
+    found = []
+    for start, stop in itertools.pairwise(edges):
+        words, frames = slice(start.word, stop.word), slice(start.frame, stop.frame)
+        said = transcript.said[words]
+        part = aligner.tokenizer.encode_words(said)._replace(words=transcript.words[words])
+        count = stop.frame - start.frame
+        if count * len(part.ids) > cells:
+            return None
+        (aligned,) = aligner.align_features(
+            features[:, frames], torch.tensor([count], device=features.device), [part], [method],
+            predictions=False, adapted=adapted[:, frames],
+        )  # fmt: skip
+        found.append((aligned, start.frame * aligner.hop))
+    return join(found)
+
+
+def join(parts: Sequence[tuple[Alignment, float]]) -> Alignment:
+    """Join alignments of parts, each with its start in seconds."""
+    names = [n for n in parts[0][0].by_method if all(n in part.by_method for part, _ in parts)]
+    return Alignment(
+        {name: _join([(part.by_method[name], at) for part, at in parts]) for name in names},
+        _inner([part.tokens for part, _ in parts]),
+        None,
+        None,
+        sum(part.predicted_length - 2 for part, _ in parts) + 2,
+    )
+
+
+def _join(parts: Sequence[tuple[WordAlignment, float]]) -> WordAlignment:
+    words = [
+        word._replace(start=word.start + at, end=word.end + at)
+        for part, at in parts
+        for word in part.words
+    ]
+    starts, ends = (
+        _inner([[time + at for time in times] for times, at in rows])
+        for rows in ([(p.starts, at) for p, at in parts], [(p.ends, at) for p, at in parts])
+    )
+    of_tokens = [part.confidences for part, _ in parts]
+    of_words = [part.word_confidences for part, _ in parts]
+    by_ctc = [part.by_ctc for part, _ in parts]
+    return WordAlignment(
+        words,
+        starts,
+        ends,
+        _inner([row for row in of_tokens if row is not None]) if None not in of_tokens else None,
+        [c for row in of_words if row is not None for c in row] if None not in of_words else None,
+        _mean([c for c in by_ctc if c is not None], [len(part.words) for part, _ in parts])
+        if None not in by_ctc
+        else None,
+    )
+
+
+def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
+    return float(np.average(values, weights=weights)) if sum(weights) else 0.0
+
+
+def _inner[T](rows: Sequence[Sequence[T]]) -> list[T]:
+    """Join rows of tokens; the first keeps its [CLS], and the last its [SEP]."""
+    ends = len(rows) - 1
+    return [
+        value
+        for at, row in enumerate(rows)
+        for value in row[0 if at == 0 else 1 : None if at == ends else -1]
+    ]
