@@ -6,7 +6,7 @@ words in sequence agree, recording and transcript are cut between two of them.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment, WordAlignment
+from espnet_wabert.formats.word import Word
 from espnet_wabert.modules.ctc_head import BLANK, LETTERS, SYMBOLS
 from espnet_wabert.text.wordpiece import Encoded
 
@@ -130,32 +131,26 @@ def join(parts: Sequence[tuple[Alignment, float]]) -> Alignment:
 
 
 def _join(parts: Sequence[tuple[WordAlignment, float]]) -> WordAlignment:
-    words = [
-        word._replace(start=word.start + at, end=word.end + at)
-        for part, at in parts
-        for word in part.words
-    ]
-    starts, ends = (
-        _inner([[time + at for time in times] for times, at in rows])
-        for rows in ([(p.starts, at) for p, at in parts], [(p.ends, at) for p, at in parts])
-    )
-    of_tokens = [part.confidences for part, _ in parts]
-    of_words = [part.word_confidences for part, _ in parts]
-    by_ctc = [part.by_ctc for part, _ in parts]
+    rows = [part for part, _ in parts]
+    of_tokens = _all(part.confidences for part in rows)
+    of_words = _all(part.word_confidences for part in rows)
+    by_ctc = _all(part.by_ctc for part in rows)
+    counts = [len(part.words) for part in rows]
     return WordAlignment(
-        words,
-        starts,
-        ends,
-        _inner([row for row in of_tokens if row is not None]) if None not in of_tokens else None,
-        [c for row in of_words if row is not None for c in row] if None not in of_words else None,
-        _mean([c for c in by_ctc if c is not None], [len(part.words) for part, _ in parts])
-        if None not in by_ctc
-        else None,
+        [Word(w.word, w.start + at, w.end + at) for part, at in parts for w in part.words],
+        _inner([[time + at for time in part.starts] for part, at in parts]),
+        _inner([[time + at for time in part.ends] for part, at in parts]),
+        None if of_tokens is None else _inner(of_tokens),
+        None if of_words is None else list(itertools.chain.from_iterable(of_words)),
+        None if by_ctc is None else float(np.average(by_ctc, weights=counts)),
     )
 
 
-def _mean(values: Sequence[float], weights: Sequence[int]) -> float:
-    return float(np.average(values, weights=weights)) if sum(weights) else 0.0
+def _all[T](values: Iterable[T | None]) -> list[T] | None:
+    """Return the values; None if one of them is missing."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else None
 
 
 def _inner[T](rows: Sequence[Sequence[T]]) -> list[T]:

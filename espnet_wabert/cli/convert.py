@@ -27,22 +27,27 @@ def convert(words, out, formats, file_format):
     \b
     wabert convert aligned/words.ctm --out subtitles --format srt
     """  # noqa: D301
-    from espnet_wabert.formats.aligned_files import save_words
-    from espnet_wabert.formats.words import read_words, write_ctm
+    from espnet_wabert.formats.aligned_files import write_labels
+    from espnet_wabert.formats.subtitles import write_subtitles
+    from espnet_wabert.formats.words import read_words, write_ctm, write_json, write_textgrid
 
+    writers = {
+        "textgrid": (".TextGrid", lambda path, found: write_textgrid(path, {"words": found})),
+        "json": (".json", lambda path, found: write_json(path, {"words": {path.stem: found}})),
+        "srt": (".srt", write_subtitles),
+        "vtt": (".vtt", write_subtitles),
+        "audacity": (".txt", write_labels),
+    }
     kinds = formats.lower().split(",")
-    suffixes = {kind: f".{kind}" for kind in ("json", "srt", "vtt")}
-    suffixes |= {"textgrid": ".TextGrid", "audacity": ".txt"}
-    if not set(kinds) <= {*suffixes, "ctm"}:
-        raise UserError(f"--format {formats}: must be one or more of {','.join(suffixes)},ctm")
+    if not set(kinds) <= {*writers, "ctm"}:
+        raise UserError(f"--format {formats}: must be one or more of {','.join(writers)},ctm")
     times = read_words(words, file_format)
     out.mkdir(parents=True, exist_ok=True)
     for utterance, found in times.items():
         if "/" in utterance:
             raise UserError(f"{words}: utterance {utterance}: holds a '/' and cannot name a file")
-        for kind in kinds:
-            if kind != "ctm":
-                save_words(out / f"{utterance}{suffixes[kind]}", found)
+        for suffix, write in (writers[kind] for kind in kinds if kind in writers):
+            write(out / f"{utterance}{suffix}", found)
     if "ctm" in kinds:
-        write_ctm(out / "words.ctm", times, None)
+        write_ctm(out / "words.ctm", times)
     click.echo(f"{out}: {len(times)} utterances, {sum(map(len, times.values()))} words")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from espnet_wabert.cli.options import common, end
+from espnet_wabert.cli.options import common, end, run_batches
 from espnet_wabert.errors import one_line_errors
 
 
@@ -26,23 +26,17 @@ def encode(audio, out, model, batch_seconds, device):
     """  # noqa: D301
     import numpy as np
 
-    from espnet_wabert.inference.loading import process_all
     from espnet_wabert.inference.pipeline import Encoding, WaBERT
-    from espnet_wabert.inference.recordings import without_transcript
 
-    given = without_transcript(audio)
-    skipped = dict(given.skipped)
     out.mkdir(parents=True, exist_ok=True)
+    written = []
 
     def write(utterance: str, found: Encoding) -> None:
         np.savez(out / f"{utterance}.npz", **found._asdict())
+        written.append(utterance)
 
-    if given.recordings:
-        function = WaBERT.from_pretrained(model, device).encode_batch
-        task = "encoding" if len(given.recordings) > 1 else ""
-        skipped |= process_all(given.recordings, function, write, batch_seconds, task)
-    for note in given.notes:
-        click.echo(note, err=True)
-    done = len(given.recordings) + len(given.skipped) - len(skipped)
-    click.echo(f"{out}: {done} utterances encoded, {len(skipped)} skipped")
+    skipped = run_batches(
+        audio, model, batch_seconds, device, WaBERT.encode_batch, "encoding", write
+    )
+    click.echo(f"{out}: {len(written)} utterances encoded, {len(skipped)} skipped")
     end(skipped)

@@ -19,6 +19,6 @@ def info(model):
     from espnet_wabert.models.checkpoint import find_files
 
     files = find_files(model)
-    inference = WaBERTInference.from_pretrained(model)
+    inference = WaBERTInference(str(files.config), str(files.weights), ngram=files.ngram)
     for name, value in {"weights": files.weights, **inference.describe()}.items():
         click.echo(f"{name}: {value}")

@@ -32,28 +32,44 @@ def common(command):
     return command
 
 
-def process(audio, out, model, batch_seconds, device, method, task: str) -> None:
-    """Print or write one line per recording, and end with status 1 if some cannot be read.
+def run_batches(audio, model, batch_seconds, device, method, task: str, on_result):
+    """Call a method of `WaBERT` with batches of recordings, and show remarks on them.
 
     Args:
-        audio, out, model, batch_seconds, device: the command's.
+        audio, model, batch_seconds, device: the command's.
         method: of `WaBERT`, for a batch of recordings.
         task: name of the progress bar.
+        on_result: gets the utterance id and the result.
+
+    Returns:
+        The recordings that cannot be read, with the reason.
     """
-    from espnet_wabert.formats.lines import write_atomically
     from espnet_wabert.inference.loading import process_all
     from espnet_wabert.inference.pipeline import WaBERT
     from espnet_wabert.inference.recordings import without_transcript
 
     given = without_transcript(audio)
-    found: dict[str, Any] = {}
     skipped = dict(given.skipped)
     if given.recordings:
         function = partial(method, WaBERT.from_pretrained(model, device))
         task = task if len(given.recordings) > 1 else ""
-        skipped |= process_all(given.recordings, function, found.__setitem__, batch_seconds, task)
+        skipped |= process_all(given.recordings, function, on_result, batch_seconds, task)
     for note in given.notes:
         click.echo(note, err=True)
+    return skipped
+
+
+def process(audio, out, model, batch_seconds, device, method, task: str) -> None:
+    """Print or write one line per recording, and end with status 1 if some cannot be read.
+
+    Args:
+        audio, out, model, batch_seconds, device: the command's.
+        method, task: as for `run_batches`.
+    """
+    from espnet_wabert.formats.lines import write_atomically
+
+    found: dict[str, Any] = {}
+    skipped = run_batches(audio, model, batch_seconds, device, method, task, found.__setitem__)
     lines = [f"{utterance} {text}".strip() for utterance, text in sorted(found.items())]
     if out:
         write_atomically(out, "".join(f"{line}\n" for line in lines))

@@ -49,12 +49,6 @@ class UtteranceAlignment(NamedTuple):
         SUFFIXES[path.suffix.lower()](path, self)
 
 
-def save_words(path: Path, words: Sequence[Word]) -> None:
-    """Write word times without confidences in the format of the suffix: one of `SUFFIXES`."""
-    last = words[-1].end if words else 0.0
-    UtteranceAlignment(list(words), [], None, None, None, "", len(words), last).save(path)
-
-
 class Writer:
     """Writes OUT/<utterance>.TextGrid, .json, .srt and .vtt, and the CTMs of all at the end.
 
@@ -148,9 +142,9 @@ def _save_ctm(path: Path, found: UtteranceAlignment) -> None:
     write_ctm(path, {path.stem: found.words}, None if known is None else {path.stem: known})
 
 
-def _save_labels(path: Path, found: UtteranceAlignment) -> None:
-    """Write a label track of Audacity."""
-    lines = [f"{start:.6f}\t{end:.6f}\t{word}\n" for word, start, end in found.words]
+def write_labels(path: Path, words: Sequence[Word]) -> None:
+    """Write words as a label track of Audacity."""
+    lines = [f"{start:.6f}\t{end:.6f}\t{word}\n" for word, start, end in words]
     write_atomically(path, "".join(lines))
 
 
@@ -160,5 +154,5 @@ SUFFIXES: dict[str, Callable[[Path, UtteranceAlignment], None]] = {
     ".ctm": _save_ctm,
     ".srt": lambda path, found: write_subtitles(path, found.words),
     ".vtt": lambda path, found: write_subtitles(path, found.words),
-    ".txt": _save_labels,
+    ".txt": lambda path, found: write_labels(path, found.words),
 }

@@ -89,17 +89,16 @@ class _Run:
 
     def batch(self, group: Sequence[Recording], loaded: Sequence[np.ndarray | UserError]) -> None:
         """Align a batch; skip what cannot be aligned."""
-        kept: list[tuple[str, np.ndarray, Encoded]] = []
+        kept = []
         for recording, speech in zip(group, loaded, strict=True):
             encoded = encode_transcript(self.aligner, recording.text)
             reason = self._refused(speech, encoded, recording)
             if reason:
                 self.skipped[recording.utterance] = reason
-            elif not isinstance(speech, UserError):
+            elif self._cells(speech, encoded) > CELLS:
+                self._long(recording.utterance, speech, encoded)
+            else:
                 kept.append((recording.utterance, speech, encoded))
-        for long in [one for one in kept if self._cells(*one[1:]) > CELLS]:
-            kept.remove(long)
-            self._long(*long)
         if kept:
             names, speech, transcripts = zip(*kept, strict=True)
             found = self.aligner(speech, transcripts, [self.method], predictions=False)
@@ -120,13 +119,13 @@ class _Run:
             return f"{self._size(speech, encoded)} at once; cut it: this model reads no letters"
         return None
 
-    def _cells(self, speech: np.ndarray, encoded: Encoded) -> float:
+    def _cells(self, speech, encoded: Encoded) -> float:
         return self._duration(speech) / self.aligner.hop * len(encoded.ids)
 
-    def _size(self, speech: np.ndarray, encoded: Encoded) -> str:
+    def _size(self, speech, encoded: Encoded) -> str:
         return f"{self._duration(speech):.0f} s with {len(encoded.words)} words"
 
-    def _long(self, utterance: str, speech: np.ndarray, encoded: Encoded) -> None:
+    def _long(self, utterance: str, speech, encoded: Encoded) -> None:
         """Align a recording that is too long to be aligned at once."""
         found = align_in_parts(self.aligner, speech, encoded, self.method, CELLS)
         if found is None:

@@ -46,7 +46,7 @@ class Recordings(NamedTuple):
 def one_recording(audio: str, text: str) -> Recordings:
     """Return one audio file with its transcript, which is given as text or as a text file."""
     if audio == STDIN:
-        return Recordings([_standard_input(_transcript(text))], {}, [])
+        return Recordings([_standard_input("stdin", _transcript(text))], {}, [])
     found = _inspected(Path(audio).stem, audio, _transcript(text))
     if isinstance(found, str):
         raise UserError(f"utterance {Path(audio).stem}: {audio}: {found}")
@@ -93,9 +93,9 @@ def from_stream(utterance: str, stream: IO[bytes], text: str | None) -> Recordin
     return from_samples(utterance, samples.T, rate, text)
 
 
-def _standard_input(text: str | None) -> Recording:
+def _standard_input(utterance: str, text: str | None) -> Recording:
     """Return the audio of standard input; libsndfile must be able to move in it."""
-    return from_stream("stdin", io.BytesIO(sys.stdin.buffer.read()), text)
+    return from_stream(utterance, io.BytesIO(sys.stdin.buffer.read()), text)
 
 
 def many_recordings(scp: str, text: str) -> Recordings:
@@ -144,7 +144,7 @@ def without_transcript(sources: Sequence[str]) -> Recordings:
     recordings, skipped = [], {}
     for utterance, path in paths.items():
         if path == STDIN:
-            recordings.append(_standard_input(None))
+            recordings.append(_standard_input(utterance, None))
             continue
         found = _inspected(utterance, path, None)
         if isinstance(found, str):

@@ -5,7 +5,6 @@ import os
 import shutil
 from argparse import Namespace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import yaml
@@ -21,26 +20,11 @@ from espnet_wabert.box.files import (
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import build_model
-from espnet_wabert.models.download import CONFIG_KEY, MODEL_KEY, from_hub, from_zip
+from espnet_wabert.models.download import CONFIG_KEY, MODEL_KEY, NGRAM, Files, from_hub, from_zip
 from espnet_wabert.models.origin import SOURCE, check_origin, sources
 from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
-
-NGRAM = "ngram.arpa.gz"
-
-
-class Files(NamedTuple):
-    """A trained model on disk."""
-
-    config: Path  # config.yaml
-    weights: Path  # .pth or .safetensors
-
-    @property
-    def ngram(self) -> Path | None:
-        """The n-gram of words beside the weights, with which the model reads letters."""
-        path = self.weights.with_name(NGRAM)
-        return path if path.is_file() else None
 
 
 def find_files(model: str | Path, config: str | Path | None = None) -> Files:
@@ -57,12 +41,11 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
         folder = box_folder(str(model))
         return Files(folder / CONFIG, folder / WEIGHTS)
     path = Path(model)
-    if str(model).startswith(("http://", "https://")):
-        return Files(*from_hub(str(model)))
-    if path.suffix == ".zip":
-        return Files(*from_zip(path))
-    if not (path.exists() or path.suffix == ".pth"):
-        return Files(*from_hub(str(model)))
+    address = str(model).startswith(("http://", "https://"))
+    if path.suffix == ".zip" and not address:
+        return from_zip(path)
+    if address or not (path.exists() or path.suffix == ".pth"):
+        return from_hub(str(model))
     if path.is_dir():
         found = sorted(path.glob("*.ave.pth")) or sorted(path.glob("*.best.pth"))
         if len(found) != 1:

@@ -1,10 +1,11 @@
 """Trained models that are not files here yet: packed zips, the Hub, ESPnet's model zoo."""
 
 import hashlib
+import shutil
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from espnet_wabert.box.files import cache_folder
 from espnet_wabert.config import read_yaml
@@ -13,26 +14,41 @@ from espnet_wabert.models.packed_zip import META, check_zip, unpack_zip
 
 # Names of the files of a packed model, as ESPnet names them for SLU models.
 KEYS = MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
+NGRAM = "ngram.arpa.gz"
 UNPACKED = ".unpacked"  # marks a complete folder: the downloader would unpack again every time
 
 
-def from_zip(path: Path) -> tuple[Path, Path]:
-    """Return the configuration and the weights of a packed model.
+class Files(NamedTuple):
+    """A trained model on disk."""
 
-    It is unpacked into the user's cache once.
-    """
+    config: Path  # config.yaml
+    weights: Path  # .pth or .safetensors
+
+    @property
+    def ngram(self) -> Path | None:
+        """The n-gram of words beside the weights, with which the model reads letters."""
+        path = self.weights.with_name(NGRAM)
+        return path if path.is_file() else None
+
+
+def from_zip(path: Path) -> Files:
+    """Return the files of a packed model, which is unpacked into the user's cache once."""
     if not path.is_file():
         raise UserError(f"{path}: no such packed model")
     check_zip(path, KEYS)
     status = path.stat()  # a new zip at the same path is another model
     stamp = f"{path.resolve()} {status.st_mtime_ns} {status.st_size}"
     folder = cache_folder() / hashlib.sha256(stamp.encode()).hexdigest()[:16]
-    unpack_zip(path, folder)
-    return packed_files(folder)
+    files = _complete(folder)
+    if files is None:
+        shutil.rmtree(folder, ignore_errors=True)  # what an older version or a user left there
+        unpack_zip(path, folder)
+        files = packed_files(folder)
+    return files
 
 
-def from_hub(model: str) -> tuple[Path, Path]:
-    """Return the configuration and the weights of a name on the Hub, or of an address.
+def from_hub(model: str) -> Files:
+    """Return the files of a name on the Hub, or of an address.
 
     ESPnet's downloader knows the names of its model zoo and addresses, too. Without it, only names
     on the Hub are known.
@@ -54,12 +70,12 @@ def from_hub(model: str) -> tuple[Path, Path]:
         raise UserError(f"{model}: no such file, and no hub has it: {reason}") from error
 
 
-def _from_zoo(model: str, cache: Path | None) -> tuple[Path, Path]:
+def _from_zoo(model: str, cache: Path | None) -> Files:
     from espnet_model_zoo.downloader import ModelDownloader, str_to_hash
 
     folder = cache / str_to_hash(model) if cache else None  # the downloader's choice
-    if folder and (folder / UNPACKED).is_file():
-        return packed_files(folder)
+    if folder and (folder / UNPACKED).is_file() and (files := _complete(folder)):
+        return files
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found: dict[str, Any] = ModelDownloader(cache).download_and_unpack(model)
@@ -68,11 +84,19 @@ def _from_zoo(model: str, cache: Path | None) -> tuple[Path, Path]:
             raise UserError(f"{model}: packed without {key}; not a WaBERT model")
     if folder:
         (folder / UNPACKED).touch()
-    return Path(found[CONFIG_KEY]), Path(found[MODEL_KEY])
+    return Files(Path(found[CONFIG_KEY]), Path(found[MODEL_KEY]))
 
 
-def packed_files(folder: Path) -> tuple[Path, Path]:
-    """Return the configuration and the weights that the meta.yaml of an unpacked model names."""
+def _complete(folder: Path) -> Files | None:
+    """Return the files of a model that was unpacked before; None if one of them is missing."""
+    if not (folder / META).is_file():
+        return None
+    files = packed_files(folder)
+    return files if all(file.is_file() for file in files) else None
+
+
+def packed_files(folder: Path) -> Files:
+    """Return the files that the meta.yaml of an unpacked model names."""
     path = folder / META
     if not path.is_file():
         raise UserError(f"{folder}: no {META}; not a packed model")
@@ -81,4 +105,4 @@ def packed_files(folder: Path) -> tuple[Path, Path]:
         config, weights = meta["yaml_files"][CONFIG_KEY], meta["files"][MODEL_KEY]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: names no {CONFIG_KEY} and {MODEL_KEY}") from error
-    return folder / config, folder / weights
+    return Files(folder / config, folder / weights)

@@ -79,7 +79,7 @@ def make_repository(
     out.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(out)
-    args = read_args(packed_files(out)[0])
+    args = read_args(packed_files(out).config)
     parts = [
         f"| {part} | {source['name'] or 'new'} (config {source['config']}) |"
         for part, source in (getattr(args, "sources", None) or {}).items()

@@ -63,9 +63,7 @@ def _named(path: Path, text: bytes) -> dict[str, str]:
 
 
 def unpack_zip(path: Path, folder: Path) -> None:
-    """Unpack a checked zip; a folder that is there was unpacked before."""
-    if folder.is_dir():
-        return
+    """Unpack a checked zip into a new folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
         inner = Path(partial) / folder.name

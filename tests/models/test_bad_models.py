@@ -111,3 +111,16 @@ def test_a_zip_that_is_cut_off(tmp_path, members):
     path.write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(UserError, match="model.zip: not a zip file, or cut off"):
         find_files(path)
+
+
+def test_a_zip_is_unpacked_again_where_the_cache_lacks_a_file(members, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    files = find_files(path)
+    content = files.weights.read_bytes()
+    files.weights.unlink()
+    again = find_files(path)
+    assert again == files and again.weights.read_bytes() == content
