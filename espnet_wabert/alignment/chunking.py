@@ -76,24 +76,28 @@ class ChunkedFrontend:
 
     def __call__(self, speech: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the frames (B, T, D) and their lengths (B,) of waveforms (S,), in float."""
-        parts, owners = [], []
+        parts, owners, counts = [], [], []
         for index, samples in enumerate(speech):
-            for chunk in self.cut(len(samples)):
+            cut = self.cut(len(samples))
+            for chunk in cut:
                 # One more hop covers the receptive field of the last frame.
                 stop = (chunk.stop + 1) * self.hop
                 alone = chunk.stop == chunk.last  # keep the samples after the last whole frame
                 parts.append(samples[chunk.start * self.hop : None if alone else stop])
                 owners.append((index, chunk))
-        joined: list[list[torch.Tensor]] = [[] for _ in speech]
+            counts.append(cut[-1].last)
+        joined: torch.Tensor | None = None  # hours have gigabytes of frames: no second copy
         done = iter(owners)
         for group in _groups(parts):
             encoded, _ = self.frames(*pad(group))
+            if joined is None:
+                joined = encoded.new_zeros(len(speech), max(counts), encoded.shape[-1])
             of_group = itertools.islice(done, len(group))
             for frames, (index, chunk) in zip(encoded, of_group, strict=True):
-                joined[index].append(
-                    frames[chunk.first - chunk.start :][: chunk.last - chunk.first]
-                )
-        return pad([torch.cat(frames) for frames in joined])
+                kept = frames[chunk.first - chunk.start :][: chunk.last - chunk.first]
+                joined[index, chunk.first : chunk.last] = kept
+        assert joined is not None  # there is at least one recording
+        return joined, torch.tensor(counts, device=joined.device)
 
 
 def _groups(parts: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:

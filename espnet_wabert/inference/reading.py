@@ -6,7 +6,7 @@ those of a transcript would be, which gives the subword predictions. A model wit
 paper's, Table 4) reads the most likely piece of each token that integrate-and-fire finds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +16,11 @@ import torch
 from espnet_wabert.alignment.aligner import Aligner
 from espnet_wabert.inference.recognizer import load_beam_search
 from espnet_wabert.models.wabert import Grafted
-from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS, greedy_text
+from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS, greedy_text
 
 LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search, chosen on development speakers
+SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
+PAUSE = 15  # frames
 
 
 class Transcription(NamedTuple):
@@ -65,7 +67,8 @@ class Reader:
         rows = self._letters(adapted, lengths)
         if self.search is None:
             return [greedy_text(torch.from_numpy(row)) for row in rows]
-        return [self.search.decode(row) for row in rows]
+        found = [[self.search.decode(part) for part in at_pauses(row)] for row in rows]
+        return [" ".join(filter(None, parts)) for parts in found]
 
     def letters(self, speech: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the log-probabilities of letters (T, V) of waveforms (S,) at 16 kHz."""
@@ -90,3 +93,20 @@ class Reader:
             Transcription(text, len(ids), self.aligner.pieces(ids))
             for text, ids in zip(texts, best, strict=True)
         ]
+
+
+def at_pauses(log_p: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut log-probabilities of letters (T, V) into parts of at most `SEARCHED` frames.
+
+    Each cut is where the letters are silent for longest, in the second half of a part.
+    """
+    start = 0
+    silence = np.exp(log_p[:, [BLANK, SPACE]]).sum(axis=1)
+    if len(log_p) > SEARCHED:
+        silence = np.convolve(silence, np.full(PAUSE, 1 / PAUSE), mode="same")
+    while len(log_p) - start > SEARCHED:
+        half = start + SEARCHED // 2
+        cut = half + int(silence[half : start + SEARCHED].argmax())
+        yield log_p[start:cut]
+        start = cut
+    yield log_p[start:]

@@ -19,6 +19,7 @@ from espnet_wabert.text.wordpiece import WordPieceTokenizer
 BLANK = 0
 LETTERS = " abcdefghijklmnopqrstuvwxyz'"
 SYMBOLS = ("", *LETTERS)  # in the order of the classes
+SPACE = SYMBOLS.index(" ")
 
 
 class CTCHead(nn.Module):

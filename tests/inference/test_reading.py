@@ -1,0 +1,33 @@
+"""Reading without a transcript: long recordings are searched in parts."""
+
+import numpy as np
+import pytest
+
+from espnet_wabert.inference import reading
+from espnet_wabert.inference.reading import at_pauses
+from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS
+
+
+def letters(pauses, frames: int) -> np.ndarray:
+    """Log-probabilities (T, V) of speech with pauses of a second, which begin at frames."""
+    scores = np.random.default_rng(0).normal(size=(frames, len(SYMBOLS))).astype(np.float32)
+    for start in pauses:
+        scores[start : start + 50, BLANK] = 12.0
+        scores[start + 20, SPACE] = 24.0
+    return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+
+
+def test_a_long_recording_is_cut_in_its_pauses_and_nothing_is_lost(monkeypatch):
+    monkeypatch.setattr(reading, "SEARCHED", 400)
+    log_p = letters([100, 320, 650, 990, 1300], 1500)
+    parts = list(at_pauses(log_p))
+    np.testing.assert_array_equal(np.concatenate(parts), log_p)
+    assert max(map(len, parts)) <= 400
+    cuts = np.cumsum([len(part) for part in parts])[:-1]
+    for cut, start in zip(cuts, (320, 650, 990, 1300), strict=True):
+        assert start <= cut <= start + 50
+
+
+@pytest.mark.parametrize("frames", [0, 1, reading.SEARCHED])
+def test_a_short_recording_stays_whole(frames):
+    assert [len(part) for part in at_pauses(letters([], frames))] == [frames]
