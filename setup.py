@@ -37,8 +37,24 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    keywords="speech, alignment, BERT, CIF, spoken language understanding, sentiment, ESPnet",
     packages=find_packages(include=["espnet_wabert", "espnet_wabert.*"]),
-    package_data={"espnet_wabert.box": ["README.md", "*/config.yaml", "*/*.safetensors", "*/*.gz"]},
+    package_data={
+        "espnet_wabert": ["py.typed"],
+        "espnet_wabert.box": ["README.md", "*/config.yaml", "*/*.safetensors", "*/*.gz"],
+    },
     entry_points={"console_scripts": ["wabert = espnet_wabert.cli.main:main"]},
     python_requires=">=3.12,<3.14",  # as ESPnet 202611
     install_requires=[
@@ -90,6 +106,7 @@ setup(
             "onnx",  # the dense form of integrate-and-fire, exported and run
             "onnxruntime",
             "onnxscript",
+            "build",  # wheel and sdist
         ],
         "benchmark": ["funasr>=1.3"],
     },

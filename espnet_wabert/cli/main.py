@@ -31,6 +31,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup)
+@click.version_option(package_name="espnet_wabert")
 def main():
     """Use a trained WaBERT model."""
 

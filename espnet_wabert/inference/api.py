@@ -28,6 +28,10 @@ class Classification(NamedTuple):
     scores: list[float]  # one probability per label
     labels: tuple[str, ...] = ()  # of the scores
 
+    def to_dict(self) -> dict[str, str | float]:
+        """Return the label and, by name, the probabilities."""
+        return {"label": self.label, **dict(zip(self.labels, self.scores, strict=True))}
+
     def __str__(self) -> str:
         pairs = zip(self.labels, self.scores, strict=True)
         return " ".join([self.label, *(f"{label}={score:.3f}" for label, score in pairs)])
@@ -57,6 +61,8 @@ class WaBERTInference:
         self.tokenizer = WordPieceTokenizer(token_list) if token_list else None
         self.reads_text = self.args.frontend == "text"
         self.text_tokenizer = build_tokenizer(self.args.frontend_conf) if self.reads_text else None
+        # Name of the text model that judges what this one reads; that in the box has one.
+        self.classifier: str | None = getattr(self.args, "classifier", None)
         self._aligner = None
         self._ngram = ngram
         if isinstance(self.model, WaBERT) and self.tokenizer is not None:
@@ -81,6 +87,8 @@ class WaBERTInference:
             letters = self.aligner.model.ctc_head is not None
             search = ", with an n-gram of words" if letters and self._ngram else ""
             found["reads"] = f"letters{search}" if letters else "word pieces"
+            if self.classifier:
+                found["classifies"] = f"the sentiment of what it reads ({self.classifier})"
         else:
             found["labels"] = ", ".join(cast(Sequence[str], self.model.labels))
             found["takes"] = "transcripts" if self.reads_text else "recordings"
