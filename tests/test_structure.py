@@ -28,6 +28,9 @@ MAY_IMPORT = {
     "plots": {"inference", "alignment", "models", "modules", "scoring", "formats"},
     "corpora": {"text", "formats"},
     "mini": {"box", "corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
+    "finetuning": set(
+        "box corpora inference models modules plots recipes scoring training text formats".split()
+    ),
     "recipes": {"formats"},
     "bin": None,  # everything
     "cli": None,  # everything

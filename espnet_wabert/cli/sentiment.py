@@ -15,11 +15,11 @@ def sentiment(audio, **options):
     """Classify AUDIO: the label, and the probability of each.
 
     AUDIO is as for `transcribe`. The model in the box judges the words that it reads. Models of
-    egs2/slue_sa and `make mini` judge the speech.
+    `wabert finetune`, egs2/slue_sa and `make mini` judge the speech.
 
     \b
     wabert sentiment review.mp3
-    wabert sentiment recordings/ --model sentiment_prosody.zip
+    wabert sentiment recordings/ --model exp/mine/model.zip
     """  # noqa: D301
     from espnet_wabert.inference.pipeline import WaBERT
 

@@ -58,3 +58,10 @@ def test_an_address_names_what_to_install(recording):
     assert done.stderr.strip() == (
         f"error: {address}: an address needs espnet_model_zoo: pip install espnet_model_zoo"
     )
+
+
+def test_fine_tuning_names_what_to_install():
+    code = "from espnet_wabert.cli.main import main\nmain()"
+    done = run(code, "finetune", "data.csv", "--out", "out")
+    assert done.returncode == 1
+    assert done.stderr == "error: wabert finetune trains with ESPnet: pip install -e '.[espnet]'\n"
