@@ -58,3 +58,12 @@ def test_an_address_names_what_to_install(recording):
     assert done.stderr.strip() == (
         f"error: {address}: an address needs espnet_model_zoo: pip install espnet_model_zoo"
     )
+
+
+def test_the_page_names_what_to_install():
+    done = run(
+        'sys.modules["gradio"] = None\nfrom espnet_wabert.cli.main import main\nmain()', "demo"
+    )
+    assert done.returncode == 1
+    line = 'error: the page needs Gradio: pip install "espnet_wabert[demo]"'
+    assert done.stderr.strip() == line
