@@ -54,6 +54,7 @@ setup(
     package_data={
         "espnet_wabert": ["py.typed"],
         "espnet_wabert.box": ["README.md", "*/config.yaml", "*/*.safetensors", "*/*.gz"],
+        "espnet_wabert.demo": ["page.css", "page.js", "clips/*"],
     },
     entry_points={"console_scripts": ["wabert = espnet_wabert.cli.main:main"]},
     python_requires=">=3.12,<3.14",  # as ESPnet 202611
@@ -93,6 +94,8 @@ setup(
         ],
         "reference": REFERENCE,
         "box": BOX,
+        # The page: selenium drives a browser in its test.
+        "demo": [*BOX, "gradio>=6.31,<7", "matplotlib", "scipy", "selenium>=4"],
         "pipeline": SEARCH,
         "test": [
             *SEARCH,

@@ -25,12 +25,13 @@ MAY_IMPORT = {
     "training": {"models", "modules", "scoring", "text", "formats"},
     "inference": {"alignment", "models", "modules", "text", "formats"},
     "scoring": {"text", "formats"},
-    "plots": {"inference", "alignment", "models", "modules", "scoring", "formats"},
+    "plots": {"cif", "inference", "alignment", "models", "modules", "scoring", "formats"},
     "corpora": {"text", "formats"},
     "mini": {"box", "corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
     "finetuning": set(
         "box corpora inference models modules plots recipes scoring training text formats".split()
     ),
+    "demo": {"inference", "alignment", "plots", "text", "formats"},
     "recipes": {"formats"},
     "bin": None,  # everything
     "cli": None,  # everything

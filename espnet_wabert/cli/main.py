@@ -12,6 +12,7 @@ COMMANDS = {
     "encode": "The tokens that BERT's upper layers read, as arrays.",
     "convert": "Word times in other formats.",
     "info": "What a model is and what it can do.",
+    "demo": "A page in the browser that does all of this.",
 }
 
 

@@ -76,6 +76,24 @@ def encode_transcript(aligner: Aligner, text: str) -> Encoded:
     return aligner.tokenizer.encode_words([as_said(word) for word in words])._replace(words=words)
 
 
+def of_method(aligned: Alignment, method: str, duration: float) -> UtteranceAlignment:
+    """Return the words and subwords that one method has placed in `duration` seconds."""
+    timed = aligned.by_method[method]
+    inner = slice(1, -1)  # without [CLS] and [SEP]
+    times = zip(aligned.tokens[inner], timed.starts[inner], timed.ends[inner], strict=True)
+    subwords = [Word(token, start, end) for token, start, end in times]
+    of_subwords = None if timed.confidences is None else timed.confidences[inner]
+    # The last frame may end some milliseconds after the audio.
+    words, subwords = (
+        [w._replace(start=min(w.start, duration), end=min(w.end, duration)) for w in row]
+        for row in (timed.words, subwords)
+    )
+    return UtteranceAlignment(
+        words, subwords, timed.word_confidences, of_subwords, timed.confidence, method,
+        aligned.predicted_length, duration,
+    )  # fmt: skip
+
+
 class _Run:
     """Aligns batches and collects what the user should know."""
 
@@ -174,23 +192,9 @@ class _Run:
         unknown = encoded.pieces.count("[UNK]")
         if unknown:
             self.unknown[utterance] = unknown
-        timed = aligned.by_method[name]
-        inner = slice(1, -1)  # without [CLS] and [SEP]
-        times = zip(aligned.tokens[inner], timed.starts[inner], timed.ends[inner], strict=True)
-        subwords = [Word(token, start, end) for token, start, end in times]
-        of_subwords = None if timed.confidences is None else timed.confidences[inner]
-        # The last frame may end some milliseconds after the audio.
-        words = [
-            w._replace(start=min(w.start, duration), end=min(w.end, duration)) for w in timed.words
-        ]
-        subwords = [
-            w._replace(start=min(w.start, duration), end=min(w.end, duration)) for w in subwords
-        ]
-        self.confidences[utterance] = (timed.confidence, name)
-        self.on_result(utterance, UtteranceAlignment(
-            words, subwords, timed.word_confidences, of_subwords, timed.confidence, name,
-            aligned.predicted_length, duration,
-        ))  # fmt: skip
+        found = of_method(aligned, name, duration)
+        self.confidences[utterance] = (found.confidence, name)
+        self.on_result(utterance, found)
 
     def notes(self, min_confidence: float | None) -> list[str]:
         """Return what the user should know, one line each."""

@@ -26,6 +26,7 @@ from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.loading import process_all
 from espnet_wabert.inference.recordings import Recording, from_samples, from_stream, one_file
 from espnet_wabert.inference.word_sentiment import WordSentiment
+from espnet_wabert.models.sentiment import WaBERTSentiment
 
 # A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
 Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
@@ -99,6 +100,12 @@ class WaBERT:
         """
         recordings = self._recordings(audio, rate)
         return self._all(audio, recordings, self.classify_batch, "classifying")
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the model has sentiment."""
+        inference = self.inference
+        return inference.classifier is not None or isinstance(inference.model, WaBERTSentiment)
 
     def encode(
         self,

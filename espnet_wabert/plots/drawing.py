@@ -18,32 +18,38 @@ from PIL import Image
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.formats.word import Word
-from espnet_wabert.plots.figures import KINDS, Projections, diagonal_accuracy
+from espnet_wabert.plots.figures import KINDS, Firing, Projections, diagonal_accuracy
 
 DPI = 150
 WIDTH = 8.0  # inches
 BLACK, BLUE, VERMILION, GREEN = "#000000", "#0072B2", "#D55E00", "#009E73"
 CLOUDS = dict(zip(KINDS, ("#999999", VERMILION, BLUE), strict=True))
-LANES = {"reference": GREEN, "cif": VERMILION}
-OTHER_LANES = (BLUE, "#8A5C00", "#A0457C", BLACK)
+LANES = {"reference": GREEN, "grapheme": BLUE, "similarity": "#8A5C00", "cif": VERMILION}
+OTHER_LANES = ("#A0457C", BLACK)
 
 
-def new_figure(height: float) -> Figure:
-    """Return an empty figure of WIDTH x `height` inches."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure of `width` x `height` inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
     return figure
 
 
 def save(figure: Figure, path: str | Path, colors: int | None = None) -> None:
     """Write a PNG; a palette of `colors` makes it a third of the size."""
-    drawn = io.BytesIO()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(png(figure, colors))
+
+
+def png(figure: Figure, colors: int | None = None) -> bytes:
+    """Return the content of the file that `save` writes."""
+    drawn, content = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, dpi=DPI, format="png")
     image = Image.open(drawn).convert("RGB")
     if colors:
         image = image.quantize(colors, dither=Image.Dither.NONE)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, format="png", optimize=True)
+    image.save(content, format="png", optimize=True)
+    return content.getvalue()
 
 
 def draw_similarity(path: str | Path, matrices: Mapping[str, np.ndarray], tokens: Sequence[str]):
@@ -97,17 +103,30 @@ def draw_components(
 
 
 def draw_alignment(
-    path: str | Path, audio: np.ndarray, seen: Projections, lanes: Mapping[str, Sequence[Word]]
+    path: str | Path,
+    audio: np.ndarray,
+    seen: Projections | Firing,
+    lanes: Mapping[str, Sequence[Word]],
 ) -> None:
+    """Draw what `alignment_figure` returns as a PNG."""
+    save(alignment_figure(audio, seen, lanes, new_figure(6.4)), path, colors=64)
+
+
+def alignment_figure(
+    audio: np.ndarray,
+    seen: Projections | Firing,
+    lanes: Mapping[str, Sequence[Word]],
+    figure: Figure,
+) -> Figure:
     """Draw one utterance over time: waveform, spectrogram, words per method, CIF's weights.
 
     Args:
         audio: (S,) at 16 kHz.
-        seen: the vectors of the utterance.
+        seen: CIF's weights of the utterance.
         lanes: words with times in seconds, the first lane the reference if there is one; its
             boundaries run through all panels.
+        figure: an empty one, which is filled and returned.
     """
-    figure = new_figure(6.4)
     heights = [0.8, 1.5, 0.42 * len(lanes), 1.1]
     wave, spectrum, words, weights = figure.subplots(4, 1, sharex=True, height_ratios=heights)
     times = np.arange(len(audio)) / SAMPLE_RATE
@@ -125,13 +144,14 @@ def draw_alignment(
     )  # fmt: skip
     weights.set(ylabel="CIF weight", xlabel="seconds", ylim=(0, None), xlim=(0, times[-1]))
     first, words_of_first = next(iter(lanes.items()))
+    colour = LANES.get(first) or OTHER_LANES[0]
     edges = sorted({edge for word in words_of_first for edge in word[1:]})
     for axes in (wave, spectrum, weights):
         across = axes.get_xaxis_transform()
-        axes.vlines(edges, 0, 1, transform=across, color=GREEN, linewidth=1, label=first)
+        axes.vlines(edges, 0, 1, transform=across, color=colour, linewidth=1, label=first)
     handles, labels = weights.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", fontsize=9, ncols=2)
-    save(figure, path, colors=64)
+    figure.legend(handles, labels, loc="outside lower left", fontsize=9, ncols=2)
+    return figure
 
 
 def _draw_spectrogram(axes: Axes, audio: np.ndarray) -> None:
@@ -151,8 +171,11 @@ def _draw_lanes(axes: Axes, lanes: Mapping[str, Sequence[Word]]) -> None:
             box = Rectangle((start, place + 0.08), end - start, 0.84, facecolor=colour, alpha=0.15)
             axes.add_patch(box)
             axes.vlines([start, end], place + 0.08, place + 0.92, color=colour, linewidth=1.5)
-            axes.text((start + end) / 2, place + 0.5, word, ha="center", va="center", fontsize=8.5,
-                      color=colour, clip_on=True)  # fmt: skip
+            inside = axes.text(
+                (start + end) / 2, place + 0.5, word, ha="center", va="center", fontsize=8.5,
+                color=colour, clip_on=True, parse_math=False,
+            )  # fmt: skip
+            inside.set_clip_path(box)  # a short word does not run into the next one
     axes.set(ylim=(len(lanes), 0))
     axes.set_yticks(np.arange(len(lanes)) + 0.5, list(lanes), fontsize=9)
     axes.tick_params(axis="y", length=0)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
+from espnet_wabert.cif import CIFOutput
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
@@ -24,6 +25,14 @@ KINDS = ("acoustic", "aligned", "linguistic")  # the clouds of Figure 4
 FIGURE_TOKENS = range(12, 19)  # enough to show a diagonal, few enough to label
 
 
+class Firing(NamedTuple):
+    """CIF's weights of one utterance over time."""
+
+    weights: np.ndarray  # (T,) scaled to sum to N
+    edges: np.ndarray  # (T + 1,) boundaries of the frames, in seconds
+    fires: np.ndarray  # (N,) end of each token, in seconds
+
+
 class Projections(NamedTuple):
     """Vectors of one utterance and its transcript, all in BERT's space."""
 
@@ -31,9 +40,9 @@ class Projections(NamedTuple):
     acoustic: np.ndarray  # (T, H) the frames before alignment training, projected like the tokens
     aligned: np.ndarray  # (N, H) acoustic vectors after integrate-and-fire
     linguistic: np.ndarray  # (N, H) BERT's layer-i states, the targets
-    weights: np.ndarray  # (T,) CIF's weights, scaled to sum to N
-    edges: np.ndarray  # (T + 1,) boundaries of the frames, in seconds
-    fires: np.ndarray  # (N,) end of each token, in seconds
+    weights: np.ndarray  # (T,), edges and fires: of `Firing`
+    edges: np.ndarray
+    fires: np.ndarray
 
 
 def untrained_model(inference: WaBERTInference) -> WaBERT | None:
@@ -75,12 +84,18 @@ def project(
         path, (own, _) = untrained, untrained.features(*batch)
     adapted = path.encoder.adapt(path.frontend.last_layer(own), lengths)
     projected = path.encoder.project(adapted)
+    parts = (projected, grafted.aligned, model.teacher(ids, count))
+    acoustic, aligned, linguistic = (part[0].float().cpu().numpy() for part in parts)
+    fired = firing(model, grafted.fired)
+    return Projections(encoded.pieces, acoustic, aligned, linguistic, *fired)
+
+
+def firing(model: WaBERT, fired: CIFOutput) -> Firing:
+    """Return the weights and the times of one utterance, a batch of integrate-and-fire's output."""
     seconds = model.frontend.encoder.seconds
-    edges = seconds(torch.arange(int(lengths) + 1, dtype=torch.float64))
-    parts = (projected, grafted.aligned, model.teacher(ids, count), grafted.fired.weights)
-    acoustic, aligned, linguistic, weights = (part[0].float().cpu().numpy() for part in parts)
-    fires = seconds(grafted.fired.ends[0]).cpu().numpy()
-    return Projections(encoded.pieces, acoustic, aligned, linguistic, weights, edges.numpy(), fires)
+    weights = fired.weights[0].float().cpu().numpy()
+    edges = seconds(torch.arange(len(weights) + 1, dtype=torch.float64)).numpy()
+    return Firing(weights, edges, seconds(fired.ends[0]).cpu().numpy())
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:

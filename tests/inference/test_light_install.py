@@ -65,3 +65,12 @@ def test_fine_tuning_names_what_to_install():
     done = run(code, "finetune", "data.csv", "--out", "out")
     assert done.returncode == 1
     assert done.stderr == "error: wabert finetune trains with ESPnet: pip install -e '.[espnet]'\n"
+
+
+def test_the_page_names_what_to_install():
+    done = run(
+        'sys.modules["gradio"] = None\nfrom espnet_wabert.cli.main import main\nmain()', "demo"
+    )
+    assert done.returncode == 1
+    line = 'error: the page needs Gradio: pip install "espnet_wabert[demo]"'
+    assert done.stderr.strip() == line

@@ -1,0 +1,85 @@
+"""The served page: answers or refuses, keeps no memory, and leaves nothing behind."""
+
+import socket
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from aligners import write_model
+from click.testing import CliRunner
+from page_server import serving
+from tiny import arguments, save
+
+from espnet_wabert import WaBERT
+from espnet_wabert.cli.demo import demo
+from espnet_wabert.demo.analysis import Analyzer
+from espnet_wabert.demo.clips import CLIPS
+from espnet_wabert.models.checkpoint import pack
+
+pytest.importorskip("gradio")
+gradio_client = pytest.importorskip("gradio_client")
+
+REQUESTS = 50
+
+
+def test_only_this_machine_is_served_unless_told():
+    assert "127.0.0.1" in CliRunner().invoke(demo, ["--help"]).output
+    (host,) = (option for option in demo.params if option.name == "host")
+    assert host.default == "127.0.0.1"
+
+
+@pytest.mark.slow
+def test_a_used_port_is_one_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "espnet_wabert.cli.main", "demo", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: --host 127.0.0.1 --port {port}: cannot be served here")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_sentiment_is_on_the_page_if_a_model_has_it(tmp_path):
+    from espnet_wabert.demo.page import build
+
+    aligner = WaBERT.from_pretrained(write_model(tmp_path / "a"))
+    packed = pack(save(arguments("wabert_sentiment"), tmp_path / "b"), tmp_path / "sentiment.zip")
+    for classifier in (None, WaBERT.from_pretrained(packed)):
+        parts = build(Analyzer(aligner, classifier)).blocks.values()
+        (label,) = (part for part in parts if getattr(part, "elem_id", "") == "sentiment")
+        assert label.visible is (classifier is not None)
+
+
+@pytest.mark.slow
+def test_fifty_requests_are_answered_or_refused_and_memory_returns(tmp_path):
+    from espnet_wabert.demo.page import WAITING
+
+    with serving(tmp_path) as server:
+        client = gradio_client.Client(server.url, verbose=False)
+
+        def ask(_: int) -> str:
+            try:
+                clip = gradio_client.handle_file(CLIPS[0].path)
+                shown = client.predict(clip, CLIPS[0].text, "grapheme", api_name="/align")
+            except Exception as error:
+                return str(error)
+            return shown[0]
+
+        rounds = []
+        for _ in range(2):
+            with ThreadPoolExecutor(REQUESTS) as pool:
+                answers = Counter(pool.map(ask, range(REQUESTS)))
+            rounds.append(server.megabytes())
+            print(answers, rounds)
+            assert len(answers) == 2
+            answered = sum(n for line, n in answers.items() if "22 words in 7.10 s" in line)
+            refused = sum(n for line, n in answers.items() if "Queue is full" in line)
+            assert answered >= WAITING and answered + refused == REQUESTS
+        assert rounds[1] < 1.1 * rounds[0]
+        assert "22 words" in ask(0)
+    assert not list(tmp_path.glob("wabert-demo-*"))
+    assert (tmp_path / "log").read_text() == ""
