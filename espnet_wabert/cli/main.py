@@ -10,6 +10,7 @@ COMMANDS = {
     "sentiment": "The label of recordings, and the probability of each.",
     "encode": "The tokens that BERT's upper layers read, as arrays.",
     "convert": "Word times in other formats.",
+    "export": "A model as ONNX graphs, for onnxruntime.",
     "info": "What a model is and what it can do.",
 }
 
