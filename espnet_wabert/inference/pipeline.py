@@ -26,7 +26,6 @@ from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.loading import process_all
 from espnet_wabert.inference.recordings import Recording, from_samples, from_stream, one_file
 from espnet_wabert.inference.word_sentiment import WordSentiment
-from espnet_wabert.models.sentiment import WaBERTSentiment
 
 # A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
 Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
@@ -105,7 +104,8 @@ class WaBERT:
     def classifies(self) -> bool:
         """Whether the model has sentiment."""
         inference = self.inference
-        return inference.classifier is not None or isinstance(inference.model, WaBERTSentiment)
+        of_speech = hasattr(inference.model, "classify") and not inference.reads_text
+        return inference.classifier is not None or of_speech
 
     def encode(
         self,
