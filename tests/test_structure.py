@@ -29,6 +29,9 @@ MAY_IMPORT = {
     "corpora": {"text", "formats"},
     "mini": {"box", "corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
     "demo": {"inference", "alignment", "plots", "text", "formats"},
+    "finetuning": set(
+        "box corpora inference models modules plots recipes scoring training text formats".split()
+    ),
     "recipes": {"formats"},
     "bin": None,  # everything
     "cli": None,  # everything

@@ -1,30 +1,10 @@
-"""Write ESPnet's shape files and the word times for training (stage 10) from earlier stages.
+"""Write ESPnet's shape files and the word times for training (stage 10) from earlier stages."""
 
-ESPnet's collect_stats would read every recording; the lengths are known.
-"""
-
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from espnet_wabert.errors import UserError, one_line_errors
-from espnet_wabert.formats.word import Word
-
-
-def read_counts(folder: Path) -> dict[str, str]:
-    """Return the length of each utterance: cached frames if they exist, else samples."""
-    for name in ("utt2num_frames", "utt2num_samples"):
-        if (folder / name).is_file():
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
-            return dict(line.split() for line in lines)
-    raise UserError(f"{folder}: neither utt2num_frames nor utt2num_samples; run stage 3 first")
-
-
-def word_times(utterance: str, words: Sequence[Word]) -> str:
-    """Return an utterance's line of starts and ends in seconds; `nan` if they are not known."""
-    times = " ".join(f"{word.start:.3f} {word.end:.3f}" for word in words)
-    return f"{utterance} {times or 'nan'}\n"
+from espnet_wabert.errors import one_line_errors
 
 
 @click.command()
@@ -35,27 +15,9 @@ def word_times(utterance: str, words: Sequence[Word]) -> str:
 @one_line_errors
 def main(data, feats, vocabulary, out):
     """Write speech_shape, text_shape and, for data with word times, word_times."""
-    from espnet_wabert.formats.kaldi import read_folder
-    from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
+    from espnet_wabert.training.shapes import write_shapes
 
-    folder, out = read_folder(data), Path(out)
-    counts = read_counts(Path(feats or data))
-    missing = sorted(folder.wav.keys() - counts.keys())
-    if missing:
-        raise UserError(f"{feats or data}: {len(missing)} utterances without length ({missing[0]})")
-    out.mkdir(parents=True, exist_ok=True)
-    shapes: dict[str, dict[str, str | int]] = {}
-    shapes["speech_shape"] = {u: counts[u] for u in sorted(folder.wav)}
-    if vocabulary and folder.text is not None:
-        pieces = WordPieceTokenizer(read_vocabulary(vocabulary))
-        shapes["text_shape"] = {u: len(pieces.encode(t).ids) for u, t in folder.text.items()}
-    for name, shape in shapes.items():
-        lines = [f"{u} {n}\n" for u, n in sorted(shape.items())]
-        (out / name).write_text("".join(lines), encoding="utf-8")
-    if folder.words is not None:
-        lines = [word_times(u, folder.words.get(u, ())) for u in sorted(folder.wav)]
-        (out / "word_times").write_text("".join(lines), encoding="utf-8")
-    print(f"{out}: {len(folder.wav)} utterances")
+    print(f"{out}: {write_shapes(data, feats, vocabulary, Path(out))} utterances")
 
 
 if __name__ == "__main__":

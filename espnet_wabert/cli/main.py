@@ -8,6 +8,7 @@ COMMANDS = {
     "align": "When is each word of a transcript said?",
     "transcribe": "What is said?",
     "sentiment": "The label of recordings, and the probability of each.",
+    "finetune": "Train a classifier on your own labels.",
     "encode": "The tokens that BERT's upper layers read, as arrays.",
     "convert": "Word times in other formats.",
     "info": "What a model is and what it can do.",

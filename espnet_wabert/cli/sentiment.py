@@ -16,11 +16,11 @@ from espnet_wabert.errors import one_line_errors
 def sentiment(audio, out, model, batch_seconds, device):
     """Classify AUDIO: the label, and the probability of each.
 
-    AUDIO is as for `transcribe`. The model in the box has no sentiment: give one of `make mini` or
-    of egs2/slue_sa.
+    AUDIO is as for `transcribe`. The model in the box has no sentiment: give one of `wabert
+    finetune`, `make mini` or egs2/slue_sa.
 
     \b
-    wabert sentiment talk.mp3 --model sentiment_prosody.zip
+    wabert sentiment talk.mp3 --model exp/mine/model.zip
     """  # noqa: D301
     from espnet_wabert.inference.pipeline import WaBERT
 

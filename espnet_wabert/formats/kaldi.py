@@ -183,6 +183,12 @@ def _one_word(text: str) -> str:
     return text
 
 
+def _label(text: str) -> str:
+    if not text.strip():  # may have several words
+        raise ValueError("expected a label after the id")
+    return text
+
+
 def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
@@ -211,7 +217,7 @@ _COLUMNS = {
     "wav.scp": _Column("wav", _path, str),
     "utt2spk": _Column("utt2spk", _one_word, str),
     "text": _Column("text", str, str),
-    "sentiment": _Column("sentiment", _one_word, str),
+    "sentiment": _Column("sentiment", _label, str),
     "segments": _Column("segments", _segment, _show_segment),
     "utt2speed": _Column("speed", _positive, show_number),
     "utt2dur": _Column("seconds", _positive, show_number),

@@ -20,7 +20,7 @@ def read_labels(path: str | Path, classes: Collection[str] = LABELS) -> dict[str
     """Read a Kaldi file `utterance label`, without SLUE's `<mixed>` and `Disagreement`."""
     labels: dict[str, str] = {}
     for number, line in numbered_lines(path):
-        where, fields = f"{path}:{number}", line.split()
+        where, fields = f"{path}:{number}", line.split(maxsplit=1)
         if len(fields) != 2:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance label'")
         _check(fields[0], fields[1], labels, classes, where)

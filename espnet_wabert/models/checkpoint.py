@@ -26,6 +26,8 @@ from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
+BERT_PARTS = ("postencoder.", "teacher.")
+
 
 def find_files(model: str | Path, config: str | Path | None = None) -> Files:
     """Return the files of a model.
@@ -106,6 +108,8 @@ def check_state(
 def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
     """Initialize frontend, encoder and token decoder from an aligned model.
 
+    BERT is taken from it too if the configuration names no other source.
+
     Args:
         model: the model that starts.
         source: a .pth or packed .zip.
@@ -123,6 +127,14 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
         raise UserError(f"{files.weights}: has no aligner")
     if not any(key.startswith("encoder.") for key in own):
         wanted = {k: v for k, v in wanted.items() if k.startswith("frontend.")}
+    if not (args.postencoder_conf or {}).get(SOURCE, "hub"):  # its source is the packed model
+        wanted |= {k: v for k, v in state.items() if k in own and k.startswith(BERT_PARTS)}
+        lacking = [k for k in own if k.startswith(BERT_PARTS) and k not in wanted]
+        if lacking:
+            raise UserError(
+                f"{files.weights}: lacks {len(lacking)} weights of BERT ({lacking[0]}, ...);"
+                " training on transcripts needs a model packed with --with_teacher"
+            )
     token_decoder = getattr(model, "token_decoder", None)
     if isinstance(token_decoder, TokenDecoder):
         head = {k.replace("subword_head.", "token_decoder.head."): v for k, v in state.items()

@@ -21,16 +21,23 @@ def draw_confusion(
     from sklearn.metrics import ConfusionMatrixDisplay
 
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(4.6, 4.0), layout="constrained")
+    side = max(4.0, 1.0 + 0.75 * len(classes))  # inches
+    longest = max(map(len, classes))
+    fit = len(classes) < 5 and longest < 12  # names beside each other
+    room = 0.0 if fit else 0.08 * longest  # inches
+    figure = Figure(figsize=(side + room + 0.6, side + room), layout="constrained")
     FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
     axes = figure.add_subplot()
-    display = ConfusionMatrixDisplay(shares, display_labels=classes)
+    names = [name.replace("$", r"\$") for name in classes]  # no formulas
+    display = ConfusionMatrixDisplay(shares, display_labels=names)
     display.plot(ax=axes, cmap="Blues", im_kw={"vmin": 0, "vmax": 1}, include_values=True)
     for row, column in np.ndindex(*confusion.shape):
         label = f"{confusion[row, column]}\n{shares[row, column]:.0%}"
-        display.text_[row, column].set_text(label)
+        dark = shares[row, column] > 0.5
+        display.text_[row, column].set(text=label, color="white" if dark else "black")
     axes.set(xlabel="hypothesis", ylabel="reference", title=title)
-    axes.tick_params(axis="y", labelrotation=90)
+    axes.tick_params(axis="y", labelrotation=90 if fit else 0)
+    axes.tick_params(axis="x", labelrotation=0 if fit else 90)
     for tick in axes.get_yticklabels():
         tick.set_verticalalignment("center")
     Path(path).parent.mkdir(parents=True, exist_ok=True)

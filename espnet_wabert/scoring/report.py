@@ -12,6 +12,7 @@ from espnet_wabert.scoring.sentiment import confusion_scores
 from espnet_wabert.scoring.table import Table
 
 MISSING = "-"
+MOST_COUNTS = 50  # characters of the heads of a confusion in a table
 _WITHIN = re.compile(r"within_([\d.]+)ms")
 _LOSSES = ("infonce", "cosine", "cosine_sum")  # the paper's loss first, then its baseline
 _KNOWN = ("alignment", "tokens", "seconds", "versions", "seed")
@@ -210,16 +211,22 @@ def _object(results: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def class_table(confusion: np.ndarray, classes: Sequence[str]) -> Table:
-    """Precision, recall, F1, support and the confusion (C, C), rows: reference, by class."""
+    """Precision, recall, F1, support and the confusion (C, C), rows: reference, by class.
+
+    The confusion is left out if its columns would not fit on a terminal.
+    """
     _, by_class = confusion_scores(confusion, classes)
-    heads = ("class", "precision", "recall", "F1", "support", *(f"as {label}" for label in classes))
+    counted = [f"as {label}" for label in classes]
+    if len(" ".join(counted)) > MOST_COUNTS:
+        counted = []
     rows = tuple(
         (
             label,
             *(f"{100 * scores[place]:.1f}" for scores in by_class),
             str(confusion[place].sum()),
-            *(str(count) for count in confusion[place]),
+            *(str(count) for count in confusion[place][: len(counted)]),
         )
         for place, label in enumerate(classes)
     )
-    return Table("By class (%, and how many were called what)", heads, rows)
+    title = "By class (%, and how many were called what)" if counted else "By class (%)"
+    return Table(title, ("class", "precision", "recall", "F1", "support", *counted), rows)

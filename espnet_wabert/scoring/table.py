@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import IO, NamedTuple
 
+BAR = "\\|"  # in a cell of Markdown
 PLAIN_WIDTH = 100  # columns when the output is not a terminal
 
 
@@ -54,10 +55,9 @@ def _markdown(table: Table) -> str:
     dashes = [":--" if place < table.names else "--:" for place in range(len(table.columns))]
     lines = [f"### {table.title}", "", _pipes(table.columns), _pipes(dashes)]
     for number, row in enumerate(table.rows):
-        cells = [cell.replace("|", "\\|") for cell in row]
-        lines.append(_pipes(f"**{cell}**" if number == table.marked else cell for cell in cells))
+        lines.append(_pipes(f"**{cell}**" if number == table.marked else cell for cell in row))
     return "\n".join([*lines, *(["", table.note] if table.note else []), ""])
 
 
 def _pipes(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"

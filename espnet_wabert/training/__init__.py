@@ -2,5 +2,5 @@
 
 `task.WaBERTTask` is the task that ESPnet's trainer and `espnet_model_zoo` use (its dotted path is
 public). `preprocessor` turns text and labels into ids and augments speech; `feature_cache` computes
-the features of a wholly frozen frontend once.
+the features of a wholly frozen frontend once; `shapes` writes the lengths that batches are made of.
 """

@@ -1,6 +1,7 @@
 """An experiment folder belongs to the options it was trained with."""
 
 import argparse
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,7 @@ def claim_folder(args: argparse.Namespace) -> None:
         kept = read_yaml(folder / OPTIONS)
         # Values that follow from the number of GPUs may change with it.
         follow = {"computed"} | (computed & set(kept.get("computed") or ()))
-        differences = [
-            f"{name}: {_show(kept, name)} there, {_show(given, name)} here"
-            for name in sorted((kept.keys() | given.keys()) - follow)
-            if kept.get(name) != given.get(name)
-        ]
+        differences = compare_options(kept, given, follow)
         if differences:
             raise UserError(
                 f"{folder}: was trained with other options: {'; '.join(differences)}; {_WAYS_OUT}"
@@ -54,6 +51,17 @@ def claim_folder(args: argparse.Namespace) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPTIONS).write_text(yaml.safe_dump(given), encoding="utf-8")
+
+
+def compare_options(
+    kept: Mapping[str, Any], given: Mapping[str, Any], ignored: Collection[str] = ()
+) -> list[str]:
+    """Return what differs between the options of a folder and those of now, one text each."""
+    return [
+        f"{name}: {_show(kept, name)} there, {_show(given, name)} here"
+        for name in sorted((kept.keys() | given.keys()) - set(ignored))
+        if kept.get(name) != given.get(name)
+    ]
 
 
 _WAYS_OUT = "name the new experiment with --slu_tag, or replace this one with --overwrite true"
@@ -81,5 +89,5 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
-def _show(options: dict[str, Any], name: str) -> str:
+def _show(options: Mapping[str, Any], name: str) -> str:
     return str(options[name]) if name in options else "not given"

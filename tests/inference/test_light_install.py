@@ -67,3 +67,10 @@ def test_the_page_names_what_to_install():
     assert done.returncode == 1
     line = 'error: the page needs Gradio: pip install "espnet_wabert[demo]"'
     assert done.stderr.strip() == line
+
+
+def test_fine_tuning_names_what_to_install():
+    code = "from espnet_wabert.cli.main import main\nmain()"
+    done = run(code, "finetune", "data.csv", "--out", "out")
+    assert done.returncode == 1
+    assert done.stderr == "error: wabert finetune trains with ESPnet: pip install -e '.[espnet]'\n"

@@ -270,6 +270,27 @@ def test_sentiment_starts_from_an_aligned_model(tmp_path):
     init_from(build_model(own), weights, own)
 
 
+def test_a_start_from_a_packed_model_takes_its_bert(tmp_path, monkeypatch):
+    """It has no other source; without it, the upper layers would be random."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    aligned = build_model(arguments())
+    weights = save(arguments(), tmp_path, aligned)
+    own = arguments("wabert_sentiment", model_conf=dict(text_weight=1.0))
+    for teacher in (True, False):
+        packed = pack(weights, tmp_path / f"{teacher}.zip", with_teacher=teacher)
+        model = build_model(own)
+        if not teacher:
+            with pytest.raises(
+                UserError, match="lacks .* needs a model packed with --with_teacher"
+            ):
+                init_from(model, packed, own)
+            continue
+        init_from(model, packed, own)
+        for part in ("postencoder", "teacher"):
+            for name, value in model.get_submodule(part).state_dict().items():
+                assert torch.equal(value, aligned.get_submodule(part).state_dict()[name]), name
+
+
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [

@@ -221,3 +221,12 @@ def _printed(folder, tables):
     with path.open("w") as stream:
         print_tables(tables, stream)
     return path.read_text()
+
+
+def test_the_confusion_is_in_the_table_of_classes_if_it_fits():
+    few = report.class_table(np.eye(2, dtype=int), ["a|b", "c"])
+    assert few.columns[-2:] == ("as a|b", "as c") and few.rows[0][-2:] == ("1", "0")
+    assert r"| class | precision | recall | F1 | support | as a\|b | as c |" in markdown([few])
+    many = report.class_table(np.eye(12, dtype=int), [f"class {n}" for n in range(12)])
+    assert many.columns == ("class", "precision", "recall", "F1", "support")
+    assert {len(row) for row in many.rows} == {5}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.image import imread
 from sklearn import metrics
 
 from espnet_wabert.constants import LABELS
@@ -164,7 +165,7 @@ def test_bad_references_and_parts_name_file_and_line(tmp_path):
     path = tmp_path / "file"
     for read, content, message in [
         (read_labels, "a Neutral\nb <mixed>\n", "file:2: label '<mixed>' of b is not one of"),
-        (read_labels, "a Neutral x\n", "file:1: 3 fields, not 'utterance label'"),
+        (read_labels, "a Neutral x\n", "file:1: label 'Neutral x' of a is not one of"),
         (read_labels, "a Neutral\na Neutral\n", "file:2: utterance a occurs twice"),
         (read_labels, "", "file:1: is empty"),
         (read_parts, "a\n", "file:1: 1 fields, not 'utterance part'"),
@@ -183,8 +184,6 @@ def test_bad_references_and_parts_name_file_and_line(tmp_path):
 def test_the_picture_of_the_confusion_matrix(tmp_path):
     path = tmp_path / "pictures" / "confusion.png"
     draw_confusion(path, np.array([[2, 0, 1], [91, 629, 66], [0, 0, 0]]), title="wabert")
-    from matplotlib.image import imread
-
     pixels = imread(path)
     assert pixels.shape[0] > 300 and pixels.shape[1] > 300
     assert pixels[..., :3].std() > 0.05  # something is drawn
@@ -208,3 +207,12 @@ def _tables(answers):
     reference = {f"u{number}": said for number, (said, _) in enumerate(answers)}
     hypothesis = {f"u{number}": heard for number, (_, heard) in enumerate(answers)}
     return reference, dict(reversed(hypothesis.items()))
+
+
+def test_many_classes_with_any_names_are_drawn(tmp_path):
+    classes = [f"$x_{n}$ or a long name" for n in range(8)]
+    confusion = np.full((8, 8), 1)
+    draw_confusion(tmp_path / "few.png", confusion[:3, :3], ["a", "b", "c"])
+    draw_confusion(tmp_path / "many.png", confusion, classes)
+    few, many = (imread(tmp_path / f"{name}.png") for name in ("few", "many"))
+    assert many.shape[0] > few.shape[0] and many.shape[1] > few.shape[1]

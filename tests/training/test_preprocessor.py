@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from espnet_wabert.bin.collect_stats import word_times
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.word import Word
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
+from espnet_wabert.training.shapes import word_times
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "play", "##ing", "well"]
 WORDS = [Word("playing", 0.25, 0.5), Word("well", 0.75, 1.0)]

@@ -1,0 +1,138 @@
+"""The configuration of a fine-tuning on few clips, and what a folder was made with."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import yaml
+
+from espnet_wabert.box.files import SOURCE
+from espnet_wabert.config import read_yaml
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.modules.pretrained import load_config
+from espnet_wabert.training.experiment import compare_options
+
+SETTINGS = "settings.yaml"
+WARMUP = 0.1  # of all steps
+PACKAGES = ("espnet", "torch", "transformers", "scikit-learn", "numpy")
+
+TRAINING: dict[str, Any] = dict(
+    freeze_param=["encoder"],
+    optim="adamw",
+    optim_conf=dict(lr=0.0001, weight_decay=0.01),
+    scheduler="linearwarmupdecaylr",
+    scheduler_conf={},  # see `with_warmup`
+    grad_clip=5.0,
+    early_stopping_criterion=["valid", "macro_f1", "max"],
+    best_model_criterion=[["valid", "macro_f1", "max"]],
+    keep_nbest_models=5,  # averaged
+    patience=5,  # epochs without a better score, after which training stops
+    batch_type="sorted",  # clips of similar length
+    batch_size=16,
+    accum_grad=1,
+    num_workers=0,
+    use_tensorboard=False,
+    use_matplotlib=False,
+    num_att_plot=0,
+    log_interval=50,
+)
+
+
+def configuration(
+    aligned: Namespace, labels: Sequence[str], text: bool, epochs: int, seed: int
+) -> dict[str, Any]:
+    """Return the training configuration; `with_warmup` completes it.
+
+    The speech encoder and the aligner are frozen: hundreds of labels would degrade them. The head,
+    the prosody branch, which hears how it is said, and BERT's last two layers are trained.
+
+    Args:
+        aligned: configuration of the aligned model that it starts from.
+        labels: the classes.
+        text: train on BERT's states of the transcripts too, and classify also what the model reads.
+        epochs: at most.
+        seed: of the training.
+    """
+    postencoder = _sourced(aligned.postencoder_conf)
+    postencoder["drop_layers"] = aligned.postencoder_conf.get("drop_layers", 3)
+    left = bert_config(aligned).num_hidden_layers - postencoder["drop_layers"]
+    postencoder["train_layers"] = min(2, left)
+    model: dict[str, Any] = dict(
+        labels=list(labels), pooling="attention", dropout=0.2,
+        prosody_pooling="statistics", prosody_dropout=0.5,
+        class_weights="balanced",  # the score is macro F1
+    )  # fmt: skip
+    if text:
+        model["text_weight"] = 1.0
+        if (aligned.model_conf or {}).get("subword_weight", 1.0):  # its head reads the tokens
+            model["self_transcript_weight"] = 0.5
+    return dict(
+        frontend=aligned.frontend,
+        frontend_conf=_sourced(aligned.frontend_conf) | dict(freeze="all", convolutions=True),
+        encoder=aligned.encoder,
+        encoder_conf={k: v for k, v in aligned.encoder_conf.items() if k != "output_size"},
+        postencoder=aligned.postencoder,
+        postencoder_conf=postencoder,
+        model="wabert_sentiment",
+        model_conf=model,
+        **TRAINING,
+        max_epoch=epochs,
+        seed=seed,
+    )
+
+
+def with_warmup(conf: dict[str, Any], steps: int) -> dict[str, Any]:
+    """Return the configuration with a warm-up for a training of so many steps."""
+    return conf | dict(scheduler_conf={"warmup_steps": int(WARMUP * steps)})
+
+
+def bert_config(aligned: Namespace):
+    """Return the Hugging Face config of a model's BERT."""
+    conf = aligned.postencoder_conf
+    return load_config("postencoder_conf", conf.get(SOURCE), conf.get("config"), True)[0]
+
+
+def _sourced(conf: dict[str, Any]) -> dict[str, Any]:
+    """Return where the weights of a part are from; its config only if they have no source."""
+    kept = {name: conf[name] for name in (SOURCE, "normalize") if name in conf}
+    return kept if conf.get(SOURCE) else kept | {SOURCE: None, "config": conf.get("config")}
+
+
+def claim(out: Path, settings: dict[str, Any]) -> bool:
+    """Return whether a folder has been prepared with these settings before.
+
+    One that was prepared with others, and in which nothing was trained yet, is prepared anew.
+
+    Raises:
+        UserError: a model was trained there with other settings, which are named, or the folder has
+            files of something else.
+    """
+    path = out / SETTINGS
+    if not path.is_file():
+        others = sorted(p.name for p in out.glob("*") if p.name != "data") if out.exists() else []
+        if others:
+            raise UserError(f"{out}: has other files ({others[0]}); choose another --out")
+        return False
+    differences = compare_options(read_yaml(path), settings, ("versions",))
+    if differences and any((out / "train").glob("*.pth")):
+        raise UserError(
+            f"{out}: was made with other settings: {'; '.join(differences)}; choose another --out,"
+            " or remove this folder"
+        )
+    return not differences
+
+
+def keep(out: Path, settings: dict[str, Any]) -> None:
+    """Write the settings and the versions of the packages to OUT/settings.yaml."""
+    text = yaml.safe_dump(settings | {"versions": versions()}, sort_keys=False)
+    write_atomically(out / SETTINGS, text)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter."""
+    found = {name: version(name) for name in PACKAGES}
+    return {"python": python_version(), **found}
