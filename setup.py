@@ -95,6 +95,7 @@ setup(
             *DOCS,
             "pytest>=8",
             "hypothesis>=6",
+            "markdown-it-py",  # code blocks of the documentation
             "nbclient",  # the notebook
             "ipykernel",
             "ruff>=0.15",
