@@ -62,9 +62,13 @@ def test_drawings_have_their_script(site):
 def test_the_reference_has_the_public_api(site):
     text = (site / "api/index.html").read_text()
     for name in (
-        "inference.pipeline.WaBERT.align", "inference.pipeline.Encoding", "inference.api.Classification",
-        "formats.aligned_files.UtteranceAlignment.save", "inference.api.WaBERTInference", "cif.cif",
-    ):  # fmt: skip
+        "inference.pipeline.WaBERT.align",
+        "inference.pipeline.Encoding",
+        "inference.api.Classification",
+        "inference.api.WaBERTInference",
+        "formats.aligned_files.UtteranceAlignment.save",
+        "cif.cif",
+    ):
         assert f'id="espnet_wabert.{name}"' in text, name
     assert "read_batch" not in text  # of the commands
     assert "padded audio per batch" in text  # of a docstring
