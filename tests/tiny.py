@@ -61,6 +61,7 @@ BERT = dict(
     intermediate_size=48,
     max_position_embeddings=128,
 )
+ALONE = dict(encoder=None, postencoder=None)
 TEXT = {
     "bert": BERT,
     "deberta": dict(
@@ -120,3 +121,9 @@ def save(args: Namespace, folder: Path, model: nn.Module | None = None, seed: in
     (folder / "config.yaml").write_text(yaml.safe_dump(vars(args)))
     torch.save(model.state_dict(), folder / "model.pth")
     return folder / "model.pth"
+
+
+def text_arguments(kind: str = "bert", **frontend_conf):
+    """Return the configuration of a tiny text classifier."""
+    conf = {**text_conf(kind), **frontend_conf}
+    return arguments("text_sentiment", **ALONE, frontend="text", frontend_conf=conf, token_list=[])

@@ -7,7 +7,7 @@ words in sequence agree, recording and transcript are cut between two of them.
 
 import itertools
 from collections.abc import Iterable, Sequence
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,26 @@ def heard_words(log_p: np.ndarray) -> list[Heard]:
     return [*found, Heard(word, first, last)] if word else found
 
 
+def agreements(heard: Sequence[Heard], said: Sequence[str]) -> tuple[list[Match], list[int]]:
+    """Return the sequences of words on which recording and transcript agree.
+
+    Args:
+        heard: what was read.
+        said: the spoken form of each word of the transcript, one or more words or none.
+
+    Returns:
+        Blocks `a`, `b`, `size` of spoken and heard words, and the index of each spoken word in
+        `said`.
+    """
+    spoken, owners = [], []
+    for index, words in enumerate(said):
+        for word in words.lower().split():
+            spoken.append("".join(letter for letter in word if letter in LETTERS))
+            owners.append(index)
+    matcher = SequenceMatcher(None, spoken, [one.word for one in heard], autojunk=False)
+    return matcher.get_matching_blocks(), owners
+
+
 def find_cuts(heard: Sequence[Heard], said: Sequence[str], shortest: int) -> list[Cut]:
     """Return cuts that are at least `shortest` frames apart, in the order of time.
 
@@ -63,14 +83,9 @@ def find_cuts(heard: Sequence[Heard], said: Sequence[str], shortest: int) -> lis
         said: the spoken form of each word of the transcript, one or more words or none.
         shortest: in frames.
     """
-    spoken, owners = [], []
-    for index, words in enumerate(said):
-        for word in words.lower().split():
-            spoken.append("".join(letter for letter in word if letter in LETTERS))
-            owners.append(index)
-    matcher = SequenceMatcher(None, spoken, [one.word for one in heard], autojunk=False)
+    blocks, owners = agreements(heard, said)
     cuts, before = [], 0
-    for block in matcher.get_matching_blocks():
+    for block in blocks:
         for place in range(AGREED // 2, block.size - AGREED // 2 + 1):
             here, there = block.a + place, block.b + place
             frame = (heard[there - 1].last + heard[there].first + 1) // 2
@@ -80,11 +95,8 @@ def find_cuts(heard: Sequence[Heard], said: Sequence[str], shortest: int) -> lis
     return cuts
 
 
-@torch.inference_mode()
-def align_in_parts(
-    aligner: Aligner, speech: np.ndarray, transcript: Encoded, method: str, cells: int
-) -> Alignment | None:
-    """Align one recording with its transcript in parts.
+class Parts:
+    """A recording and its transcript, of which parts are aligned.
 
     Args:
         aligner: of a model with a CTC head.
@@ -92,29 +104,58 @@ def align_in_parts(
         transcript: its N tokens.
         method: one of the aligner's.
         cells: frames times tokens of a part, at most.
-
-    Returns:
-        None if a part is larger: too little of the transcript is heard.
     """
-    features, lengths = aligner.encode([speech])
-    adapted = aligner.adapt(features, lengths)
-    assert aligner.model.ctc_head is not None
-    heard = heard_words(aligner.model.ctc_head(adapted)[0].cpu().numpy())
-    cuts = find_cuts(heard, transcript.said, round(PART / aligner.hop))
-    edges = [Cut(0, 0), *cuts, Cut(len(transcript.words), int(lengths[0]))]
-    found = []
-    for start, stop in itertools.pairwise(edges):
-        words, frames = slice(start.word, stop.word), slice(start.frame, stop.frame)
-        said = transcript.said[words]
-        part = aligner.tokenizer.encode_words(said)._replace(words=transcript.words[words])
+
+    def __init__(
+        self, aligner: Aligner, speech: np.ndarray, transcript: Encoded, method: str, cells: int
+    ):
+        self.aligner, self.transcript, self.method = aligner, transcript, method
+        self.cells = cells
+        self.features, lengths = aligner.encode([speech])
+        self.adapted = aligner.adapt(self.features, lengths)
+        self.whole = Cut(0, 0), Cut(len(transcript.words), int(lengths[0]))
+
+    @torch.inference_mode()
+    def letters(self) -> np.ndarray:
+        """Return the log-probabilities of the letters that are read (T, V)."""
+        assert self.aligner.model.ctc_head is not None
+        return self.aligner.model.ctc_head(self.adapted)[0].cpu().numpy()
+
+    def tokens(self, start: Cut, stop: Cut) -> Encoded:
+        """Return the tokens of the words between two cuts."""
+        words = slice(start.word, stop.word)
+        part = self.aligner.tokenizer.encode_words(self.transcript.said[words])
+        return part._replace(words=self.transcript.words[words])
+
+    @torch.inference_mode()
+    def align(self, start: Cut, stop: Cut) -> Alignment | None:
+        """Align what is between two cuts; None: it is too large."""
+        part, frames = self.tokens(start, stop), slice(start.frame, stop.frame)
         count = stop.frame - start.frame
-        if count * len(part.ids) > cells:
+        if count * len(part.ids) > self.cells:
             return None
-        (aligned,) = aligner.align_features(
-            features[:, frames], torch.tensor([count], device=features.device), [part], [method],
-            predictions=False, adapted=adapted[:, frames],
+        (aligned,) = self.aligner.align_features(
+            self.features[:, frames], torch.tensor([count], device=self.features.device), [part],
+            [self.method], predictions=False, adapted=self.adapted[:, frames],
         )  # fmt: skip
-        found.append((aligned, start.frame * aligner.hop))
+        return aligned
+
+    def seconds(self, cut: Cut) -> float:
+        """Return the time of a cut."""
+        return cut.frame * self.aligner.hop
+
+
+def align_in_parts(parts: Parts) -> Alignment | None:
+    """Align a long recording; None: a part is too large, because too little of it is heard."""
+    shortest = round(PART / parts.aligner.hop)
+    cuts = find_cuts(heard_words(parts.letters()), parts.transcript.said, shortest)
+    first, last = parts.whole
+    found = []
+    for start, stop in itertools.pairwise([first, *cuts, last]):
+        aligned = parts.align(start, stop)
+        if aligned is None:
+            return None
+        found.append((aligned, parts.seconds(start)))
     return join(found)
 
 

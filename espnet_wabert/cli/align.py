@@ -14,7 +14,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option(
     "--format", "formats", default="textgrid,ctm,json", show_default=True,
-    help="Of the files in --out: textgrid, ctm, json, srt, vtt.",
+    help="Of the files in --out: textgrid, ctm, json, jsonl, csv, srt, vtt.",
 )  # fmt: skip
 @click.option("--method", help="grapheme, similarity or cif; default: the best of the model.")
 @click.option(

@@ -11,6 +11,7 @@ COMMANDS = {
     "finetune": "Train a classifier on your own labels.",
     "encode": "The tokens that BERT's upper layers read, as arrays.",
     "convert": "Word times in other formats.",
+    "export": "A model as ONNX graphs, for onnxruntime.",
     "info": "What a model is and what it can do.",
     "demo": "A page in the browser that does all of this.",
 }
@@ -33,6 +34,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup)
+@click.version_option(package_name="espnet_wabert")
 def main():
     """Use a trained WaBERT model."""
 

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -59,25 +60,57 @@ def run_batches(audio, model, batch_seconds, device, method, task: str, on_resul
     return skipped
 
 
-def process(audio, out, model, batch_seconds, device, method, task: str) -> None:
-    """Print or write one line per recording, and end with status 1 if some cannot be read.
+def output(command):
+    """Options of the commands that write a line per recording."""
+    for option in (
+        click.option(
+            "--format",
+            "file_format",
+            type=click.Choice(["lines", "json", "jsonl", "csv"]),
+            default="lines",
+            show_default=True,
+            help="Of the output; lines are 'utt-id ...'.",
+        ),
+        click.option("--out", type=click.Path(path_type=Path), help="File; default: print."),
+    ):
+        command = option(command)
+    return command
+
+
+def process(audio, out, file_format, model, batch_seconds, device, method, task: str) -> None:
+    """Print or write the result of each recording; end with status 1 if some have none.
 
     Args:
-        audio, out, model, batch_seconds, device: the command's.
+        audio, out, file_format, model, batch_seconds, device: the command's.
         method, task: as for `run_batches`.
     """
     from espnet_wabert.formats.lines import write_atomically
 
     found: dict[str, Any] = {}
     skipped = run_batches(audio, model, batch_seconds, device, method, task, found.__setitem__)
-    lines = [f"{utterance} {text}".strip() for utterance, text in sorted(found.items())]
+    alone = not out and len(found) + len(skipped) == 1
+    text = _as_text(dict(sorted(found.items())), file_format, alone)
     if out:
-        write_atomically(out, "".join(f"{line}\n" for line in lines))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, text)
         click.echo(f"{out}: {len(found)} utterances done, {len(skipped)} skipped")
-    else:
-        alone = len(found) + len(skipped) == 1
-        click.echo("\n".join(map(str, found.values()) if alone else lines))
+    elif text:
+        click.echo(text, nl=False)
     end(skipped)
+
+
+def _as_text(found: dict[str, Any], file_format: str, alone: bool) -> str:
+    """Return results, texts or with `to_dict`, in a format; one alone needs no id in its line."""
+    from espnet_wabert.formats.rows import FORMATS
+
+    if file_format == "lines":
+        lines = [str(one) if alone else f"{key} {one}".strip() for key, one in found.items()]
+        return "".join(f"{line}\n" for line in lines)
+    rows = [
+        {"utterance": key, **({"text": one} if isinstance(one, str) else one.to_dict())}
+        for key, one in found.items()
+    ]
+    return FORMATS[file_format](rows)
 
 
 def end(skipped: dict[str, str], where: str = "") -> None:

@@ -1,27 +1,26 @@
 """`wabert sentiment`."""
 
-from pathlib import Path
-
 import click
 
-from espnet_wabert.cli.options import common, process
+from espnet_wabert.cli.options import common, output, process
 from espnet_wabert.errors import one_line_errors
 
 
 @click.command()
 @click.argument("audio", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="File for the lines 'utt-id ...'.")
+@output
 @common
 @one_line_errors
-def sentiment(audio, out, model, batch_seconds, device):
+def sentiment(audio, **options):
     """Classify AUDIO: the label, and the probability of each.
 
-    AUDIO is as for `transcribe`. The model in the box has no sentiment: give one of `wabert
-    finetune`, `make mini` or egs2/slue_sa.
+    AUDIO is as for `transcribe`. The model in the box judges the words that it reads. Models of
+    `wabert finetune`, egs2/slue_sa and `make mini` judge the speech.
 
     \b
-    wabert sentiment talk.mp3 --model exp/mine/model.zip
+    wabert sentiment review.mp3
+    wabert sentiment recordings/ --model exp/mine/model.zip
     """  # noqa: D301
     from espnet_wabert.inference.pipeline import WaBERT
 
-    process(audio, out, model, batch_seconds, device, WaBERT.classify_batch, "classifying")
+    process(audio, method=WaBERT.classify_batch, task="classifying", **options)

@@ -1,19 +1,17 @@
 """`wabert transcribe`."""
 
-from pathlib import Path
-
 import click
 
-from espnet_wabert.cli.options import common, process
+from espnet_wabert.cli.options import common, output, process
 from espnet_wabert.errors import one_line_errors
 
 
 @click.command()
 @click.argument("audio", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), help="File for the lines 'utt-id text'.")
+@output
 @common
 @one_line_errors
-def transcribe(audio, out, model, batch_seconds, device):
+def transcribe(audio, **options):
     """Read AUDIO without a transcript: what is said?
 
     AUDIO are recordings (any format, rate and number of channels), folders of them, or a wav.scp.
@@ -23,7 +21,8 @@ def transcribe(audio, out, model, batch_seconds, device):
     \b
     wabert transcribe talk.mp3
     wabert transcribe recordings/ --out text
+    wabert transcribe *.wav --format csv --out texts.csv
     """  # noqa: D301
     from espnet_wabert.inference.pipeline import WaBERT
 
-    process(audio, out, model, batch_seconds, device, WaBERT.read_batch, "reading")
+    process(audio, method=WaBERT.read_batch, task="reading", **options)

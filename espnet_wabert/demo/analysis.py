@@ -1,7 +1,7 @@
 """What the page shows of a recording: alignments by all methods, weights, candidates, sentiment."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -62,9 +62,9 @@ class Analyzer:
     def __init__(self, model: WaBERT, classifier: WaBERT | None = None, max_seconds: float = 60.0):
         self.model, self.max_seconds = model, max_seconds
         self.aligner = model.inference.aligner
-        if classifier is not None:
-            classifier.sentiment(_noise())  # an error now, not at the first request
-        self.classifier = classifier or (model if _can_classify(model) else None)
+        if classifier is not None and not classifier.classifies:
+            raise UserError("the model for sentiment cannot classify recordings")
+        self.classifier = classifier or (model if model.classifies else None)
 
     @property
     def methods(self) -> list[str]:
@@ -96,7 +96,7 @@ class Analyzer:
         (aligned,) = self.aligner.align_features(features, lengths, [encoded], adapted=adapted)
         counts = torch.tensor([len(encoded.ids)], device=features.device)
         fired = self.aligner.model.encoder.fire(adapted, lengths, counts)
-        sentiment = self.classifier.sentiment(audio) if self.classifier else None
+        sentiment = self._sentiment(audio)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         limit = self.aligner.min_confidence(next(iter(found)))
         return Analysis(
@@ -124,6 +124,13 @@ class Analyzer:
         if loudest < SILENT:
             raise UserError(f"the recording is silent: its largest sample is {loudest:.0e}")
         return recording, audio
+
+    def _sentiment(self, audio: np.ndarray) -> Classification | None:
+        """Return the sentiment of samples (S,); None: no classifier, or it hears no words."""
+        try:
+            return self.classifier.sentiment(audio) if self.classifier else None
+        except UserError:
+            return None
 
     def _read(self, adapted: torch.Tensor, lengths: torch.Tensor) -> str:
         """Return the text of one recording.
@@ -170,18 +177,3 @@ def _notes(recording: Recording, encoded: Encoded, aligned: Alignment, method: s
     if method not in aligned.by_method:
         notes.append(f"The recording is too short for {method} and its text; cif aligned it.")
     return notes
-
-
-def _can_classify(model: WaBERT) -> bool:
-    """Return whether a model that aligns has sentiment, too."""
-    try:
-        model.sentiment(_noise())
-    except UserError:
-        return False
-    return True
-
-
-def _noise() -> Any:
-    """Return half a second of faint noise (S,)."""
-    noise = np.random.default_rng(0).normal(size=SAMPLE_RATE // 2) * 1e-3
-    return noise.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Write aligned utterances as TextGrid, CTM, JSON and subtitles."""
+"""Write aligned utterances as TextGrid, CTM, JSON, CSV and subtitles."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.rows import to_csv, to_jsonl
 from espnet_wabert.formats.subtitles import write_subtitles
 from espnet_wabert.formats.textgrid import write_textgrid
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.words import write_ctm
 
 SUBTITLES = ("srt", "vtt")
-KINDS = ("textgrid", "ctm", "json", *SUBTITLES)
+KINDS = ("textgrid", "ctm", "json", "jsonl", "csv", *SUBTITLES)
 
 
 class UtteranceAlignment(NamedTuple):
@@ -61,7 +62,7 @@ class UtteranceAlignment(NamedTuple):
 
 
 class Writer:
-    """Writes OUT/<utterance>.TextGrid, .json, .srt and .vtt, and the CTMs of all at the end.
+    """Writes OUT/<utterance>.TextGrid, .json, .srt and .vtt, and the files of all at the end.
 
     Args:
         out: the folder.
@@ -75,7 +76,7 @@ class Writer:
         out.mkdir(parents=True, exist_ok=True)
 
     def add(self, utterance: str, found: UtteranceAlignment) -> None:
-        """Write the files of one utterance; keep it for the CTMs."""
+        """Write the files of one utterance; keep it for those of all."""
         if "textgrid" in self.kinds:
             _save_textgrid(self.out / f"{utterance}.TextGrid", found)
         if "json" in self.kinds:
@@ -87,9 +88,20 @@ class Writer:
         self.found[utterance] = found
 
     def close(self) -> None:
-        """Write words.ctm and subwords.ctm of all utterances."""
-        if "ctm" not in self.kinds:
-            return
+        """Write words.ctm, subwords.ctm, alignment.jsonl and words.csv of all utterances."""
+        if "ctm" in self.kinds:
+            self._write_ctms()
+        entries = {u: as_dict(found) for u, found in sorted(self.found.items())}
+        if "jsonl" in self.kinds:
+            rows = [{"utterance": u, "model": self.model, **entry} for u, entry in entries.items()]
+            write_atomically(self.out / "alignment.jsonl", to_jsonl(rows))
+        if "csv" in self.kinds:
+            rows = [
+                {"utterance": u, **word} for u, entry in entries.items() for word in entry["words"]
+            ]
+            write_atomically(self.out / "words.csv", to_csv(rows))
+
+    def _write_ctms(self) -> None:
         for tier in ("words", "subwords"):
             scores = {u: getattr(f, f"{tier[:-1]}_confidences") for u, f in self.found.items()}
             known = None not in scores.values()

@@ -7,7 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment
-from espnet_wabert.alignment.long_transcript import align_in_parts
+from espnet_wabert.alignment.long_transcript import Parts, align_in_parts
+from espnet_wabert.alignment.transcript_ends import align_common
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, last_line
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
@@ -102,6 +103,7 @@ class _Run:
         self.aligner, self.method, self.on_result = aligner, method, on_result
         self.skipped: dict[str, str] = {}
         self.confidences: dict[str, tuple[float | None, str]] = {}  # and the method
+        self.ends: list[str] = []  # remarks on transcripts that begin or end differently
         self.dense: list[str] = []  # aligned by CIF because they have too few frames
         self.unknown: dict[str, int] = {}  # number of words outside the vocabulary
 
@@ -123,6 +125,8 @@ class _Run:
             for utterance, audio, encoded, aligned in zip(
                 names, speech, transcripts, found, strict=True
             ):
+                if self._doubted(aligned):
+                    aligned = self._without_ends(utterance, audio, encoded) or aligned
                 self._take(utterance, encoded, aligned, self._duration(audio))
 
     def _refused(self, speech, encoded: Encoded, recording: Recording) -> str | None:
@@ -145,13 +149,37 @@ class _Run:
 
     def _long(self, utterance: str, speech, encoded: Encoded) -> None:
         """Align a recording that is too long to be aligned at once."""
-        found = align_in_parts(self.aligner, speech, encoded, self.method, CELLS)
+        found = align_in_parts(self._parts(speech, encoded))
         if found is None:
             size = self._size(speech, encoded)
             reason = f"{size}, of which too few are heard: its transcript may be another's"
             self.skipped[utterance] = reason
         else:
             self._take(utterance, encoded, found, self._duration(speech))
+
+    def _parts(self, speech: np.ndarray, encoded: Encoded) -> Parts:
+        return Parts(self.aligner, speech, encoded, self.method, CELLS)
+
+    def _doubted(self, aligned: Alignment) -> bool:
+        """Return whether the letters that are read speak against a transcript, or are too few."""
+        if self.aligner.model.ctc_head is None:
+            return False
+        timed = aligned.by_method.get(self.method)
+        limit = self.aligner.min_confidence(self.method)
+        return timed is None or timed.by_ctc is None or timed.by_ctc < limit
+
+    def _without_ends(self, utterance: str, speech, encoded: Encoded) -> Alignment | None:
+        """Align a transcript in doubt without the words and the speech that only its ends have."""
+        found = align_common(self._parts(speech, encoded))
+        if found is None:
+            return None
+        words, start, end = found.unheard, found.start, found.end
+        self.ends.append(
+            f"utterance {utterance}: its transcript and the recording begin or end differently:"
+            f" {words} words are not heard (confidence 0), and {start:.1f} s at the start and"
+            f" {end:.1f} s at the end have no words"
+        )
+        return found.aligned
 
     def _duration(self, speech: np.ndarray) -> float:
         """Return seconds of samples (S,) or features (T, D)."""
@@ -176,6 +204,7 @@ class _Run:
                 "this model was packed without its teacher and aligns by cif only; pack it with"
                 " --with_teacher for the better method similarity"
             )
+        notes += self.ends
         if self.dense:
             notes.append(
                 f"{len(self.dense)} utterances have too few frames for their text and were aligned"

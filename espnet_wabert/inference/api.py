@@ -1,6 +1,6 @@
 """Use a trained model: align speech with its transcript, transcribe it, classify it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -10,8 +10,9 @@ import torch
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment
 from espnet_wabert.errors import UserError
+from espnet_wabert.graphs.model import ExportedSentiment, load_exported
 from espnet_wabert.inference.reading import Reader, Transcription
-from espnet_wabert.models.checkpoint import Files, find_files, load_model
+from espnet_wabert.models.checkpoint import EXPORTED, Files, find_files, load_model
 from espnet_wabert.models.origin import SOURCE
 from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
@@ -34,6 +35,10 @@ class Classification(NamedTuple):
     scores: list[float]
     labels: tuple[str, ...] = ()
 
+    def to_dict(self) -> dict[str, str | float]:
+        """Return the label and, by name, the probabilities."""
+        return {"label": self.label, **dict(zip(self.labels, self.scores, strict=True))}
+
     def __str__(self) -> str:
         pairs = zip(self.labels, self.scores, strict=True)
         return " ".join([self.label, *(f"{label}={score:.3f}" for label, score in pairs)])
@@ -43,7 +48,7 @@ class WaBERTInference:
     """A trained model in use.
 
     Args:
-        slu_train_config: its config.yaml.
+        slu_train_config: its config.yaml; graphs.yaml of an exported model.
         slu_model_file: its .pth.
         device: "cpu" or "cuda".
         ngram: an ARPA file of words, for a model that reads letters.
@@ -58,11 +63,14 @@ class WaBERTInference:
     ):
         self.device = device
         files = Files(Path(slu_train_config), Path(slu_model_file))
-        self.model, self.args = load_model(files, device)
+        load: Callable = load_exported if files.config.name == EXPORTED else load_model
+        self.model, self.args = load(files, device)
         token_list = self.args.token_list
         self.tokenizer = WordPieceTokenizer(token_list) if token_list else None
         self.reads_text = self.args.frontend == "text"
         self.text_tokenizer = build_tokenizer(self.args.frontend_conf) if self.reads_text else None
+        # Name of the text model that judges what this one reads; that in the box has one.
+        self.classifier: str | None = getattr(self.args, "classifier", None)
         self._aligner = None
         self._ngram = ngram
         if isinstance(self.model, WaBERT) and self.tokenizer is not None:
@@ -70,14 +78,18 @@ class WaBERTInference:
 
     @classmethod
     def from_pretrained(cls, model: str | Path = "box", device: str = "cpu") -> "WaBERTInference":
-        """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub."""
+        """Load the model in the box, a packed .zip, a .pth, a folder (of `export` too) or a tag."""
         files = find_files(model)
         return cls(str(files.config), str(files.weights), device, files.ngram)
 
     def describe(self) -> dict[str, str]:
         """Return what the model is and can do, by name."""
         args, count = self.args, sum(p.numel() for p in self.model.parameters())
-        found = {"model": args.model, "parameters": f"{count / 1e6:.1f} million"}
+        found = {"model": args.model}
+        if count:
+            found["parameters"] = f"{count / 1e6:.1f} million"
+        else:
+            found["exported"] = f"ONNX graphs, {args.precision}"
         for part in ("frontend", "postencoder"):
             source = (getattr(args, f"{part}_conf", None) or {}).get(SOURCE)
             if getattr(args, part, None):
@@ -87,6 +99,8 @@ class WaBERTInference:
             letters = self.aligner.model.ctc_head is not None
             search = ", with an n-gram of words" if letters and self._ngram else ""
             found["reads"] = f"letters{search}" if letters else "word pieces"
+            if self.classifier:
+                found["classifies"] = f"the sentiment of what it reads ({self.classifier})"
         else:
             found["labels"] = ", ".join(cast(Sequence[str], self.model.labels))
             found["takes"] = "transcripts" if self.reads_text else "recordings"
@@ -169,7 +183,7 @@ class WaBERTInference:
         Raises:
             UserError: the model cannot classify these inputs, or its scores are not finite.
         """
-        if not isinstance(self.model, WaBERTSentiment | TextSentiment):
+        if not isinstance(self.model, WaBERTSentiment | TextSentiment | ExportedSentiment):
             raise UserError(f"a {self.args.model!r} model cannot classify sentiment")
         text = bool(inputs) and isinstance(inputs[0], str)
         if text != self.reads_text:

@@ -25,13 +25,13 @@ def process_all(
 
     Args:
         recordings: audio.
-        function: gets recordings and their speech, and returns a result for each.
+        function: gets recordings and their speech, and returns a result or an error for each.
         on_result: gets the utterance id and the result.
         batch_seconds: padded audio per batch.
         task: name of a progress bar; "": none.
 
     Returns:
-        The recordings that cannot be read, with the reason.
+        The recordings without a result, with the reason.
     """
     skipped = {}
     with tqdm(total=len(recordings), desc=task, unit="utt", disable=not task) as progress:
@@ -46,7 +46,10 @@ def process_all(
                     speech.append(one)
             results = function(kept, speech) if kept else []
             for recording, result in zip(kept, results, strict=True):
-                on_result(recording.utterance, result)
+                if isinstance(result, UserError):
+                    skipped[recording.utterance] = last_line(result)
+                else:
+                    on_result(recording.utterance, result)
             progress.update(len(group))
     return skipped
 

@@ -10,6 +10,7 @@ aligned.save("talk.srt")
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -24,6 +25,7 @@ from espnet_wabert.inference.align_corpus import align_all, choose_method
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.loading import process_all
 from espnet_wabert.inference.recordings import Recording, from_samples, from_stream, one_file
+from espnet_wabert.inference.word_sentiment import WordSentiment
 
 # A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
 Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
@@ -99,9 +101,19 @@ class WaBERT:
         return self._all(audio, self._recordings(audio, rate), self.read_batch, "reading")
 
     def sentiment(self, audio: Audio | Sequence[Audio], rate: int = SAMPLE_RATE) -> Any:
-        """Return the label and its probabilities, one `Classification` or a list."""
+        """Return the label and its probabilities, one `Classification` or a list.
+
+        The model in the box judges the words that it reads, not the voice.
+        """
         recordings = self._recordings(audio, rate)
         return self._all(audio, recordings, self.classify_batch, "classifying")
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the model has sentiment."""
+        inference = self.inference
+        of_speech = hasattr(inference.model, "classify") and not inference.reads_text
+        return inference.classifier is not None or of_speech
 
     def encode(
         self,
@@ -130,9 +142,18 @@ class WaBERT:
         """Return the texts of a batch, as `process_all` asks for them."""
         return self.inference.read(speech)
 
-    def classify_batch(self, recordings, speech) -> list[Classification]:
+    def classify_batch(self, recordings, speech) -> Sequence[Classification | UserError]:
         """Return the sentiment of a batch, as `process_all` asks for it."""
+        if self.inference.classifier is not None:
+            return self._word_sentiment(speech)
         return self.inference.classify(speech, [r.utterance for r in recordings])
+
+    @cached_property
+    def _word_sentiment(self) -> WordSentiment:
+        """The text model, which is loaded when it is needed."""
+        reader = self.inference
+        classifier = WaBERTInference.from_pretrained(str(reader.classifier), reader.device)
+        return WordSentiment(reader, classifier)
 
     @torch.inference_mode()
     def encode_batch(self, recordings, speech) -> list[Encoding]:

@@ -67,8 +67,13 @@ class Reader:
         rows = self._letters(adapted, lengths)
         if self.search is None:
             return [greedy_text(torch.from_numpy(row)) for row in rows]
-        found = [[self.search.decode(part) for part in at_pauses(row)] for row in rows]
+        found = [[self._words(part) for part in at_pauses(row)] for row in rows]
         return [" ".join(filter(None, parts)) for parts in found]
+
+    def _words(self, log_p: np.ndarray) -> str:
+        """Search words in letters (T, V); where none is the most likely symbol, there are none."""
+        silent = not greedy_text(torch.from_numpy(log_p))
+        return "" if silent else self.search.decode(log_p)  # the search would guess words
 
     def letters(self, speech: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the log-probabilities of letters (T, V) of waveforms (S,) at 16 kHz."""

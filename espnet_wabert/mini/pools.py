@@ -60,12 +60,7 @@ def make_pools(
         open_vocabulary: whether sentiment sentences may have any words.
         rng: numpy Generator; the same state gives the same pools.
     """
-    order = rng.permutation(len(snippets))
-    ends = np.cumsum([round(share * len(snippets)) for share in shares.values()])
-    parts = np.split(order, ends[:-1])
-    divided = {
-        split: [snippets[i] for i in part] for split, part in zip(shares, parts, strict=True)
-    }
+    divided = divide(snippets, shares, rng)
     counts = Counter(
         word for s in snippets for chunk in s.chunks for piece in chunk for word in piece
     )
@@ -78,6 +73,14 @@ def make_pools(
     for split in ("test", "dev", "train"):  # a repeated sentence stays in the smallest split
         pools[split] = _pool(divided[split], (small, large, known), lexicon, seen, rng)
     return Pools(small, {split: pools[split] for split in shares})
+
+
+def divide(snippets: list[Snippet], shares: dict[str, float], rng) -> dict[str, list[Snippet]]:
+    """Return the snippets of each split, drawn from the generator."""
+    order = rng.permutation(len(snippets))
+    ends = np.cumsum([round(share * len(snippets)) for share in shares.values()])
+    parts = np.split(order, ends[:-1])
+    return {split: [snippets[i] for i in part] for split, part in zip(shares, parts, strict=True)}
 
 
 def rank_words(snippets: list[Snippet], lexicon: dict[str, float]) -> list[str]:

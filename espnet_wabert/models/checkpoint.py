@@ -27,14 +27,15 @@ from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
 BERT_PARTS = ("postencoder.", "teacher.")
+EXPORTED = "graphs.yaml"  # the config of an exported model (`graphs`)
 
 
 def find_files(model: str | Path, config: str | Path | None = None) -> Files:
     """Return the files of a model.
 
     Args:
-        model: a .pth, a folder with one, a packed .zip, the address of one, a name on the Hub, or
-            a model in the box (`box.files.NAMES`).
+        model: a .pth, a folder with one or of `wabert export`, a packed .zip, the address of one,
+            a name on the Hub, or a model in the box (`box.files.NAMES`).
         config: the config.yaml of a .pth, if it is elsewhere.
 
     A zip is unpacked into the user's cache.
@@ -48,6 +49,8 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
         return from_zip(path)
     if address or not (path.exists() or path.suffix == ".pth"):
         return from_hub(str(model))
+    if (path / EXPORTED).is_file():
+        return Files(path / EXPORTED, path / "frontend.onnx")
     if path.is_dir():
         found = sorted(path.glob("*.ave.pth")) or sorted(path.glob("*.best.pth"))
         if len(found) != 1:
@@ -68,6 +71,8 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
 def read_args(path: Path) -> Namespace:
     """Read the config.yaml of a trained model."""
+    if path.name == EXPORTED:
+        raise UserError(f"{path.parent}: an exported model can be used, but not changed or packed")
     args = Namespace(**read_yaml(path))
     resolve_encoders(args)
     return args

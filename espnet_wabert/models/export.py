@@ -15,9 +15,10 @@ KEPT = (
     "frontend", "frontend_conf", "encoder", "encoder_conf", "postencoder", "postencoder_conf",
     "model", "model_conf",
 )  # fmt: skip
+FROM_SOURCE = ("config", "tokenizer")  # what a frozen encoder's folder has
 
 
-def export(model: str | Path, out: Path) -> int:
+def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
     """Write the trained weights of a model into `out`; return the size of all files in bytes.
 
     Weights are stored in float16: half the size, and a difference that no figure shows. The frozen
@@ -26,6 +27,7 @@ def export(model: str | Path, out: Path) -> int:
     Args:
         model: .pth of a slim checkpoint, whose encoders are those of packages.
         out: folder.
+        classifier: name of the text model that judges what this one reads.
     """
     files = find_files(model)
     loaded, args = load_model(files)
@@ -34,12 +36,16 @@ def export(model: str | Path, out: Path) -> int:
     save_file(state, out / WEIGHTS)
     drop_paths(args)
     conf = {name: getattr(args, name) for name in KEPT}
-    for part, encoder in (("frontend_conf", WHISPER), ("postencoder_conf", MINILM)):
-        conf[part] = {**conf[part], SOURCE: f"{PACKAGE}{encoder}"}
-        conf[part].pop("config", None)
-    conf["token_list"] = f"{PACKAGE}{MINILM}"
-    text = yaml.safe_dump(conf, sort_keys=False)
-    (out / CONFIG).write_text(text, encoding="utf-8")
+    reads_text = args.frontend == "text"
+    encoders = {"frontend_conf": MINILM if reads_text else WHISPER, "postencoder_conf": MINILM}
+    for part, encoder in encoders.items():
+        if conf[part]:
+            conf[part] = {k: v for k, v in conf[part].items() if k not in FROM_SOURCE}
+            conf[part][SOURCE] = f"{PACKAGE}{encoder}"
+    conf["token_list"] = None if reads_text else f"{PACKAGE}{MINILM}"
+    if classifier:
+        conf["classifier"] = classifier
+    (out / CONFIG).write_text(yaml.safe_dump(conf, sort_keys=False), encoding="utf-8")
     if files.ngram is not None:
         shutil.copyfile(files.ngram, out / NGRAM)
     return sum(path.stat().st_size for path in out.iterdir())

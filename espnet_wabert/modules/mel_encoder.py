@@ -72,15 +72,19 @@ class MelEncoder(nn.Module):
         waveforms = waveforms.masked_fill(~valid_mask(lengths, waveforms.shape[1]), 0.0)
         padded = nn.functional.pad(waveforms, (self.WINDOW // 2, self.WINDOW // 2))
         with torch.autocast(waveforms.device.type, enabled=False):
-            spectrum = torch.stft(
-                padded.float(), self.WINDOW, self.HOP, window=self.window, center=False,
-                return_complex=True,
-            )[..., : waveforms.shape[1] // self.HOP]  # fmt: skip
-            mel = self.filters.T @ spectrum.abs().square()
+            power = self.power(padded.float())[..., : waveforms.shape[1] // self.HOP]
+            mel = self.filters.T @ power
         mask = valid_mask(lengths // self.HOP, mel.shape[-1])[:, None]
         mel = mel.clamp(min=1e-10).log10().masked_fill(~mask, -10.0)
         mel = torch.maximum(mel, mel.amax(dim=(1, 2), keepdim=True) - 8.0)
         return ((mel + 4.0) / 4.0).masked_fill(~mask, 0.0)
+
+    def power(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return the power spectrum (B, 1 + WINDOW / 2, frames) of samples (B, S)."""
+        spectrum = torch.stft(
+            samples, self.WINDOW, self.HOP, window=self.window, center=False, return_complex=True
+        )
+        return spectrum.abs().square()
 
     def forward(
         self, waveforms: torch.Tensor, lengths: torch.Tensor, all_layers: bool = False

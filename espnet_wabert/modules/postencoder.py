@@ -84,6 +84,8 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
         self, input: torch.Tensor, input_lengths: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Continue BERT from its layer-i states (B, N, H); return its output and the lengths."""
+        if input.shape[1] == 0:  # silence: attention needs at least one token
+            return input, input_lengths
         mask = attention_mask(input_lengths, input)
         for layer in self.layers:
             input = layer(input, mask)

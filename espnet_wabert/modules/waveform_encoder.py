@@ -119,12 +119,14 @@ class WaveformEncoder(nn.Module):
 
     def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
         """Return the number of frames (B,) of `samples` (B,)."""
-        lengths = samples
-        for kernel, stride in zip(
-            self.model.config.conv_kernel, self.model.config.conv_stride, strict=True
-        ):
-            lengths = torch.div(lengths - kernel, stride, rounding_mode="floor") + 1
-        return lengths.clamp(min=0)
+        return self._strided(samples).clamp(min=0)
+
+    def _strided[T: (torch.Tensor, int)](self, samples: T) -> T:
+        """Return the steps that are left of `samples` by the convolutions; below 1: none."""
+        config = self.model.config
+        for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+            samples = (samples - kernel) // stride + 1
+        return samples
 
     def forward(
         self, waveforms: torch.Tensor, lengths: torch.Tensor, all_layers: bool = False
@@ -138,11 +140,11 @@ class WaveformEncoder(nn.Module):
             waveforms = (waveforms - mean) * torch.rsqrt(variance + 1e-7)
         waveforms = waveforms.masked_fill(~samples, 0.0)
         frame_lengths = self.frame_lengths(lengths)
-        size = int(self.frame_lengths(torch.tensor(waveforms.shape[1])))
+        size = self._strided(waveforms.shape[1])
         self._frame_mask = valid_mask(frame_lengths, size)
         # Hugging Face refuses spans that are longer than the batch.
-        longer = size > self.model.config.mask_time_length
-        self.model.config.apply_spec_augment = bool(self.spec_augment) and longer
+        masked = self.training and bool(self.spec_augment)
+        self.model.config.apply_spec_augment = masked and size > self.model.config.mask_time_length
         if self.group_norm is not None:
             config = self.model.config
             first = (lengths - config.conv_kernel[0]) // config.conv_stride[0] + 1

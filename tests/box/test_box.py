@@ -1,20 +1,27 @@
 """The model in the box: export, its configuration without folders, and its encoders."""
 
+import csv
+import io
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import yaml
+from click.testing import CliRunner
 
 from espnet_wabert import WaBERT
 from espnet_wabert.box import files
 from espnet_wabert.box.encoders import MINILM, WHISPER, bert_vocabulary
+from espnet_wabert.cli.main import main
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.mini.espeak import EspeakVoice
 from espnet_wabert.mini.real_speech import librivox
+from espnet_wabert.mini.speech import Manner
 from espnet_wabert.models import checkpoint
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.export import export
@@ -129,3 +136,25 @@ def test_a_recording_without_letters_changes_no_other_one_of_its_batch(cache, mo
     assert beside.tokens == alone.tokens and len(alone.tokens) > 10
     np.testing.assert_allclose(beside.aligned, alone.aligned, atol=1e-3)
     assert empty.tokens == ["[CLS]", "[SEP]"] and len(empty.aligned) == 2
+
+
+def test_the_shipped_model_judges_what_is_said(cache, tmp_path):
+    """Spoken by espeak-ng, which no training data has; silence is an error beside them."""
+    said = {
+        "Positive": "a wonderful film with a great story and excellent actors",
+        "Negative": "the worst and most boring movie that i have ever seen",
+    }
+    model, voice = WaBERT.from_pretrained(), EspeakVoice("gmw/en-US")
+    for label, text in said.items():
+        speech = voice.speak(text, Manner(), 0)
+        assert speech is not None
+        soundfile.write(tmp_path / f"{label}.wav", speech.samples, speech.rate)
+    found = model.sentiment([tmp_path / f"{label}.wav" for label in said])
+    assert [one.label for one in found] == list(said)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000, np.float32), 16000)
+    done = CliRunner().invoke(main, ["sentiment", str(tmp_path), "--format", "csv"])
+    assert done.exit_code == 1 and "silent: no words are heard in it" in done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [row["label"] for row in rows] == ["Negative", "Positive"]
+    for row in rows:
+        assert sum(float(row[label]) for label in found[0].labels) == pytest.approx(1, abs=1e-4)

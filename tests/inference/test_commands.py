@@ -1,5 +1,7 @@
 """`wabert transcribe` and `sentiment`: recordings, folders, lists, and what is wrong with them."""
 
+import csv
+import json
 import re
 
 import numpy as np
@@ -94,3 +96,36 @@ def test_a_model_of_another_kind_is_named(model, tmp_path):
     noise(tmp_path / "a.wav")
     done = CliRunner().invoke(main, ["sentiment", str(tmp_path / "a.wav"), "--model", model])
     assert done.exit_code == 1 and "a 'wabert' model cannot classify sentiment" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv"])
+def test_texts_are_written_for_other_programs(model, tmp_path, kind):
+    for seed, name in enumerate("ab"):
+        noise(tmp_path / f"{name}.wav", seed=seed)
+    lines = transcribe(model, tmp_path).stdout.splitlines()
+    out = tmp_path / "new" / "texts"
+    done = transcribe(model, tmp_path, "--format", kind, "--out", out)
+    assert done.exit_code == 0, done.output
+    read = {
+        "json": json.load,
+        "jsonl": lambda file: [json.loads(line) for line in file],
+        "csv": lambda file: list(csv.DictReader(file)),
+    }
+    with out.open(encoding="utf-8") as file:
+        rows = read[kind](file)
+    assert [f"{row['utterance']} {row['text']}".strip() for row in rows] == lines
+
+
+def test_words_are_written_as_a_table_and_as_json_lines(model, tmp_path):
+    noise(tmp_path / "a.wav")
+    out = tmp_path / "out"
+    call = ["align", str(tmp_path / "a.wav"), "--text", 'the "good" film', "--out", str(out)]
+    done = CliRunner().invoke(main, [*call, "--format", "csv,jsonl,json", "--model", model])
+    assert done.exit_code == 0, done.output
+    (entry,) = json.loads((out / "a.json").read_text()).values()
+    with (out / "words.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["word"] for row in rows] == [word["word"] for word in entry["words"]]
+    assert [float(row["start"]) for row in rows] == [word["start"] for word in entry["words"]]
+    (line,) = (out / "alignment.jsonl").read_text().splitlines()
+    assert json.loads(line) == {"utterance": "a", **entry}

@@ -60,6 +60,13 @@ def test_an_address_names_what_to_install(recording):
     )
 
 
+def test_fine_tuning_names_what_to_install():
+    code = "from espnet_wabert.cli.main import main\nmain()"
+    done = run(code, "finetune", "data.csv", "--out", "out")
+    assert done.returncode == 1
+    assert done.stderr == "error: wabert finetune trains with ESPnet: pip install -e '.[espnet]'\n"
+
+
 def test_the_page_names_what_to_install():
     done = run(
         'sys.modules["gradio"] = None\nfrom espnet_wabert.cli.main import main\nmain()', "demo"
@@ -67,10 +74,3 @@ def test_the_page_names_what_to_install():
     assert done.returncode == 1
     line = 'error: the page needs Gradio: pip install "espnet_wabert[demo]"'
     assert done.stderr.strip() == line
-
-
-def test_fine_tuning_names_what_to_install():
-    code = "from espnet_wabert.cli.main import main\nmain()"
-    done = run(code, "finetune", "data.csv", "--out", "out")
-    assert done.returncode == 1
-    assert done.stderr == "error: wabert finetune trains with ESPnet: pip install -e '.[espnet]'\n"

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import TEXT, VOCABULARY, arguments, save, speech_config, text_conf
+from tiny import TEXT, VOCABULARY, save, speech_config, text_arguments
 from tiny_sources import write_tiny_sources
 
 from espnet_wabert.errors import UserError
@@ -10,14 +10,7 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import pack
 
-ALONE = dict(encoder=None, postencoder=None)
 LABELS = torch.tensor([[0], [1], [2]])
-
-
-def text_arguments(kind: str = "bert", **frontend_conf):
-    """Return the configuration of a tiny text classifier."""
-    conf = {**text_conf(kind), **frontend_conf}
-    return arguments("text_sentiment", **ALONE, frontend="text", frontend_conf=conf, token_list=[])
 
 
 def text_batch() -> dict:
