@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help env mini box tables test fast rehearsal lint bench clean
+.PHONY: help env mini box tables test fast rehearsal lint docs bench clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ lint: env  ## formatter, linter and type checker
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: env  ## the documentation site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: env  ## integrate-and-fire against its peers
 	$(BIN)/python -m pip install -e ".[benchmark]"

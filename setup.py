@@ -27,6 +27,13 @@ ESPNET = [
     "tensorboard",
     "editdistance",  # ESPnet's task imports it
 ]
+# The documentation site; artoo-mermaid ships the script of its drawings.
+DOCS = [
+    "mkdocs>=1.6,<2",
+    "mkdocs-material>=9.7,<10",
+    "mkdocstrings[python]>=1",
+    "artoo-mermaid==11.16.0",
+]
 # `wabert export`: onnxruntime runs the graphs, the others write them.
 ONNX = ["onnx", "onnxruntime", "onnxscript"]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
@@ -103,8 +110,12 @@ setup(
         "pipeline": SEARCH,
         "test": [
             *SEARCH,
+            *DOCS,
             "pytest>=8",
             "hypothesis>=6",
+            "markdown-it-py",  # code blocks of the documentation
+            "nbclient",  # the notebook
+            "ipykernel",
             "ruff>=0.15",
             "mypy>=1.18",
             "types-PyYAML",
@@ -114,6 +125,7 @@ setup(
             *DEMO,
             "build",  # wheel and sdist
         ],
+        "docs": DOCS,
         "benchmark": ["funasr>=1.3"],
     },
 )

@@ -22,16 +22,23 @@ from espnet_wabert.cif.validation import check_arguments, read_sizes
 
 
 class CIFOutput(NamedTuple):
-    """Result of `cif`; rows are padded with zeros after `token_lengths`."""
+    """Result of `cif`; rows are padded with zeros after `token_lengths`.
 
-    tokens: torch.Tensor  # (B, N, C) the integrated vectors, in the type of the frames
-    token_lengths: torch.Tensor  # (B,) int64, number of tokens
-    starts: torch.Tensor  # (B, N) float64, first boundary of each token, in frames
-    ends: torch.Tensor  # (B, N) float64, last boundary, in frames
-    quantity: (
-        torch.Tensor
-    )  # (B,) sum of the given weights / threshold: the predicted number of tokens
-    weights: torch.Tensor  # (B, T) the weights after scaling, zero in padding
+    Attributes:
+        tokens: (B, N, C) the integrated vectors, in the type of the frames.
+        token_lengths: (B,) int64, number of tokens.
+        starts: (B, N) float64, first boundary of each token, in frames.
+        ends: (B, N) float64, last boundary, in frames.
+        quantity: (B,) sum of the given weights / threshold: the predicted number of tokens.
+        weights: (B, T) the weights after scaling, zero in padding.
+    """
+
+    tokens: torch.Tensor
+    token_lengths: torch.Tensor
+    starts: torch.Tensor
+    ends: torch.Tensor
+    quantity: torch.Tensor
+    weights: torch.Tensor
 
 
 def cif(

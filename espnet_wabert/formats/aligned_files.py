@@ -18,16 +18,27 @@ KINDS = ("textgrid", "ctm", "json", "jsonl", "csv", *SUBTITLES)
 
 
 class UtteranceAlignment(NamedTuple):
-    """Words and subwords of an utterance with their times in seconds."""
+    """Words and subwords of an utterance with their times in seconds; `print` shows a table.
+
+    Attributes:
+        words: as written in the transcript.
+        subwords: word pieces, without [CLS] and [SEP].
+        word_confidences: 0 to 1, one per word; None if the model has none.
+        subword_confidences: one per subword.
+        confidence: of the utterance.
+        method: that placed the words.
+        predicted_length: number of tokens found without the transcript, with [CLS] and [SEP].
+        duration: seconds.
+    """
 
     words: list[Word]
     subwords: list[Word]
     word_confidences: list[float] | None
     subword_confidences: list[float] | None
-    confidence: float | None  # of the utterance
+    confidence: float | None
     method: str
-    predicted_length: int  # number of tokens found without the transcript
-    duration: float  # seconds
+    predicted_length: int
+    duration: float
 
     def __str__(self) -> str:
         return table(self)

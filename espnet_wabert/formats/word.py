@@ -16,7 +16,13 @@ _VARIANT = re.compile(r"\(\d+\)$")
 
 
 class Word(NamedTuple):
-    """A word and its boundaries, in seconds from the start of its utterance."""
+    """A word and its boundaries, in seconds from the start of its utterance.
+
+    Attributes:
+        word: as written.
+        start: seconds.
+        end: seconds.
+    """
 
     word: str
     start: float

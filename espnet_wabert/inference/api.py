@@ -23,11 +23,17 @@ from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
 
 class Classification(NamedTuple):
-    """The sentiment of an utterance."""
+    """The sentiment of an utterance, or its class among other labels.
+
+    Attributes:
+        label: the most likely one.
+        scores: one probability per label.
+        labels: of the scores.
+    """
 
     label: str
-    scores: list[float]  # one probability per label
-    labels: tuple[str, ...] = ()  # of the scores
+    scores: list[float]
+    labels: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, str | float]:
         """Return the label and, by name, the probabilities."""

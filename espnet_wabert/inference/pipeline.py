@@ -32,13 +32,21 @@ Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str,
 
 
 class Encoding(NamedTuple):
-    """An utterance as N tokens, with [CLS] and [SEP]."""
+    """An utterance as N tokens, with [CLS] and [SEP].
 
-    tokens: list[str]  # N word pieces; [] without a text and without letters that give one
-    aligned: np.ndarray  # (N, H) the aligner's vectors, in the place of BERT's layer i
-    hidden: np.ndarray  # (N, H) BERT's output
-    starts: np.ndarray  # (N,) seconds, by CIF's cumulative weight
-    ends: np.ndarray  # (N,) seconds
+    Attributes:
+        tokens: N word pieces; [] without a text and without letters that give one.
+        aligned: (N, H) the aligner's vectors, in the place of BERT's layer i.
+        hidden: (N, H) BERT's output.
+        starts: (N,) seconds, by CIF's cumulative weight.
+        ends: (N,) seconds.
+    """
+
+    tokens: list[str]
+    aligned: np.ndarray
+    hidden: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
 
 
 class WaBERT:
