@@ -76,7 +76,9 @@ def build(analyzer: Analyzer) -> gr.Blocks:
             finally:
                 give_back()
 
-        shared = dict(concurrency_id="model", concurrency_limit=1, show_progress_on=[button])
+        shared: dict[str, Any] = dict(
+            concurrency_id="model", concurrency_limit=1, show_progress_on=[button]
+        )
         events = [
             button.click(show, given, outputs, api_name="align", **shared),
             method.input(
