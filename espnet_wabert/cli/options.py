@@ -1,5 +1,6 @@
 """What the commands share: options, the lines of the results, and the end."""
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -27,10 +28,24 @@ def common(command):
             help="Padded audio per batch.",
         ),
         click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+        click.option(
+            "--jobs",
+            type=click.IntRange(1),
+            callback=_use_threads,
+            expose_value=False,
+            help="CPU threads; default: all.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _use_threads(_context, _option, count: int | None) -> None:
+    """Set the number of threads of torch and numba, which are not imported yet."""
+    if count:
+        for library in ("OMP", "MKL", "NUMBA"):
+            os.environ[f"{library}_NUM_THREADS"] = str(count)
 
 
 def run_batches(audio, model, batch_seconds, device, method, task: str, on_result):

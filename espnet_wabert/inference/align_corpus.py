@@ -202,7 +202,7 @@ class _Run:
         if list(self.aligner.methods) == ["cif"]:
             notes.append(
                 "this model was packed without its teacher and aligns by cif only; pack it with"
-                " --with_teacher for the better method similarity"
+                " --with_teacher true for the better method similarity"
             )
         notes += self.ends
         if self.dense:

@@ -138,7 +138,7 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
         if lacking:
             raise UserError(
                 f"{files.weights}: lacks {len(lacking)} weights of BERT ({lacking[0]}, ...);"
-                " training on transcripts needs a model packed with --with_teacher"
+                " training on transcripts needs a model packed with --with_teacher true"
             )
     token_decoder = getattr(model, "token_decoder", None)
     if isinstance(token_decoder, TokenDecoder):

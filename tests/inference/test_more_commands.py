@@ -1,8 +1,10 @@
 """`wabert encode`, `convert` and `info`; globs and standard input."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,3 +98,32 @@ def test_info_says_what_a_model_can_do(model, tmp_path):
 def test_a_glob_without_files_is_an_error(model, tmp_path):
     done = run("transcribe", tmp_path / "*.wav", "--model", model)
     assert done.exit_code == 1 and "*.wav: no such file" in done.output
+
+
+def test_jobs_is_the_number_of_threads(model, tmp_path):
+    noise(tmp_path / "a.wav")
+    code = """
+import sys
+from espnet_wabert.cli.main import main
+main(sys.argv[1:], standalone_mode=False)
+import numba, torch
+print(torch.get_num_threads(), numba.get_num_threads())
+"""
+    call = ["transcribe", str(tmp_path / "a.wav"), "--model", model, "--jobs", "1"]
+    done = subprocess.run([sys.executable, "-c", code, *call], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1 1"
+
+
+@pytest.mark.parametrize(("typed", "wanted"), [("al", "align"), ("align --j", "--jobs")])
+def test_the_shell_completes_commands_and_options(typed, wanted):
+    words = f"wabert {typed}".split()
+    environment = {
+        **os.environ,
+        "_WABERT_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    command = [str(Path(sys.executable).parent / "wabert")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines() == [f"plain,{wanted}"]
