@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
@@ -26,6 +27,8 @@ from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.loading import process_all
 from espnet_wabert.inference.recordings import Recording, from_samples, from_stream, one_file
 from espnet_wabert.inference.word_sentiment import WordSentiment
+from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.models.hub import make_repository, upload
 
 # A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
 Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
@@ -58,15 +61,42 @@ class WaBERT:
     Args:
         inference: the loaded model.
         batch_seconds: padded audio per batch.
+        source: what `from_pretrained` was given.
     """
 
-    def __init__(self, inference: WaBERTInference, batch_seconds: float = 60.0):
-        self.inference, self.batch_seconds = inference, batch_seconds
+    def __init__(
+        self,
+        inference: WaBERTInference,
+        batch_seconds: float = 60.0,
+        source: str | Path | None = None,
+    ):
+        self.inference, self.batch_seconds, self.source = inference, batch_seconds, source
 
     @classmethod
     def from_pretrained(cls, model: str | Path = "box", device: str = "cpu") -> "WaBERT":
         """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub."""
-        return cls(WaBERTInference.from_pretrained(model, device))
+        return cls(WaBERTInference.from_pretrained(model, device), source=model)
+
+    def push_to_hub(self, repo: str, license: str = "apache-2.0") -> str:
+        """Upload the model with a model card to the Hugging Face Hub; return its address.
+
+        `from_pretrained(repo)` loads it from there, and ESPnet's model zoo does, too. It needs
+        `hf auth login` and, unless the model is a packed .zip, ESPnet.
+
+        Args:
+            repo: name such as you/wabert; it is created if it is missing.
+            license: of the weights, one of the Hub's identifiers.
+
+        Raises:
+            UserError: the model was not loaded by `from_pretrained`, or the Hub refuses it.
+        """
+        if self.source is None:
+            raise UserError("only a model that from_pretrained loaded can be uploaded")
+        with TemporaryDirectory() as folder:
+            packed = Path(self.source)
+            if packed.suffix != ".zip":
+                packed = pack(self.source, Path(folder) / "model.zip")
+            return upload(make_repository(packed, Path(folder) / "hub", repo, license), repo)
 
     def align(
         self,

@@ -29,14 +29,18 @@ def hub():
         yield hub
 
 
-def run(hub, home, *command: str, fails: bool = False) -> str:
-    """Run a command of the package with the hub and an empty cache; return its output."""
-    environment = {
+def environment(hub, home) -> dict[str, str]:
+    """Return the variables of a process that sees the hub and an empty cache."""
+    return {
         **os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_test",
         "HF_HOME": str(home / "hf"), "XDG_CACHE_HOME": str(home / "cache"), "NO_PROXY": "127.0.0.1",
     }  # fmt: skip
+
+
+def run(hub, home, *command: str, fails: bool = False) -> str:
+    """Run a command of the package with the hub and an empty cache; return its output."""
     done = subprocess.run(
-        [sys.executable, "-m", *command], env=environment, capture_output=True, text=True
+        [sys.executable, "-m", *command], env=environment(hub, home), capture_output=True, text=True
     )
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -93,3 +97,25 @@ def test_a_published_model_decodes_from_everywhere(packed, hub, tmp_path):
     missing = run(hub, tmp_path, *decode[:2], "you/nothing", *decode[3:], "--dump", "x",
                   "--out", "y", fails=True)  # fmt: skip
     assert missing.strip().splitlines()[-1].startswith("error: you/nothing: no such file, and no")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["zip", "pth"])
+def test_a_model_is_pushed_and_loaded_by_its_name(packed, hub, tmp_path, kind):
+    source = packed if kind == "zip" else save(arguments("wabert_sentiment"), tmp_path / "m")
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(size=16000) * 0.1, 16000)
+    script = tmp_path / "push.py"
+    script.write_text(
+        "import sys\nfrom espnet_wabert import WaBERT\n"
+        "model, recording = WaBERT.from_pretrained(sys.argv[1]), sys.argv[2]\n"
+        "print(model.push_to_hub('you/pushed'))\n"
+        "again = WaBERT.from_pretrained('you/pushed')\n"
+        "print(model.sentiment(recording) == again.sentiment(recording))\n"
+    )
+    call = [sys.executable, script, source, tmp_path / "a.wav"]
+    done = subprocess.run(
+        list(map(str, call)), env=environment(hub, tmp_path), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == [f"{hub.url}/you/pushed", "True"]
+    assert {"README.md", "meta.yaml"} < hub.repositories["you/pushed"].keys()
