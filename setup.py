@@ -112,6 +112,7 @@ setup(
             *SEARCH,
             *DOCS,
             "pytest>=8",
+            "pytest-xdist>=3.6",  # test files side by side
             "hypothesis>=6",
             "markdown-it-py",  # code blocks of the documentation
             "nbclient",  # the notebook

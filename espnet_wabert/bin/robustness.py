@@ -14,12 +14,13 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
 @one_line_errors
 def main(model, data, most, out):
-    """Print a table: boundary errors of the best method, WER, and doubts, by condition."""
+    """Print boundary errors of the best method, WER and doubts by condition, and non-speech."""
     from tqdm import tqdm
 
     from espnet_wabert.formats.audio import read_audio
     from espnet_wabert.formats.kaldi import read_folder
     from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.mini.non_speech import KINDS, listen
     from espnet_wabert.mini.robustness import CONDITIONS, Spoken, measure
     from espnet_wabert.scoring.table import Table, markdown, print_tables
 
@@ -41,10 +42,17 @@ def main(model, data, most, out):
         )  # fmt: skip
     method = next(iter(inference.aligner.methods))
     columns = ("condition", f"{method} mean ms", "median ms", "WER", "right doubted", "wrong found")
-    table = Table(f"{data.name}, {len(utterances)} utterances", columns, tuple(rows))
-    print_tables([table])
+    tables = [Table(f"{data.name}, {len(utterances)} utterances", columns, tuple(rows))]
+    silent = {kind: listen(inference, [one.text for one in utterances], kind) for kind in KINDS}
+    without = [
+        (kind, f"{found.minutes:.1f}", str(found.words), f"{found.doubted:.3f}")
+        for kind, found in silent.items()
+    ]
+    heading = ("recordings without speech", "minutes", "words read", "transcripts doubted")
+    tables.append(Table("Without speech, with the same transcripts", heading, tuple(without)))
+    print_tables(tables)
     if out:
-        out.write_text(markdown([table]), encoding="utf-8")
+        out.write_text(markdown(tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

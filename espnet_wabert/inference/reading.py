@@ -21,6 +21,9 @@ from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS, greedy_text
 LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search, chosen on development speakers
 SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
 PAUSE = 15  # frames
+# Noise and music give single letters in doubt, between pauses; 1 in 30 of such groups was speech.
+FEW_LETTERS, CERTAIN = 4, 0.9
+UNLIKELY = -30.0  # log-probability
 
 
 class Transcription(NamedTuple):
@@ -64,7 +67,7 @@ class Reader:
     @torch.inference_mode()
     def spell(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[str]:
         """Return the texts that the letters of adapted frames (B, T, D) give."""
-        rows = self._letters(adapted, lengths)
+        rows = [without_noise(row) for row in self._letters(adapted, lengths)]
         if self.search is None:
             return [greedy_text(torch.from_numpy(row)) for row in rows]
         found = [[self._words(part) for part in at_pauses(row)] for row in rows]
@@ -98,6 +101,20 @@ class Reader:
             Transcription(text, len(ids), self.aligner.pieces(ids))
             for text, ids in zip(texts, best, strict=True)
         ]
+
+
+def without_noise(log_p: np.ndarray) -> np.ndarray:
+    """Silence groups of few letters in log-probabilities (T, V), none of which is certain."""
+    heard = np.flatnonzero(log_p.argmax(axis=1) > SPACE)
+    if not len(heard):
+        return log_p
+    cleaned = log_p.copy()
+    for group in np.split(heard, np.flatnonzero(np.diff(heard) > PAUSE) + 1):
+        few = len(greedy_text(torch.from_numpy(log_p[group]))) <= FEW_LETTERS
+        if few and log_p[group].max() < np.log(CERTAIN):
+            cleaned[group[0] : group[-1] + 1] = UNLIKELY
+            cleaned[group[0] : group[-1] + 1, BLANK] = 0.0
+    return cleaned
 
 
 def at_pauses(log_p: np.ndarray) -> Iterator[np.ndarray]:

@@ -67,6 +67,16 @@ def test_words_without_letters_have_the_confidence_of_the_utterance():
     assert ctc_confidence(read("the"), []) == ([], 0.0)
 
 
+def test_a_recording_in_which_few_letters_are_heard_fits_no_transcript():
+    """In silence and noise no letter is likely, and blanks are not sure either."""
+    flat = read(" " * 40, sure=0.0, seed=1)
+    flat[:, BLANK] = np.log(0.5)
+    found = ctc_confidence(flat, SPOKEN)
+    assert found.utterance == 0.0 and max(found.words) == 0.0
+    half = ctc_confidence(read("the cool cat"), "the cool cat".split()).utterance
+    assert half > 0.9
+
+
 def test_a_transcript_that_does_not_fit_into_the_frames_is_wrong():
     assert ctc_confidence(read("a"), ["abcdefgh"]) == ([0.0], 0.0)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from espnet_wabert.inference import reading
-from espnet_wabert.inference.reading import at_pauses
+from espnet_wabert.inference.reading import PAUSE, at_pauses, without_noise
 from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS
 
 
@@ -31,3 +31,23 @@ def test_a_long_recording_is_cut_in_its_pauses_and_nothing_is_lost(monkeypatch):
 @pytest.mark.parametrize("frames", [0, 1, reading.SEARCHED])
 def test_a_short_recording_stays_whole(frames):
     assert [len(part) for part in at_pauses(letters([], frames))] == [frames]
+
+
+def spelled(groups, certain: float) -> np.ndarray:
+    """Log-probabilities (T, V) of groups of letters with pauses between them."""
+    path = []
+    for group in groups:
+        path += [SYMBOLS.index(letter) for letter in group] + [BLANK] * (PAUSE + 1)
+    p = np.full((len(path), len(SYMBOLS)), (1 - certain) / (len(SYMBOLS) - 1))
+    p[range(len(path)), path] = certain
+    return np.log(p)
+
+
+@pytest.mark.parametrize(("certain", "wanted"), [(0.7, "yesterday"), (0.95, "a yesterday no")])
+def test_a_few_letters_between_pauses_are_noise_unless_they_are_certain(certain, wanted):
+    log_p = spelled(["a", "yesterday", "no"], certain)
+    cleaned = without_noise(log_p)
+    read = [SYMBOLS[symbol] for symbol in cleaned.argmax(axis=1)]
+    assert "".join(read) == wanted.replace(" ", "")
+    assert without_noise(cleaned).shape == log_p.shape
+    assert not np.isnan(cleaned).any()

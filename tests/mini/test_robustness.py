@@ -7,6 +7,7 @@ from tiny import arguments, save
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.mini.non_speech import KINDS, listen
 from espnet_wabert.mini.robustness import CONDITIONS, Spoken, change_tempo, measure, soften
 
 
@@ -57,3 +58,10 @@ def test_measures_count_every_utterance_and_scale_the_reference(inference):
         assert all(scores.utterances == 3 for scores in found.boundaries.values())
     silent = [spoken._replace(words=None) for spoken in utterances]
     assert measure(inference, silent, "clean").boundaries == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_recordings_without_speech_are_read_as_few_words_and_doubted(kind):
+    """The model in the box; a melody is read as some words."""
+    heard = listen(WaBERTInference.from_pretrained("box"), ["she had your dark suit"] * 3, kind)
+    assert heard.words <= (3 if kind == "melody" else 1) and heard.doubted == 1.0
