@@ -13,7 +13,8 @@ while [[ "$1" = --* ]]; do
     esac
 done
 echo "srun --nodes ${nodes} $*" >> "${CLUSTER_LOG}"
-export SLURM_STEP_NUM_NODES=${nodes} SLURM_NTASKS=${nodes} SLURM_STEP_NODELIST=node[0-$((nodes - 1))]
+export SLURM_STEP_NUM_NODES=${nodes} SLURM_NTASKS=${nodes}
+export SLURM_STEP_NODELIST=node[0-$((nodes - 1))]
 pids=()
 for ((node = 0; node < nodes; node++)); do
     SLURM_NODEID=${node} SLURM_PROCID=${node} SLURM_LOCALID=0 "$@" &

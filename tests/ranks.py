@@ -60,7 +60,7 @@ def command(config: str, sources: tuple[Path, Path], data: Path, out: Path, *mor
     if config != "align":
         inputs.add("sentiment,sentiment,text")
     options = ["--config", str(ROOT / "conf" / "tiny" / f"{config}.yaml"), "--output_dir", str(out)]
-    options += ["--token_list", str(data / "vocab.txt"), "--ngpu", "0", "--dist_backend", "gloo"]
+    options += ["--token_list", str(data / "vocab.txt"), "--dist_backend", "gloo", "--ngpu", "0"]
     options += ["--frontend_conf", f"model_name_or_path={sources[text]}"]
     options += ["--postencoder_conf", f"model_name_or_path={sources[1]}"]
     for part in ("train", "valid"):

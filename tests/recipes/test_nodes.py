@@ -17,8 +17,12 @@ from espnet_wabert.mini.corpus import make_corpus
 pytestmark = pytest.mark.slow
 
 RECIPE = ROOT / "egs2/librispeech_wabert"
-# Nothing that each process draws for itself, and no Adam, which amplifies rounding.
-STILL = "--max_epoch 1 --optim sgd --scheduler none --encoder_conf dropout=0.0 --model_conf grapheme_weight=0.0"
+# Nothing that each process draws for itself, no Adam, which amplifies rounding, and batches that
+# two processes can share.
+STILL = (
+    "--batch_bins 300000 --min_batch_size 2 --optim sgd --scheduler none --encoder_conf dropout=0.0"
+    " --model_conf grapheme_weight=0.0"
+)
 
 
 class Cluster:
@@ -54,7 +58,7 @@ class Cluster:
 
     def weights(self, tag: str) -> dict:
         """Return the weights of an experiment after its last epoch."""
-        return torch.load(self.work / "exp" / tag / "1epoch.pth", weights_only=True)
+        return torch.load(self.work / "exp" / tag / "2epoch.pth", weights_only=True)
 
 
 @pytest.fixture(scope="module")
@@ -72,19 +76,19 @@ def cluster(tmp_path_factory):
     return cluster
 
 
-STAGE = ("--stage", "11", "--stop_stage", "11")
+STAGES = ("--stage", "10", "--stop_stage", "11")
 
 
 def test_two_nodes_of_slurm_train_as_one(cluster):
     """The script is a job of sbatch, and srun starts each node."""
     cluster.run(
-        *STAGE, "--slu_tag", "slurm", "--num_nodes", "2", cmd_backend="slurm",
+        *STAGES, "--slu_tag", "slurm", "--num_nodes", "2", cmd_backend="slurm",
         submit=("sbatch", "--nodes", "2"),
     )  # fmt: skip
     calls = cluster.log.read_text()
     assert calls.startswith("sbatch ./run.sh") and "srun --nodes 2 " in calls
     log = (cluster.work / "exp/slurm/train.log").read_text()
-    assert ":0/2]" in log and "1epoch results" in log
+    assert ":0/2]" in log and "2epoch results" in log
     torch.testing.assert_close(
         cluster.weights("slurm"), cluster.weights("alone"), atol=1e-5, rtol=1e-5
     )
@@ -92,7 +96,7 @@ def test_two_nodes_of_slurm_train_as_one(cluster):
 
 
 def test_two_hosts_by_ssh_train_as_one(cluster):
-    cluster.run(*STAGE, "--slu_tag", "ssh", "--host", "a,b")
+    cluster.run(*STAGES, "--slu_tag", "ssh", "--host", "a,b")
     assert sorted(set(cluster.log.read_text().split("\n"))) == ["", "ssh a", "ssh b"]
     torch.testing.assert_close(
         cluster.weights("ssh"), cluster.weights("alone"), atol=1e-5, rtol=1e-5
@@ -103,7 +107,7 @@ def test_two_nodes_of_pbs_train_as_one(cluster):
     nodes = cluster.work / "nodes"
     nodes.write_text("a\na\nb\n")
     cluster.run(
-        *STAGE, "--slu_tag", "pbs", "--num_nodes", "2", cmd_backend="pbs", PBS_NODEFILE=str(nodes)
+        *STAGES, "--slu_tag", "pbs", "--num_nodes", "2", cmd_backend="pbs", PBS_NODEFILE=str(nodes)
     )
     assert sorted(set(cluster.log.read_text().split("\n"))) == ["", "pbs_tmrsh a", "pbs_tmrsh b"]
     torch.testing.assert_close(
@@ -124,14 +128,14 @@ def test_two_nodes_of_pbs_train_as_one(cluster):
     ],
 )
 def test_a_mistake_about_nodes_ends_with_one_line(cluster, options, variables, message):
-    output = cluster.run(*STAGE, *options, fails=True, **variables)
+    output = cluster.run(*STAGES, *options, fails=True, **variables)
     assert message in output and len(output.splitlines()) == 1
 
 
 def test_a_missing_srun_ends_with_one_line(cluster):
     (cluster.commands / "srun").rename(cluster.work / "srun")
     try:
-        output = cluster.run(*STAGE, fails=True, cmd_backend="slurm")
+        output = cluster.run(*STAGES, fails=True, cmd_backend="slurm")
     finally:
         (cluster.work / "srun").rename(cluster.commands / "srun")
     assert "cmd_backend=slurm: no srun on this machine" in output
@@ -139,6 +143,6 @@ def test_a_missing_srun_ends_with_one_line(cluster):
 
 
 def test_a_host_that_cannot_be_reached_is_named(cluster):
-    output = cluster.run(*STAGE, "--slu_tag", "lost", "--host", "a,nowhere", fails=True)
+    output = cluster.run(*STAGES, "--slu_tag", "lost", "--host", "a,nowhere", fails=True)
     assert "error: nowhere: cannot be reached by ssh: ssh: Could not resolve hostname" in output
     assert "Traceback" not in output and not list((cluster.work / "exp/lost").glob("*.pth"))
