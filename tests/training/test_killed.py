@@ -60,7 +60,7 @@ def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tm
     os.kill(ranks[1], signal.SIGKILL)
     begin = time.monotonic()
     output, _ = process.communicate(timeout=60)
-    assert time.monotonic() - begin < 20 and process.returncode == 1
+    assert time.monotonic() - begin < 30 and process.returncode == 1
     errors = [line for line in output.splitlines() if "INFO" not in line]
     assert len(errors) == 1, errors
     assert "error: process 1 of 2 on " in errors[0] and "was killed (SIGKILL" in errors[0]
