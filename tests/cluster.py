@@ -45,11 +45,24 @@ fi
 cd / && env -u PYTHONPATH -u NODE_RANK bash -c "${*:2}"
 """
 
+# Kaldi's slurm.pl, as espnet2.bin.launch calls it: options, the log, and srun with the command.
+SLURM_PL = r"""#!/usr/bin/env bash
+nodes=1
+while [[ "$1" = --* ]]; do
+    if [ "$1" = --num_nodes ]; then nodes=$2; fi
+    shift 2
+done
+log=$1 command=$2
+shift 2
+"${command}" --nodes "${nodes}" "$@" > "${log}" 2>&1
+"""
+
 
 def write_commands(folder: Path) -> Path:
-    """Write srun, sbatch, ssh and pbs_tmrsh into a folder for PATH; return the folder."""
+    """Write srun, sbatch, ssh, pbs_tmrsh and slurm.pl into a folder for PATH; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     commands = {"srun": SRUN, "sbatch": SBATCH, "ssh": SSH, "pbs_tmrsh": SSH}
+    commands["slurm.pl"] = SLURM_PL
     for name, script in commands.items():
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)

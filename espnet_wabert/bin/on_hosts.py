@@ -1,5 +1,7 @@
 """Run one command on several hosts by ssh, each with its NODE_RANK; end all if one fails."""
 
+import sys
+
 import click
 
 from espnet_wabert.errors import one_line_errors
@@ -14,7 +16,7 @@ def main(hosts, shell, command):
     """Run COMMAND in this folder, which all hosts must share, after its path.sh."""
     from espnet_wabert.recipes.hosts import SSH, run_on_hosts
 
-    run_on_hosts(hosts.split(","), command, shell or SSH)
+    sys.exit(run_on_hosts(hosts.split(","), command, shell or SSH))
 
 
 if __name__ == "__main__":

@@ -10,21 +10,26 @@ from espnet_wabert.errors import UserError
 
 # Never ask for a password; with a terminal, so that the end of ssh ends the command.
 SSH = "ssh -tt -o BatchMode=yes -o ConnectTimeout=10"
+NO_CONNECTION = 255  # its status
 # Variables that go along; path.sh sets the others.
 PASSED = ("CUDA_", "GLOO_", "HF_", "NCCL_", "OMP_", "PYTHON", "TORCH_", "XDG_CACHE_HOME")
 
 
-def run_on_hosts(hosts: Sequence[str], command: Sequence[str], shell: str = SSH) -> None:
+def run_on_hosts(hosts: Sequence[str], command: Sequence[str], shell: str = SSH) -> int:
     """Run a command on each host, in this folder and with its rank as NODE_RANK.
+
+    If it fails on one host, which it tells itself, it is ended on the others.
 
     Args:
         hosts: names of the hosts.
         command: its words.
         shell: the remote shell, with its options.
 
+    Returns:
+        The status of the first command that has failed; 0: none has.
+
     Raises:
-        UserError: a host cannot be reached, does not have this folder, or its command has failed.
-            The commands of the other hosts are ended.
+        UserError: a host cannot be reached, or does not have this folder.
     """
     if len(set(hosts)) < len(hosts) or not all(hosts):
         raise UserError(f"--hosts {','.join(hosts)}: each host once, with a comma between")
@@ -34,11 +39,14 @@ def run_on_hosts(hosts: Sequence[str], command: Sequence[str], shell: str = SSH)
         while running:
             for host in list(running):
                 status = running[host].poll()
+                if status == NO_CONNECTION:
+                    raise UserError(f"{host}: the connection was lost")
+                if status:
+                    return status
                 if status == 0:
                     del running[host]
-                elif status is not None:
-                    raise UserError(f"{host}: the command ended with status {status}")
             time.sleep(0.2)
+        return 0
     finally:
         for process in running.values():
             process.terminate()

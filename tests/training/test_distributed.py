@@ -1,9 +1,14 @@
 """Two and four processes train as one process with the whole batch does."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
+from cluster import write_commands
 from processes import run_together
-from ranks import command, train, train_rank, write_data
+from ranks import ROOT, command, train, train_rank, write_data
 from tiny_sources import write_tiny_sources
 
 pytestmark = pytest.mark.slow
@@ -67,3 +72,24 @@ def figures(state: dict) -> dict[str, float]:
         for name, value in parts[part].items()
         if isinstance(value, float) and "time" not in name
     }
+
+
+@pytest.mark.parametrize("backend", [("--num_nodes", "2"), ("--host", "a,b")])
+def test_espnets_launch_starts_two_nodes(alone, backend, tmp_path):
+    """Its Slurm and its ssh backend start the training command, as they do in ESPnet's recipes."""
+    _, options = alone
+    commands = write_commands(tmp_path / "bin")
+    words = [*options("align", 1), "--max_epoch", "1", "--output_dir", str(tmp_path / "exp")]
+    place = words.index("--dist_backend")  # launch gives it, and --ngpu
+    done = subprocess.run(
+        [sys.executable, "-m", "espnet2.bin.launch", "--cmd", "slurm.pl", "--ngpu", "0", *backend,
+         "--log", str(tmp_path / "train.log"), "--init_file_prefix", str(tmp_path / "init"), "--",
+         sys.executable, "-m", "espnet_wabert.bin.train", *words[:place], *words[place + 4 :]],
+        capture_output=True, text=True, timeout=300, cwd=ROOT / "egs2/librispeech_wabert",
+        env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
+             "PYTHONPATH": str(ROOT), "CLUSTER_LOG": str(tmp_path / "cluster.log")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    log = (tmp_path / "train.log").read_text()
+    assert ":0/2]" in log and "1epoch results" in log
+    assert (tmp_path / "exp/1epoch.pth").is_file()
