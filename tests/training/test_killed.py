@@ -39,10 +39,8 @@ def start(tmp_path_factory):
 
 def workers(launcher: int) -> list[int]:
     """Return the training processes of a launcher, in the order of their ranks."""
-    listing = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(launcher)], capture_output=True, text=True
-    ).stdout
-    return [int(line.split()[0]) for line in listing.splitlines() if "spawn_main" in line]
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return [int(p) for p in children if "spawn_main" in Path(f"/proc/{p}/cmdline").read_text()]
 
 
 def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tmp_path):
