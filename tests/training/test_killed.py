@@ -25,10 +25,10 @@ def start(tmp_path_factory):
     (folder / "data").mkdir()
     data = write_data(folder / "data")
 
-    def start(out: Path, *more: str) -> subprocess.Popen:
+    def start(config: str, out: Path, *more: str) -> subprocess.Popen:
         words = [sys.executable, "-m", "espnet_wabert.bin.launch", "--ngpu", "0"]
         words += ["--processes", "2", "--meeting", str(out.parent / f"meeting{time.time_ns()}")]
-        words += ["--", *command("align", sources, data, out), *LONG, *more]
+        words += ["--", *command(config, sources, data, out), *LONG, *more]
         return subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
@@ -44,10 +44,10 @@ def workers(launcher: int) -> list[int]:
 
 
 def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tmp_path):
-    whole = start(tmp_path / "whole")
+    whole = start("sentiment_text", tmp_path / "whole")
     output, _ = whole.communicate(timeout=300)
     assert whole.returncode == 0, output[-3000:]
-    process = start(tmp_path / "parts")
+    process = start("sentiment_text", tmp_path / "parts")
     ranks = []
     for line in process.stdout:
         if "1/3epoch started" in line:
@@ -64,10 +64,10 @@ def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tm
     assert "error: process 1 of 2 on " in errors[0] and "was killed (SIGKILL" in errors[0]
     assert "the same command goes on after the last whole epoch" in errors[0]
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks)
-    resumed = start(tmp_path / "parts")
+    resumed = start("sentiment_text", tmp_path / "parts")
     output, _ = resumed.communicate(timeout=300)
     assert resumed.returncode == 0 and "1epoch results" not in output
-    for name in ("checkpoint.pth", "valid.loss.ave.pth"):
+    for name in ("checkpoint.pth", "valid.acc.ave.pth"):
         one, two = (torch.load(tmp_path / f / name, weights_only=True) for f in ("whole", "parts"))
         if name == "checkpoint.pth":
             assert one["optimizers"][0]["state"].keys() == two["optimizers"][0]["state"].keys()
@@ -77,7 +77,7 @@ def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tm
 
 
 def test_a_mistake_of_all_processes_is_told_once(start, tmp_path):
-    process = start(tmp_path / "exp", "--model_conf", "negatives=none")
+    process = start("align", tmp_path / "exp", "--model_conf", "negatives=none")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
@@ -86,7 +86,7 @@ def test_a_mistake_of_all_processes_is_told_once(start, tmp_path):
 
 
 def test_batches_smaller_than_the_processes_are_refused(start, tmp_path):
-    process = start(tmp_path / "exp", "--batch_size", "1")
+    process = start("sentiment_text", tmp_path / "exp", "--batch_size", "1")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in output
     assert "has a batch with fewer utterances than the 2 processes: use fewer GPUs" in output
