@@ -18,7 +18,9 @@ skip_upload_hf=true   # skip stage 15
 skip_done=false       # skip stages that were done before with the same options
 mini=false            # embedded corpus: sets the data folders, the models and the yaml
 size=full             # of the embedded corpus: full (in exp/mini) or box (in exp/box)
-ngpu=                 # GPUs for training; 0: on the CPU; default: all that torch sees
+ngpu=                 # GPUs of a node for training; 0: on the CPU; default: all that torch sees
+num_nodes=1           # nodes for training, by cmd_backend=slurm or pbs (cmd.sh)
+host=                 # train on these machines by ssh, such as a,b
 gpu_seconds=200.0     # seconds of audio per GPU at a time, if the yaml gives batch_size
 gpu_inference=        # true: decode on a GPU; default: if torch sees one
 nj=$(nproc)           # processes for audio files
@@ -107,7 +109,8 @@ finish_options() {
     if "${dry_run}"; then
         run dry_run --recipe "${PWD##*/}" --corpus "${corpus_folder}" --config "${slu_config}" \
             --slu_args "${slu_args}" --stats "${stats}/${train_set}" --cached "${cache_features}" \
-            --speeds "${speed_perturb_factors}" --ngpu "${ngpu}" --gpu_seconds "${gpu_seconds}" \
+            --speeds "${speed_perturb_factors}" --ngpu "$((ngpu * num_nodes))" \
+            --gpu_seconds "${gpu_seconds}" \
             --first "${stage}" --last "${stop_stage}"
         exit
     fi
@@ -148,11 +151,11 @@ read_settings() {
     gpu_inference=${gpu_inference:-$([ "${gpus}" -gt 0 ] && echo true || echo false)}
     [[ "${gpu_inference}" =~ ^(true|false)$ ]] ||
         die "option --gpu_inference ${gpu_inference}: neither true nor false"
-    [[ "${ngpu}" =~ ^[0-9]*$ ]] || die "option --ngpu ${ngpu}: not an integer"
     if [ -z "${ngpu}" ] && [ "${gpus}" -eq 0 ] && ! "${mini}" && ! "${dry_run}" && trains; then
         die "torch sees no GPU; --ngpu 0 trains on the CPU, which takes weeks for 960 hours"
     fi
     ngpu=${ngpu:-${gpus}}
+    processes=$(((ngpu > 0 ? ngpu : 1) * num_nodes))  # of training, one per GPU
 }
 
 # Succeed if this run trains a model.

@@ -98,27 +98,33 @@ train_stages() {
             --raw "${dumpdir}/raw" --feats "${feats}" --stats "${stats}" \
             --train_set "${train_set}" --valid_set "${valid_set}" --token_list "${token_list}" \
             --speech_model "${speech_model}" --text_model "${text_model}" \
-            --pretrained_model "${pretrained_model}" --ngpu "${ngpu}" --gpu_seconds "${gpu_seconds}")
+            --pretrained_model "${pretrained_model}" --ngpu "${processes}" --gpu_seconds "${gpu_seconds}")
         mapfile -t args <<< "${args}"
         train_model "${train_exp}" "${args[@]}" --resume true ${seed:+--seed "${seed}"} ${slu_args}
     fi
 }
 
 # train_model FOLDER ARGS...: train with ESPnet; the log is FOLDER/train.log, epochs are shown.
+# With several GPUs or nodes, each node runs `launch`, which starts one process per GPU; the nodes
+# meet in a file.
 train_model() {
-    local folder=$1 distributed=()
+    local folder=$1 trainer=(train --ngpu "${ngpu}") meeting=$1/.meeting.$$.${RANDOM}
     shift
     if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then rm -r "${folder:?}"; fi
     mkdir -p "${folder}"
     rotate_log "${folder}/train"
-    if [ "${ngpu}" -gt 1 ]; then distributed=(--multiprocessing_distributed true); fi
+    if [ "${processes}" -gt 1 ]; then
+        trainer=(launch --ngpu "${ngpu}" --num_nodes "${num_nodes}" --meeting "${meeting}" --)
+    fi
     echo "log: ${folder}/train.log"
-    if ! ${cuda_cmd} "${python}" -m espnet_wabert.bin.train --output_dir "${folder}" \
-        --ngpu "${ngpu}" "${distributed[@]}" "$@" 2>&1 | tee "${folder}/train.log" | show_progress
+    if ! "${cuda_cmd[@]}" "${python}" -m "espnet_wabert.bin.${trainer[@]}" \
+        --output_dir "${folder}" "$@" 2>&1 | tee "${folder}/train.log" | show_progress
     then
-        tail -n 5 "${folder}/train.log" >&2
+        rm -f "${meeting}"
+        grep -q '^error: ' "${folder}/train.log" || tail -n 5 "${folder}/train.log" >&2
         die "training failed; see ${folder}/train.log"
     fi
+    rm -f "${meeting}"
 }
 
 # rotate_log PATH: rename PATH.log to the first free PATH.N.log.

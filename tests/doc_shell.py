@@ -57,8 +57,9 @@ class Shell:
         """Run or check one command; one that is not known here fails."""
         variables = dict(word.split("=", 1) for word in words if re.match(r"\w+=", word))
         name, *given = [word for word in words if not re.match(r"\w+=", word)]
-        if name == "sbatch":
-            name, *given = [f"./{given[0]}", *given[1:]]
+        if name in ("sbatch", "qsub"):  # own options before the script's name
+            script = next(index for index, word in enumerate(given) if word.endswith(".sh"))
+            name, given = Path(given[script]).name, given[script + 1 :]
         if name.endswith(".sh"):
             return self.recipe(name, given, variables)
         return getattr(self, f"run_{name}")(given)

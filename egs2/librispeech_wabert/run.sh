@@ -10,7 +10,7 @@
 #   ./run_seeds.sh --seeds "0 1 2" --slu_config ../../conf/table1_cosine.yaml --stage 10
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR}"; OLDPWD=${PWD}; fi  # sbatch runs a copy
+if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR:-${PBS_O_WORKDIR}}"; OLDPWD=${PWD}; fi  # a copy is run
 . ./path.sh
 . ../slu.sh
 

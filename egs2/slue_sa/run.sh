@@ -6,7 +6,7 @@
 #   ./run.sh --system wabert_i6 --seed 1    one row of Table 3; run_systems.sh runs them all
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR}"; OLDPWD=${PWD}; fi  # sbatch runs a copy
+if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR:-${PBS_O_WORKDIR}}"; OLDPWD=${PWD}; fi  # a copy is run
 . ./path.sh
 . ../slu.sh
 
@@ -108,7 +108,7 @@ stats_opts=()
 if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; then
     if [ -n "${system}" ] && [ "${stop_stage}" -ge 10 ]; then
         local/train_aligner.sh --systems "${systems}" --system "${system}" --ngpu "${ngpu}" \
-            --nj "${nj}" --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
+            --num_nodes "${num_nodes}" --host "${host}" --nj "${nj}" --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
             --speech_model "${speech_model}" --text_model "${text_model}" \
             --aligner_args "${aligner_args}" --aligner_opts "${aligner_opts}" --transcripts "${dumpdir}/raw/${train_set}"
     fi

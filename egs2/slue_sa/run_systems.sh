@@ -8,7 +8,7 @@
 # All other options are those of run.sh. A missing aligner is trained first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR}"; OLDPWD=${PWD}; fi  # sbatch runs a copy
+if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR:-${PBS_O_WORKDIR}}"; OLDPWD=${PWD}; fi  # a copy is run
 . ./path.sh
 . ../slu.sh
 option_files=(run_systems.sh)

@@ -12,6 +12,7 @@ from espnet_wabert.constants import LABELS
 from espnet_wabert.models.batch_errors import named_batch
 from espnet_wabert.models.wabert import SpeechPath
 from espnet_wabert.modules.cif_aligner import CIFAligner
+from espnet_wabert.modules.espnet_bases import force_gatherable
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.losses import quantity_loss
 from espnet_wabert.modules.postencoder import BertTeacher, TruncatedBert
@@ -209,10 +210,10 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             scores = self.classify_states(states, text_lengths, prosody)
             text_loss, *_ = self.classification_loss(scores, sentiment)
             loss = loss + self.text_weight * text_loss
-            stats["loss"] = loss.detach()
         if quantity is not None:  # training may change the number of tokens
             stats["tokens"] = quantity.detach().mean()
             if self.quantity_weight:
                 loss = loss + self.quantity_weight * quantity_loss(quantity, text_lengths)
-                stats["loss"] = loss.detach()
-        return loss, stats, count
+        # A copy: with accum_grad, ESPnet's trainer divides the loss in place.
+        stats["loss"] = loss.detach().clone()
+        return force_gatherable((loss, stats, count), loss.device)

@@ -198,7 +198,8 @@ class WaBERT(SpeechPath):
             ctc = self.ctc_head.loss(grafted.adapted, lengths, text, text_lengths)
             loss = loss + self.ctc_weight * ctc
             stats["ctc"] = ctc.detach()
-        stats["loss"] = loss.detach()
+        # A copy: with accum_grad, ESPnet's trainer divides the loss in place.
+        stats["loss"] = loss.detach().clone()
         if self.grapheme_head is not None:
             frames = self.grapheme_frames(features)
             with own_random_numbers(frames.device):

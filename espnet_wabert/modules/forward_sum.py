@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from numba import njit
 
+from espnet_wabert.modules.global_batch import weighted_mean
+
 LOG_ZERO = -1e30
 # Most frames x states whose posteriors are in memory at once: two float64 arrays of 160 MB.
 MAX_CELLS = 20_000_000
@@ -200,8 +202,9 @@ class ForwardSum(torch.autograd.Function):
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # numba releases the GIL
             done = list(pool.map(one, range(len(topologies)), lengths.tolist()))
         frames = max(sum(length for _, length in done), 1)
-        ctx.save_for_backward(torch.from_numpy(grads / frames).to(scores))
-        return scores.new_tensor(-sum(total for total, _ in done) / frames)
+        weight = weighted_mean(scores.new_ones(()), frames, len(topologies))
+        ctx.save_for_backward(torch.from_numpy(grads / frames).to(scores) * weight)
+        return scores.new_tensor(-sum(total for total, _ in done) / frames) * weight
 
     @staticmethod
     def backward(ctx, grad):

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from espnet_wabert.modules.forward_sum import ForwardSum, HMMTopology
+from espnet_wabert.modules.global_batch import mean_of_rows
 from espnet_wabert.modules.masking import valid_mask
 
 GRAPHEMES = "abcdefghijklmnopqrstuvwxyz"
@@ -140,7 +141,7 @@ class GraphemeHead(nn.Module):
         # Detached: this loss must not change the speech encoder.
         log_p = self(frames.detach(), lengths)
         if self.training:
-            mean = log_p.detach().exp()[valid_mask(lengths, log_p.shape[1])].mean(dim=0)
+            mean = mean_of_rows(log_p.detach().exp()[valid_mask(lengths, log_p.shape[1])])
             self.prior.mul_(self.MEMORY).add_(mean, alpha=1 - self.MEMORY)
         tokens = [row[:count] for row, count in zip(ids.tolist(), id_lengths.tolist(), strict=True)]
         topologies = [self.lexicon(row) for row in tokens]

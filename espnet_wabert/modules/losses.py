@@ -5,6 +5,8 @@ over the batch's tokens (similarity, subword) or utterances (quantity). The pape
 sums over an utterance's tokens where equation 3 averages. `cosine` takes the mean, so that the two
 losses have the same weight against L_quantity; `cosine_sum` is equation 2 as printed.
 
+In a distributed training the batch is that of all processes (global_batch.py).
+
 All losses are computed in float32, under autocast too.
 """
 
@@ -14,6 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.modules.global_batch import gather, is_shared, weighted_mean
 from espnet_wabert.modules.masking import valid_mask
 
 NEGATIVES = ("utterance", "batch")
@@ -33,7 +36,9 @@ def cosine_loss(
     """
     mask = valid_mask(lengths, aligned.shape[1])
     losses = 1.0 - F.cosine_similarity(aligned[mask].float(), targets[mask].float(), dim=-1)
-    return losses.sum() / len(lengths) if summed else losses.mean()
+    if summed:
+        return losses.sum() / len(lengths)
+    return weighted_mean(losses.mean(), len(losses), len(lengths))
 
 
 class InfoNCE:
@@ -42,8 +47,8 @@ class InfoNCE:
     Args:
         temperature: tau of equation 3; the paper gives no value.
         negatives: "utterance", the other tokens of the same utterance, as in equation 3; or
-            "batch", those of the whole batch, where a token of another utterance with the same id
-            is not a negative: its vector is nearly the same.
+            "batch", those of the whole batch (of all processes), where a token of another
+            utterance with the same id is not a negative: its vector is nearly the same.
     """
 
     def __init__(self, temperature: float = 0.07, negatives: str = "utterance"):
@@ -71,21 +76,49 @@ class InfoNCE:
         a = F.normalize(aligned.float(), dim=-1)
         b = F.normalize(targets.float(), dim=-1)
         if self.negatives == "utterance":
-            scores = a @ b.transpose(1, 2) / self.temperature  # (B, N, N)
-            own = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-            own = own.masked_fill(~mask, -100)  # cross_entropy ignores -100
-            hidden = ~(mask[:, None, :] & mask[:, :, None])
+            loss = self._within_utterances(a, b, mask)
         else:
             rows = torch.arange(len(lengths), device=mask.device)
             utterance = rows[:, None].expand_as(mask)[mask]
             ids = tokens[:, : mask.shape[1]][mask]
-            scores = (a[mask] @ b[mask].T / self.temperature)[None]  # (1, M, M), M of the batch
-            own = torch.arange(len(ids), device=mask.device)[None]
-            same = ids[:, None] == ids[None, :]
-            hidden = (same & (utterance[:, None] != utterance[None, :]))[None]
-        # A large finite number: a padded row of nothing but -inf would give NaN gradients.
-        scores = scores.masked_fill(hidden, -1e4)
+            loss = self._within_batch(a[mask], b[mask], ids, utterance)
+        return weighted_mean(loss, mask.sum(), len(lengths))
+
+    def _within_utterances(self, a, b, mask) -> torch.Tensor:
+        """Return the mean loss of vectors (B, N, H) within mask (B, N)."""
+        own = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        own = own.masked_fill(~mask, -100)  # cross_entropy ignores -100
+        hidden = ~(mask[:, None, :] & mask[:, :, None])
+        scores = self._scores(a, b, hidden)  # (B, N, N)
         return 0.5 * (F.cross_entropy(scores.transpose(1, 2), own) + F.cross_entropy(scores, own))
+
+    def _within_batch(self, a, b, ids, utterance) -> torch.Tensor:
+        """Return the mean loss of this process's vectors (M, H) among those of all (A, H).
+
+        Args:
+            a, b: aligned and target vectors (M, H).
+            ids: of the tokens (M,).
+            utterance: of each token (M,).
+        """
+        all_b, begin = gather(b)
+        all_ids, _ = gather(ids)
+        utterance = utterance + begin  # no process has more utterances than tokens
+        all_utterances, _ = gather(utterance)
+        own = torch.arange(begin, begin + len(ids), device=ids.device)[None]
+        same = ids[:, None] == all_ids[None, :]
+        hidden = (same & (utterance[:, None] != all_utterances[None, :]))[None]
+        scores = self._scores(a, all_b, hidden)  # (1, M, A)
+        # The other direction: each target among all aligned vectors.
+        back = self._scores(b, gather(a)[0], hidden) if is_shared() else scores.transpose(1, 2)
+        return 0.5 * (
+            F.cross_entropy(back.transpose(1, 2), own)
+            + F.cross_entropy(scores.transpose(1, 2), own)
+        )
+
+    def _scores(self, a, b, hidden) -> torch.Tensor:
+        """Return the similarities of all pairs, those of `hidden` pairs very small."""
+        # A large finite number: a padded row of nothing but -inf would give NaN gradients.
+        return (a @ b.transpose(-2, -1) / self.temperature).masked_fill(hidden, -1e4)
 
 
 def quantity_loss(predicted: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -110,14 +143,16 @@ def subword_loss(
         hidden: states of BERT's last layer (B, N, H).
         tokens: ids (B, N).
         lengths: (B,) in tokens.
-        sample: number of tokens of the batch to draw at random; None: all.
+        sample: number of tokens of the batch to draw at random; None: all. Each process draws as
+            many of its own.
     """
     mask = valid_mask(lengths, hidden.shape[1])
     hidden, ids = hidden[mask], tokens[:, : mask.shape[1]][mask]
+    count = len(ids)
     if sample is not None and sample < len(ids):
         drawn = torch.randperm(len(ids), device=ids.device)[:sample]
         hidden, ids = hidden[drawn], ids[drawn]
-    return F.cross_entropy(head(hidden).float(), ids)
+    return weighted_mean(F.cross_entropy(head(hidden).float(), ids), count, len(lengths))
 
 
 def similarity_loss(name: str, temperature: float, negatives: str) -> Callable[..., torch.Tensor]:

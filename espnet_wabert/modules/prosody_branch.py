@@ -6,6 +6,7 @@ Shapes: B utterances, T frames, D their width, V pooled numbers.
 import torch
 from torch import nn
 
+from espnet_wabert.modules.global_batch import mean_of_rows, summed
 from espnet_wabert.modules.sentiment_head import Pooling
 
 
@@ -28,10 +29,11 @@ class RunningNorm(nn.Module):
 
     @torch.no_grad()
     def _update(self, x: torch.Tensor) -> None:
-        self.count += len(x)
-        share = len(x) / self.count
-        self.mean += share * (x.mean(dim=0) - self.mean)
-        self.square += share * ((x * x).mean(dim=0) - self.square)
+        utterances = summed(x.new_tensor(float(len(x))))
+        self.count += utterances
+        share = utterances / self.count
+        self.mean += share * (mean_of_rows(x) - self.mean)
+        self.square += share * (mean_of_rows(x * x) - self.square)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize numbers (B, V)."""

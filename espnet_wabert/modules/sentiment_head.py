@@ -9,6 +9,7 @@ from torch import nn
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.espnet_bases import force_gatherable
 from espnet_wabert.modules.frozen import FrozenInEval
+from espnet_wabert.modules.global_batch import weighted_mean
 from espnet_wabert.modules.masking import valid_mask
 
 CONFUSION = "confusion_"  # prefix of the cells of the confusion matrix in the statistics
@@ -97,10 +98,12 @@ class SentimentHead(FrozenInEval):
             weights = self.class_weights[labels]
         losses = -own if not self.focal_gamma else -own * (1 - own.exp()) ** self.focal_gamma
         loss = (weights * losses).sum() / weights.sum().clamp(min=1e-8)
+        loss = weighted_mean(loss, weights.sum(), len(labels))
         # ESPnet averages it over batches. With balanced weights it is the mean recall of the
         # classes, so that a model that always predicts Neutral is not the best one.
         accuracy = (weights * (scores.argmax(-1) == labels)).mean()
-        stats = {"loss": loss.detach(), "acc": accuracy}
+        # A copy: with accum_grad, ESPnet's trainer divides the loss in place.
+        stats = {"loss": loss.detach().clone(), "acc": accuracy}
         if not self.training:
             stats |= self._confusion(labels, scores.argmax(-1))
         return force_gatherable((loss, stats, len(labels)), loss.device)

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from espnet2.tasks.slu import SLUTask
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.collate_fn import CommonCollateFn
+from espnet2.train.distributed_utils import get_node_rank
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str_or_none
 from espnet3.components.schedulers.linear_warmup_decay import LinearWarmupDecayLR
@@ -69,9 +69,11 @@ class WaBERTTask(SLUTask):
         """
         if args is None:
             args = cls.get_parser().parse_args(cmd)
-            claim_folder(args)
-            if args.resume and args.output_dir and os.environ.get("RANK", "0") == "0":
-                recover(Path(args.output_dir))
+            args.num_att_plot = 0  # there is no attention to plot, and other processes would wait
+            if not get_node_rank(args.dist_rank, args.dist_launcher):  # the first one, or alone
+                claim_folder(args)
+                if args.resume and args.output_dir:
+                    recover(Path(args.output_dir))
         super().main(args=args)
 
     @classmethod
@@ -107,6 +109,20 @@ class WaBERTTask(SLUTask):
             default={},
             help="ESPnet's options of the preprocessor: " + ", ".join(AUGMENTATION),
         )
+
+    @classmethod
+    def build_sequence_iter_factory(cls, args: argparse.Namespace, iter_options, mode: str):
+        """Refuse batches that have no utterance for some process; ESPnet ends in a traceback."""
+        try:
+            return super().build_sequence_iter_factory(args, iter_options, mode)
+        except RuntimeError as error:
+            if "world_size" not in str(error):
+                raise
+            processes = torch.distributed.get_world_size()
+            raise UserError(
+                f"the {mode} data has a batch with fewer utterances than the {processes} processes:"
+                " use fewer GPUs, or larger batches"
+            ) from error
 
     @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False):

@@ -15,7 +15,9 @@ aligner_args=         # more arguments for its training
 aligner_opts=         # more options for ../librispeech_wabert/run.sh
 speech_model=         # those of the system: the aligner must have the same
 text_model=
-ngpu=0                # GPUs
+ngpu=0                # GPUs of a node
+num_nodes=1           # nodes
+host=                 # hosts, by ssh
 nj=1                  # processes for audio files
 # End of options
 parse_options "$@"
@@ -24,6 +26,7 @@ opts=$("${python}" -m espnet_wabert.bin.systems --table "${systems}" --system "$
 if [ -z "${opts}" ] || [ -f "${aligner}" ]; then exit 0; fi
 mapfile -t opts <<< "${opts}"
 echo "${system}: training its aligner, ${aligner}"
-../librispeech_wabert/run.sh ${aligner_opts} --nj "${nj}" --ngpu "${ngpu}" --expdir "${expdir}" \
+../librispeech_wabert/run.sh ${aligner_opts} --nj "${nj}" --ngpu "${ngpu}" \
+    ${host:+--host "${host}"} --num_nodes "${num_nodes}" --expdir "${expdir}" \
     ${speech_model:+--speech_model "${speech_model}"} ${text_model:+--text_model "${text_model}"} \
     --stop_stage 11 --results "" "${opts[@]}"

@@ -1,0 +1,92 @@
+"""A process of several fails or is killed: all end, with one line; then the training goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from ranks import ROOT, command, write_data
+from tiny_sources import write_tiny_sources
+
+pytestmark = pytest.mark.slow
+
+LONG = "--max_epoch 3 --num_iters_per_epoch 40 --resume true".split()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Return a function that starts a training of two processes in an experiment folder."""
+    folder = tmp_path_factory.mktemp("killed")
+    sources = write_tiny_sources(folder)
+    (folder / "data").mkdir()
+    data = write_data(folder / "data")
+
+    def start(config: str, out: Path, *more: str) -> subprocess.Popen:
+        words = [sys.executable, "-m", "espnet_wabert.bin.launch", "--ngpu", "0"]
+        words += ["--processes", "2", "--meeting", str(out.parent / f"meeting{time.time_ns()}")]
+        words += ["--", *command(config, sources, data, out), *LONG, *more]
+        return subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    return start
+
+
+def workers(launcher: int) -> list[int]:
+    """Return the training processes of a launcher, in the order of their ranks."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
+    return [int(p) for p in children if "spawn_main" in Path(f"/proc/{p}/cmdline").read_text()]
+
+
+def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tmp_path):
+    whole = start("sentiment_text", tmp_path / "whole")
+    output, _ = whole.communicate(timeout=300)
+    assert whole.returncode == 0, output[-3000:]
+    process = start("sentiment_text", tmp_path / "parts")
+    ranks = []
+    for line in process.stdout:
+        if "1/3epoch started" in line:
+            ranks = workers(process.pid)
+        if "2/3epoch started" in line:
+            break
+    assert len(ranks) == 2
+    os.kill(ranks[1], signal.SIGKILL)
+    begin = time.monotonic()
+    output, _ = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 30 and process.returncode == 1
+    errors = [line for line in output.splitlines() if "INFO" not in line]
+    assert len(errors) == 1, errors
+    assert "error: process 1 of 2 on " in errors[0] and "was killed (SIGKILL" in errors[0]
+    assert "the same command goes on after the last whole epoch" in errors[0]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ranks)
+    resumed = start("sentiment_text", tmp_path / "parts")
+    output, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0 and "1epoch results" not in output
+    for name in ("checkpoint.pth", "valid.acc.ave.pth"):
+        one, two = (torch.load(tmp_path / f / name, weights_only=True) for f in ("whole", "parts"))
+        if name == "checkpoint.pth":
+            assert one["optimizers"][0]["state"].keys() == two["optimizers"][0]["state"].keys()
+            one, two = one["model"], two["model"]
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_a_mistake_of_all_processes_is_told_once(start, tmp_path):
+    process = start("align", tmp_path / "exp", "--model_conf", "negatives=none")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert errors == ["error: model_conf.negatives: 'none': one of utterance, batch"]
+    assert "Traceback" not in output
+
+
+def test_batches_smaller_than_the_processes_are_refused(start, tmp_path):
+    process = start("sentiment_text", tmp_path / "exp", "--batch_size", "1")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1 and "Traceback" not in output
+    assert "has a batch with fewer utterances than the 2 processes: use fewer GPUs" in output
