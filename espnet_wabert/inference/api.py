@@ -23,6 +23,8 @@ from espnet_wabert.modules.precision import check_precision
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
+SILENT = 1e-4  # of a full-scale waveform: three steps of 16 bits
+
 
 class Classification(NamedTuple):
     """The sentiment of an utterance, or its class among other labels.
@@ -162,12 +164,14 @@ class WaBERTInference:
         """Return the texts of utterances of any length, without BERT's predictions.
 
         Args:
-            speech: as for `align`.
+            speech: as for `align`. A silent waveform has no words.
         """
         features, lengths = self.aligner.encode(speech)
         if self.aligner.model.ctc_head is None:
-            return [one.text for one in self.reader(features, lengths)]
-        return self.reader.spell(self.aligner.adapt(features, lengths), lengths)
+            texts = [one.text for one in self.reader(features, lengths)]
+        else:
+            texts = self.reader.spell(self.aligner.adapt(features, lengths), lengths)
+        return ["" if _silent(x) else text for x, text in zip(speech, texts, strict=True)]
 
     def align_and_transcribe(
         self, speech: Sequence[np.ndarray], texts: Sequence[str]
@@ -230,3 +234,8 @@ class WaBERTInference:
             Classification(labels[int(s.argmax())], s.tolist(), tuple(labels))
             for s in scores.softmax(-1).cpu()
         ]
+
+
+def _silent(speech: np.ndarray) -> bool:
+    """Return whether a waveform has nothing but the noise of its 16 bits."""
+    return speech.ndim == 1 and float(np.abs(speech).max()) < SILENT

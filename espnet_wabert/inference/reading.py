@@ -22,7 +22,7 @@ LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search, chosen on development sp
 SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
 PAUSE = 15  # frames
 # Noise and music give single letters in doubt, between pauses; 1 in 30 of such groups was speech.
-FEW_LETTERS, CERTAIN = 4, 0.9
+FEW_LETTERS, CERTAIN = 4, 0.8
 UNLIKELY = -30.0  # log-probability
 
 
@@ -104,14 +104,14 @@ class Reader:
 
 
 def without_noise(log_p: np.ndarray) -> np.ndarray:
-    """Silence groups of few letters in log-probabilities (T, V), none of which is certain."""
+    """Silence groups of few letters in log-probabilities (T, V) that are in doubt."""
     heard = np.flatnonzero(log_p.argmax(axis=1) > SPACE)
     if not len(heard):
         return log_p
     cleaned = log_p.copy()
     for group in np.split(heard, np.flatnonzero(np.diff(heard) > PAUSE) + 1):
         few = len(greedy_text(torch.from_numpy(log_p[group]))) <= FEW_LETTERS
-        if few and log_p[group].max() < np.log(CERTAIN):
+        if few and np.exp(log_p[group].max(axis=1)).mean() < CERTAIN:
             cleaned[group[0] : group[-1] + 1] = UNLIKELY
             cleaned[group[0] : group[-1] + 1, BLANK] = 0.0
     return cleaned

@@ -59,8 +59,8 @@ def listen(inference: WaBERTInference, texts: Sequence[str], kind: str, seed: in
     for text in texts:
         samples = int(SAMPLE_RATE * max(1.0, len(text) / LETTERS_PER_SECOND))
         audio = KINDS[kind](samples, rng).astype(np.float32)
-        (aligned,), (read,) = inference.align_and_transcribe([audio], [text])
-        words += len(read.text.split())
+        (read,), (aligned,) = inference.read([audio]), inference.align([audio], [text])
+        words += len(read.split())
         total += samples
         confidence = aligned.by_method["cif"].confidence
         doubted.append(confidence is not None and confidence < limit)
