@@ -7,20 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from faults import damage, readers
-from faults.drawn import drawn
-from faults.outcomes import Outcome, Try, Verdict
-
 from espnet_wabert.config import read_yaml
 from espnet_wabert.corpora.slue_tables import read_table as read_slue
 from espnet_wabert.finetuning.table import read_clips
 from espnet_wabert.formats.kaldi import read_folder
 from espnet_wabert.formats.labels import read_parts, read_predictions
-from espnet_wabert.formats.lines import parse_json
 from espnet_wabert.formats.words import read_words
 from espnet_wabert.scoring.results import read_results
 from espnet_wabert.scoring.tokens import read_decoding
 from espnet_wabert.text.wordpiece import read_vocabulary
+from faults import damage, readers
+from faults.drawn import drawn
+from faults.outcomes import Outcome, Try, Verdict
 
 CTM = b"""a1 1 0.10 0.30 Hello 0.98
 a1 1 0.40 0.10 <eps>
@@ -140,14 +138,19 @@ def _slow_tsv(content: bytes, path: Path) -> list[tuple]:
             if any(f[0] == f[-1] == '"' and len(f) > 1 for f in marked):
                 raise NotImplementedError
     else:
-        rows = [line.rstrip("\r").split("\t") for line in text.split("\n")]
+        rows = [
+            line.split("\t") for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        ]
     rows = [row for row in rows if row not in ([], [""])]
     head = [name.strip() for name in rows[0]]
     found = {}
     for row in rows[1:]:
         cells = dict(zip(head, row, strict=True))
-        texts = [cells[n].strip() for n in ("id", "speaker_id", "normalized_text", "sentiment")]
-        times = [cells[n] for n in ("start_second", "end_second")]
+        texts = [cells.get(n) for n in ("id", "speaker_id", "normalized_text", "sentiment")]
+        texts = [text if text is None else text.strip() for text in texts]
+        times = [cells.get(n) for n in ("start_second", "end_second")]
+        if texts[0] in found:
+            raise ValueError(texts[0])
         found[texts[0]] = (*texts, *(readers.number(t.strip()) if t else None for t in times))
     return list(found.values())
 
@@ -203,7 +206,6 @@ FORMATS: dict[str, Format] = {
     "results.json": Format("results.json", RESULTS, read_results),
     "decoding.jsonl": Format("decoding.jsonl", DECODING, read_decoding),
     "vocabulary": Format("vocab.txt", VOCABULARY, read_vocabulary, _vocabulary),
-    "json text": Format("x.json", JSON, lambda p: parse_json(p.read_text("utf-8"), str(p))),
 }
 
 
@@ -234,7 +236,9 @@ def tries(count: int, seed: int, work: Path) -> Iterator[Try]:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / form.name
         strategy = damage.of_bytes if form.binary else damage.of_text
-        for index, content in enumerate([form.content, *drawn(strategy(form.content), count, seed)]):
+        for index, content in enumerate(
+            [form.content, *drawn(strategy(form.content), count, seed)]
+        ):
             path.write_bytes(content)
             yield Try(
                 f"{name} {index}: {content[:120]!r}", partial(form.read, path),

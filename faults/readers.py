@@ -126,23 +126,62 @@ def textgrid(content: bytes, path: Path) -> Times:
         text = content.decode("utf-16")
     else:
         text = content.decode("utf-8-sig")
-    interval = re.compile(
-        r"intervals\s*\[\d+\]:?\s*xmin\s*=\s*(\S+)\s+xmax\s*=\s*(\S+)\s+text\s*=\s*"
-        r'"((?:[^"]|"")*)"'
-    )
-    promised = re.findall(r"intervals\s*:\s*size\s*=\s*(\d+)", text)
-    rows = interval.findall(text)
-    if len(promised) != 1 or int(promised[0]) != len(rows) or "ooTextFile" not in text:
-        raise ValueError("not whole")
+    rows = _intervals(_tokens(text))
     found: list = []
     for start, end, label in rows:
-        label = label.replace('""', '"')
-        shown = label.strip()
+        shown = label.strip(BLANKS + "\n")
         silence = shown.lower() in ("", "sil", "sp", "spn", "pau") or (
             bool(SILENCE.fullmatch(shown)) and shown.lower() not in ("<unk>", "[unk]")
         )
-        word(label, number(start), number(end), found, silence)
+        word(label, start, end, found, silence)
     return {path.stem: found}
+
+
+def _tokens(text: str) -> list[str | float]:
+    """Return the texts, flags and numbers of a TextGrid, letter by letter."""
+    found: list[str | float] = []
+    at = 0
+    while at < len(text):
+        if text[at] == '"':
+            label = ""
+            at += 1
+            while text[at : at + 2] == '""' or text[at] != '"':
+                label += text[at]
+                at += 2 if text[at] == '"' else 1
+            found.append(label)
+            at += 1
+        elif text[at].isspace():
+            at += 1
+        else:
+            end = at
+            while end < len(text) and not text[end].isspace() and text[end] != '"':
+                end += 1
+            token = text[at:end]
+            alone = end == len(text) or text[end].isspace()
+            begun = at == 0 or text[at - 1].isspace()
+            if re.search(r"<\w+>", token):
+                found += [f"<{name}>" for name in re.findall(r"<(\w+)>", token)]
+            elif alone and begun and token[0] != "+" and NUMBER.fullmatch(token):
+                found.append(number(token))
+            at = end
+    return found
+
+
+def _intervals(tokens: list[str | float]) -> list[tuple[float, float, str]]:
+    """Return the rows of the only tier."""
+    head = ["ooTextFile", "TextGrid", float, float, "<exists>", 1.0, "IntervalTier", str, float,
+            float, float]  # fmt: skip
+    for token, wanted in zip(tokens, head, strict=False):
+        same = type(token) is wanted if isinstance(wanted, type) else token == wanted
+        if not same and not (wanted == "ooTextFile" and str(token).startswith(str(wanted))):
+            raise ValueError(f"{token} where {wanted} must be")
+    rest = tokens[len(head) :]
+    if len(tokens) < len(head) or len(rest) != 3 * int(tokens[len(head) - 1]):
+        raise ValueError("not whole")
+    rows = list(zip(rest[::3], rest[1::3], rest[2::3], strict=True))
+    if any(tuple(map(type, row)) != (float, float, str) for row in rows):
+        raise ValueError("not a start, an end and a text")
+    return rows
 
 
 def table(content: bytes) -> dict[str, str]:

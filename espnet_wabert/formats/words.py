@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats import word_files
-from espnet_wabert.formats.lines import name_some, numbered_lines, parse_number, write_atomically
+from espnet_wabert.formats.lines import (
+    fields_of,
+    name_some,
+    numbered_lines,
+    parse_number,
+    write_atomically,
+)
 from espnet_wabert.formats.textgrid import read_textgrid, write_textgrid
 from espnet_wabert.formats.word import Word, WordTimes, normalize_word
 
@@ -118,7 +124,7 @@ def read_ids(path: str | Path) -> list[str]:
     """Read the ids in the first column of a Kaldi file (a list, wav.scp, text, ...)."""
     ids: dict[str, None] = {}
     for number, line in numbered_lines(path):
-        utt_id = line.split()[0]
+        utt_id = fields_of(line)[0]
         if utt_id in ids:
             raise UserError(f"{path}:{number}: utterance {utt_id} occurs twice")
         ids[utt_id] = None
@@ -135,7 +141,7 @@ def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:
     """
     times: WordTimes = {}
     for number, line in numbered_lines(segments):
-        where, fields = f"{segments}:{number}", line.split()
+        where, fields = f"{segments}:{number}", fields_of(line)
         if len(fields) != 4:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance recording start end'")
         utt_id, recording = fields[:2]

@@ -5,8 +5,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-import yaml
-
+from espnet_wabert.config import parse_yaml
 from espnet_wabert.errors import UserError, first_line
 
 META = "meta.yaml"
@@ -50,10 +49,7 @@ def check_zip(path: Path, keys: tuple[str, ...]) -> None:
 
 def _named(path: Path, text: bytes) -> dict[str, str]:
     """Return the files that meta.yaml names, by key."""
-    try:
-        meta = yaml.safe_load(text) if text else None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {META}: not yaml: {first_line(error)}") from error
+    meta = parse_yaml(text, f"{path}: {META}") if text else None
     sections = ("files", "yaml_files")
     if not isinstance(meta, dict) or not all(isinstance(meta.get(s), dict) for s in sections):
         raise UserError(
