@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 FIELDS = (
     b"nan", b"NaN", b"inf", b"-inf", b"1e999", b"-1", b"-0.0", b"1e-320", b"1_000", b"0x10", b"",
     b"99999.5", b"9" * 400, b"9" * 5000, "١٢".encode(), b"0,5", b"1e5", b"true", b"null", b"[]",
-    b"../../etc/passwd", b"/etc/passwd", b"a|", b"$(true)", b"\\", b'"', b"'", b"%s", b"{}", b"<eps>",
-    "é".encode(), "日本".encode(), "\u202e".encode(), "\u00a0".encode(), "\u2028".encode(), b"\x1b[2J",
+    b"../../etc/passwd", b"/etc/passwd", b"a|", b"$(true)", b"\\", b'"', b"'", b"%s", b"{}",
+    b"<eps>", "é".encode(), "日本".encode(), "\u202e".encode(), "\u00a0".encode(),
+    "\u2028".encode(), b"\x1b[2J",
     b"\x00", b"\x85", b"\xff", b"\xed\xa0\x80", b"\xc3", b"x" * 3000, b"!!python/object:os.system",
 )  # fmt: skip
 LINE_ENDS = (b"\r\n", b"\r", b"\n\n", b"\n \n", b"\x0b\n", b"\x00\n", b"")
@@ -88,11 +89,22 @@ def _nest(draw, content: bytes) -> bytes:
 
 def other_files() -> st.SearchStrategy[bytes]:
     """Whole files of other kinds."""
-    some = [b"", b"\n", b" ", b"\x00", b"\x00" * 10_000, b"\xff\xfe", b"\xef\xbb\xbf", b"PK\x03\x04",
+    some = [b"", b"\n", b" ", b"\x00", b"\x00" * 10_000, b"\xff\xfe", b"\xef\xbb\xbf",
+            b"PK\x03\x04",
             b"fLaC", b"RIFF\x00\x00\x00\x00WAVE", b"%PDF-1.7", b"\x1f\x8b\x08", b"<html></html>",
             b"version https://git-lfs.github.com/spec/v1\n", b"[" * 100_000, b"{", b"null", b"[]",
             b"{}", json.dumps({"a": {"words": None}}).encode(), b"a" * 1_000_000]  # fmt: skip
     return st.one_of(st.sampled_from(some), st.binary(max_size=300))
+
+
+def cuts(content: bytes) -> st.SearchStrategy[bytes]:
+    """The beginning of a file."""
+    return _cut(content)
+
+
+def flips(content: bytes) -> st.SearchStrategy[bytes]:
+    """Some other bits."""
+    return _flip(content)
 
 
 def of_bytes(content: bytes) -> st.SearchStrategy[bytes]:

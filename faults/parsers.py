@@ -94,8 +94,10 @@ CLIPS = b"path,label,text\na.wav,yes,go on\nb.wav,no,stop\n" + b"".join(
     b"%c.wav,%s,word\n" % (99 + n, b"yes" if n % 2 else b"no") for n in range(6)
 )
 RESULTS = b'{"alignment": {"infonce": {"cif": {"mean_ms": 41.5, "words": 12}}}, "seed": 1}\n'
-DECODING = b"""{"utt_id": "u1", "tokens": ["[CLS]", "the", "[SEP]"], "nearest": [0, 1, 2], "top": [],
- "predicted_length": 3, "length": 3, "hypothesis": "the", "recognized": []}""".replace(b"\n", b"")
+DECODING = (
+    b'{"utt_id": "u1", "tokens": ["[CLS]", "the", "[SEP]"], "nearest": [0, 1, 2], "top": [],'
+    b' "predicted_length": 3, "length": 3, "hypothesis": "the", "recognized": []}\n'
+)
 VOCABULARY = b"[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n##s\n"
 
 

@@ -46,7 +46,7 @@ def read_tiers(path: Path, text: str) -> list[Tier]:
         return _read_json(path)
     if "ooTextFile" not in text[:1000]:
         raise UserError(
-            f"{path}:1: is not a whole TextGrid: a TextGrid begins with 'File type = \"ooTextFile\"'"
+            f"{path}:1: is not a whole TextGrid: it begins with 'File type = \"ooTextFile\"'"
         )
     tokens = _Tokens(path, text)
     tokens.texts("ooTextFile")

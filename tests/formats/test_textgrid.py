@@ -78,7 +78,7 @@ def test_a_damaged_line_is_named(tmp_path, old, new, reason):
 
 def test_what_is_no_textgrid(tmp_path):
     for content, message in {
-        b"hello\nworld\n": ":1: is not a whole TextGrid: a TextGrid begins with",
+        b"hello\nworld\n": ":1: is not a whole TextGrid: it begins with",
         b"": ":1: is not a whole TextGrid",
         b"File type\n\xff": ":2: is neither UTF-8 nor UTF-16 text",
     }.items():
