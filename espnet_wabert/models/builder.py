@@ -135,8 +135,22 @@ def build_model(
             config.yaml rebuilds the model without its sources.
         pretrained: load frozen weights from their sources; False for a packed model, which contains
             them. A packed model has a teacher only if `args.with_teacher` is true.
+
+    Raises:
+        UserError: the configuration describes no model.
     """
     check_config(args)
+    try:
+        return _build(args, pretrained)
+    except UserError:
+        raise
+    except Exception as error:  # of torch and transformers, whose fields have rules of their own
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"configuration: it describes no model: {reason}") from error
+
+
+def _build(args: Namespace, pretrained: bool) -> Any:
+    """Build the model of a configuration with the right fields."""
     for conf in (args.frontend_conf, args.postencoder_conf):
         if conf and conf.get(SOURCE) and Path(conf[SOURCE]).is_dir():
             # Absolute, because config.yaml may be read from another folder.

@@ -86,7 +86,10 @@ def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]
     args = read_args(files.config)
     state = read_state(files.weights)
     complete = getattr(args, "packed", False)
-    model = build_model(args, pretrained=not complete)
+    try:
+        model = build_model(args, pretrained=not complete)
+    except UserError as error:
+        raise UserError(f"{files.config}: {error}") from error
     check_state(model, state, files.weights, allow_frozen=not complete)
     model.load_state_dict(state)
     return model.to(device).eval(), args
@@ -100,10 +103,14 @@ def check_state(
     expected = {key: value.shape for key, value in full_state_dict(model).items()}
     trainable = {name for name, p in model.named_parameters() if p.requires_grad}
     optional = set(slim.sources) - trainable if slim and allow_frozen else set()
+    others = [k for k, value in state.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        raise UserError(f"{source}: {others[0]}: is no tensor, and {len(others) - 1} others")
     problems = {
         "missing": [k for k in expected if k not in state and k not in optional],
         "surplus": [k for k in state if k not in expected],
         "of another shape": [k for k in state if k in expected and state[k].shape != expected[k]],
+        "not numbers": [k for k, value in state.items() if bool(value.isnan().any())],
     }
     found = [f"{len(v)} {what} ({v[0]}, ...)" for what, v in problems.items() if v]
     if found:

@@ -9,6 +9,11 @@ from espnet_wabert.config import parse_yaml
 from espnet_wabert.errors import UserError, first_line
 
 META = "meta.yaml"
+# What zipfile raises on a damaged zip, on encryption and on methods that it does not know.
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError,
+    NotImplementedError,
+)  # fmt: skip
 MEMBERS = 1000  # a packed model has three
 EXPANSION = 20  # unpacked bytes per byte of the zip; weights hardly shrink
 FREE_BYTES = 100_000_000  # unpacked bytes that are never too many
@@ -28,8 +33,8 @@ def check_zip(path: Path, keys: tuple[str, ...]) -> None:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             text = archive.read(META) if META in sizes and sizes[META] < FREE_BYTES else b""
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a zip file, or cut off: {error}") from error
+    except DAMAGE as error:
+        raise UserError(f"{path}: not a zip file, or cut off: {first_line(error)}") from error
     limit = EXPANSION * path.stat().st_size + FREE_BYTES
     if len(sizes) > MEMBERS or sum(sizes.values()) > limit:
         raise UserError(
@@ -66,7 +71,7 @@ def unpack_zip(path: Path, folder: Path) -> None:
         try:
             with zipfile.ZipFile(path) as archive:
                 archive.extractall(inner)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
+        except DAMAGE as error:
             raise UserError(f"{path}: cannot be unpacked: {first_line(error)}") from error
         # Renamed at the end, so that a second process never sees half of it.
         try:
