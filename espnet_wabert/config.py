@@ -43,8 +43,8 @@ def parse_yaml(text: str | bytes, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or first_line(error)
-        raise UserError(f"{where}{line}: not yaml: {reason}") from error
+        reason = getattr(error, "problem", None) or "not yaml"
+        raise UserError(f"{where}{line}: {reason}") from error
     except RecursionError:
         raise UserError(f"{where}: not a configuration: nested too deeply") from None
     except ValueError as error:  # a date or a number that is none

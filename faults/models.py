@@ -1,6 +1,7 @@
 """Models: packed zips, configurations and weights that are damaged, hostile or something else."""
 
 import io
+import math
 import os
 import zipfile
 from argparse import Namespace
@@ -9,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 import yaml
 from tiny import arguments, save, text_arguments
 
+from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import find_files, load_model, pack
 from espnet_wabert.models.weights_file import write_checksum
@@ -45,9 +48,23 @@ def _same(expected: State, other: Outcome, found: State) -> Verdict:
     return Verdict(Outcome.RIGHT)
 
 
-def _loaded(found: State) -> Verdict:
-    """Accept a model: a changed configuration that fits the weights is the user's."""
-    return Verdict(Outcome.RIGHT if found else Outcome.WRONG)
+def used(path: Path) -> list[float]:
+    """Load a model, use it once, and return the numbers that it finds."""
+    files = find_files(path)
+    model = WaBERTInference(str(files.config), str(files.weights))
+    speech = np.random.default_rng(0).normal(size=4000).astype(np.float32)
+    if model.args.model == "wabert":
+        (found,) = model.align([speech], ["the film"])
+        return [time for by in found.by_method.values() for word in by.words for time in word[1:]]
+    (label,) = model.classify(["the film"] if model.reads_text else [speech])
+    return label.scores
+
+
+def _finite(found: list[float]) -> Verdict:
+    """Accept a changed configuration that fits the weights: it is the user's."""
+    if found and all(map(math.isfinite, found)):
+        return Verdict(Outcome.RIGHT)
+    return Verdict(Outcome.WRONG, f"{found}")
 
 
 def _members(path: Path) -> dict[str, bytes]:
@@ -182,14 +199,14 @@ def configurations(count: int, seed: int, work: Path) -> Iterator[Try]:
         content = path.read_bytes()
         for index, changed in enumerate(drawn(damage.of_text(content), count, seed)):
             path.write_bytes(changed)
-            yield Try(f"config {kind} {index}", partial(state_of, good), _loaded)
+            yield Try(f"config {kind} {index}", partial(used, good), _finite)
         places = list(_places(yaml.safe_load(content)))
         for index in range(count):
             names = places[(index * 7919 + seed) % len(places)]
             value = VALUES[(index * 31 + seed) % len(VALUES)]
             path.write_text(yaml.dump(_with(yaml.safe_load(content), names, value)))
             name = f"{'.'.join(map(str, names))} = {str(value)[:40]!r}"
-            yield Try(f"config {kind}: {name}", partial(state_of, good), _loaded)
+            yield Try(f"config {kind}: {name}", partial(used, good), _finite)
         path.write_bytes(content)
 
 

@@ -59,7 +59,7 @@ def check_config(args: Namespace) -> None:
     for part, classes in PARTS.items():
         name = getattr(args, part)
         optional = part in ("encoder", "postencoder") and args.model in WITHOUT_ALIGNER
-        if name not in classes and not (name is None and optional):
+        if str(name) not in classes and not (name is None and optional):
             errors.append(f"{part}: {name!r}: one of {', '.join(classes)}")
         elif name is not None:
             errors += _field_errors(f"{part}_conf", getattr(args, f"{part}_conf"), classes[name])
@@ -75,6 +75,9 @@ def check_config(args: Namespace) -> None:
         if (args.model_conf or {}).get(field) and args.encoder is None:
             errors.append(f"model_conf.{field}: needs an encoder and a postencoder")
     errors += _self_transcript_errors(args.model_conf or {})
+    pieces = getattr(args, "token_list", None)
+    if not _fits(pieces, list[str] | tuple[str, ...] | None):
+        errors.append("token_list: must be a list of texts")
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
 

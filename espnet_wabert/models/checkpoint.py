@@ -103,14 +103,13 @@ def check_state(
     expected = {key: value.shape for key, value in full_state_dict(model).items()}
     trainable = {name for name, p in model.named_parameters() if p.requires_grad}
     optional = set(slim.sources) - trainable if slim and allow_frozen else set()
-    others = [k for k, value in state.items() if not isinstance(value, torch.Tensor)]
-    if others:
-        raise UserError(f"{source}: {others[0]}: is no tensor, and {len(others) - 1} others")
+    tensors = {k: value for k, value in state.items() if isinstance(value, torch.Tensor)}
     problems = {
         "missing": [k for k in expected if k not in state and k not in optional],
         "surplus": [k for k in state if k not in expected],
-        "of another shape": [k for k in state if k in expected and state[k].shape != expected[k]],
-        "not numbers": [k for k, value in state.items() if bool(value.isnan().any())],
+        "no tensors": [k for k in state if k in expected and k not in tensors],
+        "of another shape": [k for k in tensors if k in expected and state[k].shape != expected[k]],
+        "not numbers": [k for k, value in tensors.items() if bool(value.isnan().any())],
     }
     found = [f"{len(v)} {what} ({v[0]}, ...)" for what, v in problems.items() if v]
     if found:

@@ -82,7 +82,7 @@ def named(meta: bytes, path: str) -> bytes:
     [
         (lambda m: without(m, "packed/config.yaml"), r"packed/config.yaml: not in the zip"),
         (lambda m: without(m, "meta.yaml"), r"no meta.yaml with files and yaml_files: cut off"),
-        (lambda m: m | {"meta.yaml": b"[1,"}, r"meta.yaml: not yaml: while parsing"),
+        (lambda m: m | {"meta.yaml": b"[1,"}, r"meta.yaml:1: expected the node content"),
         (lambda m: m | {"meta.yaml": b"x: 1"}, r"no meta.yaml with files and yaml_files: cut off"),
         (lambda m: m | {"meta.yaml": b"files: {}\nyaml_files: {}"}, r"without slu_model_file"),
         (
