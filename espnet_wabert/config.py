@@ -18,6 +18,9 @@ def read_yaml(path: str | Path) -> dict:
     values = parse_yaml(path.read_bytes(), str(path))
     if not isinstance(values, dict):
         raise UserError(f"{path}: must hold fields and values")
+    for name in values:
+        if not isinstance(name, str):
+            raise UserError(f"{path}: field {name!r}: must be a name")
     return values
 
 

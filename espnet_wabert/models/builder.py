@@ -2,12 +2,14 @@
 
 import copy
 import inspect
+import math
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
-from typeguard import TypeCheckError, check_type
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.origin import SOURCE
@@ -78,8 +80,22 @@ def check_config(args: Namespace) -> None:
     pieces = getattr(args, "token_list", None)
     if not _fits(pieces, list[str] | tuple[str, ...] | None):
         errors.append("token_list: must be a list of texts")
+    for name in confs:
+        errors += [f"{field}: must be finite" for field in _not_finite(getattr(args, name), name)]
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
+
+
+def _not_finite(value: Any, name: str) -> Iterator[str]:
+    """Yield the names of fields that are NaN or infinite, inside lists and mappings too."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield name
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _not_finite(inner, f"{name}[{place}]")
 
 
 def _field_errors(section: str, conf: dict | None, cls: type) -> list[str]:
@@ -101,7 +117,7 @@ def _fits(value: Any, kind: Any) -> bool:
     """Return whether a value has a type; a list of yaml is a tuple too."""
     for candidate in (value, tuple(value)) if isinstance(value, list) else (value,):
         try:
-            check_type(candidate, kind)
+            check_type(candidate, kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
         except TypeCheckError:
             continue
         return True

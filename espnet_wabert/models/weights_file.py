@@ -57,9 +57,9 @@ def _check_records(path: Path) -> None:
     Raises:
         UserError: one is damaged.
     """
-    if not zipfile.is_zipfile(path):
-        return  # safetensors has none
     try:
+        if not zipfile.is_zipfile(path):
+            return  # safetensors has none
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
     except DAMAGE as error:
