@@ -11,6 +11,7 @@ import soxr
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import replacing
 
 # Formats that ESPnet's `sound` reader supports (with soundfile).
 READABLE = ("FLAC", "WAV", "WAVEX", "NIST")
@@ -157,9 +158,14 @@ def resample(samples: np.ndarray, rate: int, fs: int, factor: float = 1.0) -> np
 def write_audio(path: Path, samples: np.ndarray, fs: int) -> None:
     """Write (S,) as 16-bit audio in the format of the suffix, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.tmp")
-    soundfile.write(partial, samples, fs, subtype="PCM_16", format=path.suffix[1:].upper())
-    os.replace(partial, path)
+    try:
+        with replacing(path) as partial:
+            soundfile.write(partial, samples, fs, subtype="PCM_16", format=path.suffix[1:].upper())
+            # libsndfile does not tell that the disk is full.
+            if soundfile.info(partial).frames != len(samples):
+                raise OSError("it is not complete: the disk may be full")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{path}: cannot be written: {first_line(error)}") from error
 
 
 def read_audio(path: str, utterance: str) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,22 @@ def name_some(names: Iterable[str], limit: int = 5) -> str:
     names = sorted(names)
     some = ", ".join(names[:limit])
     return f"{some} and {len(names) - limit} more" if len(names) > limit else some
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path with the same suffix, which replaces `path` when all is written.
+
+    A kill or a full disk leaves the file that was there before, or none.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".part.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_atomically(path: str | Path, text: str) -> None:

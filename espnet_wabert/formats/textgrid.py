@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import read_bytes
+from espnet_wabert.formats.lines import read_bytes, replacing
 from espnet_wabert.formats.textgrid_tiers import Tier, read_tiers
 from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
 
@@ -46,7 +46,8 @@ def write_textgrid(
     for name, entries in drawn.items():
         grid.addTier(textgrid.IntervalTier(name, entries, 0.0, last))
     path.parent.mkdir(parents=True, exist_ok=True)
-    grid.save(str(path), "long_textgrid", includeBlankSpaces=True)
+    with replacing(path) as temporary:
+        grid.save(str(temporary), "long_textgrid", includeBlankSpaces=True)
 
 
 def _drawable(words: Sequence[Word], where: str) -> list[tuple[float, float, str]]:

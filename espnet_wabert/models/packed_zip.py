@@ -79,3 +79,20 @@ def unpack_zip(path: Path, folder: Path) -> None:
         except OSError as error:
             if not folder.is_dir():  # else another process was faster
                 raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error
+
+
+def same_files(path: Path, folder: Path) -> bool:
+    """Return whether a folder has the files of a checked zip, with the same checksums.
+
+    Weights are compared by size only: they have checksums of their own, and are large.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            file = folder / info.filename
+            if info.is_dir():
+                continue
+            if not file.is_file() or file.stat().st_size != info.file_size:
+                return False
+            if file.suffix != ".pth" and zlib.crc32(file.read_bytes()) != info.CRC:
+                return False
+    return True
