@@ -113,6 +113,7 @@ setup(
             *DOCS,
             "pytest>=8",
             "hypothesis>=6",
+            "psutil",  # memory of a loop (faults/)
             "markdown-it-py",  # code blocks of the documentation
             "nbclient",  # the notebook
             "ipykernel",

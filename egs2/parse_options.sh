@@ -68,9 +68,10 @@ find_types() {
 }
 
 check_type() {  # TYPE OPTION VALUE
+    [[ "$3" != *[[:cntrl:]]* ]] || die "option $2: its value has a line break or a control character"
     case "$1" in
         boolean) [[ "$3" =~ ^(true|false)$ ]] || die "option $2 $3: neither true nor false" ;;
-        integer) [[ "$3" =~ ^[0-9]+$ ]] || die "option $2 $3: not an integer" ;;
+        integer) [[ "$3" =~ ^[0-9]{1,15}$ ]] || die "option $2 $3: not an integer" ;;
         number) [[ "$3" =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "option $2 $3: not a number" ;;
     esac
 }

@@ -1,9 +1,11 @@
 """Checks of a packed model before it is unpacked: its size, its files and what meta.yaml names."""
 
-import tempfile
+import shutil
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
 
 from espnet_wabert.config import parse_yaml
 from espnet_wabert.errors import UserError, first_line
@@ -64,21 +66,23 @@ def _named(path: Path, text: bytes) -> dict[str, str]:
 
 
 def unpack_zip(path: Path, folder: Path) -> None:
-    """Unpack a checked zip into a new folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-        inner = Path(partial) / folder.name
-        try:
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(inner)
-        except DAMAGE as error:
-            raise UserError(f"{path}: cannot be unpacked: {first_line(error)}") from error
-        # Renamed at the end, so that a second process never sees half of it.
-        try:
-            inner.rename(folder)
-        except OSError as error:
-            if not folder.is_dir():  # else another process was faster
-                raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error
+    """Unpack a checked zip into a new folder, which is there when it is complete."""
+    partial = folder.with_name(f".part.{folder.name}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if folder.is_dir():  # another process was faster
+                return
+            shutil.rmtree(partial, ignore_errors=True)  # what a kill has left
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(partial)
+            except DAMAGE as error:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise UserError(f"{path}: cannot be unpacked: {first_line(error)}") from error
+            partial.rename(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error
 
 
 def same_files(path: Path, folder: Path) -> bool:
