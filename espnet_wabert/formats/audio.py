@@ -21,7 +21,7 @@ DAMAGED = "truncated or damaged audio"
 _SIZES = re.compile(
     r"^\s*(?:data|SSND|BODY|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
-_FRAMES = re.compile(r"^\s*Frames\s*: (\d+)", re.MULTILINE)
+_FRAMES = re.compile(r"^\s*(?:Frames\s*: |sample_count -i )(\d+)", re.MULTILINE)
 HEAD = 1024  # bytes of SPHERE's header
 BLOCK = 1 << 20  # samples in memory while a file is checked
 MOST_SAMPLES = 1 << 31  # of a file: 37 hours at 16 kHz
@@ -117,8 +117,9 @@ def _declared_too_long(file: soundfile.SoundFile, head: bytes) -> str:
         # Programs that write to a pipe declare the largest possible number.
         if int(found[2]) < int(found[1]) < 0x7FFF0000:
             return f"{found[2]} of {found[1]} bytes are there"
-    promised = re.search(rb"sample_count -i (\d+)", head) if file.format == "NIST" else None
-    promised = promised or _FRAMES.search(log)
+    if file.format == "NIST":
+        log += head.decode("latin-1")
+    promised = _FRAMES.search(log)
     if promised and file.frames < int(promised[1]):
         return f"{file.frames} of {int(promised[1])} samples are there"
     return "libsndfile finds it cut off" if "truncated" in log else ""
