@@ -44,6 +44,8 @@ def read_ctm(path: Path) -> WordTimes:
         length = parse_number(duration, "duration", where)
         if not is_silence(label):
             words.append(checked_word(label, begin, begin + length, where))
+    if not times:
+        raise UserError(f"{path}:1: is empty; it must have words")
     return times
 
 
