@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 from espnet_wabert.formats.lines import write_atomically
-from faults import audio, disk, kills, memory, models, options, parsers, replays
+from faults import audio, commands, disk, kills, memory, models, options, parsers, replays
 from faults.outcomes import Outcome, Tally
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +34,7 @@ TRIES: dict[str, tuple[Any, int]] = {
     "text, tables, yaml, json": (parsers, 60),
     "recordings": (audio, 40),
     "models and configurations": (models, 60),
+    "commands": (commands, 15),
     "options and paths": (options, 120),
     "kills": (kills, 9),
     "full disk": (disk, 6),

@@ -131,6 +131,11 @@ def name_some(names: Iterable[str], limit: int = 5) -> str:
     return f"{some} and {len(names) - limit} more" if len(names) > limit else some
 
 
+def is_file_name(name: str) -> bool:
+    """Return whether an utterance id can name a file: printable, without '/'."""
+    return name.isprintable() and "/" not in name
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path with the same suffix, which replaces `path` when all is written.

@@ -10,6 +10,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats import word_files
 from espnet_wabert.formats.lines import (
     fields_of,
+    is_file_name,
     name_some,
     numbered_lines,
     parse_number,
@@ -220,8 +221,11 @@ def write_textgrids(
     """
     _check_tiers(folder, tiers)
     for utt_id, words in tiers["words"].items():
-        if "/" in utt_id:
-            raise UserError(f"{folder}: utterance {utt_id} cannot name a file: it holds a '/'")
+        if not is_file_name(utt_id):
+            raise UserError(
+                f"{folder}: utterance {utt_id} cannot name a file: it holds a '/' or a control"
+                " character"
+            )
         grid = {name: times[utt_id] for name, times in tiers.items()}
         if confidences is not None:
             scores = _scores_of(utt_id, len(words), confidences)

@@ -21,7 +21,7 @@ from espnet_wabert.formats.audio import (
     read_mono,
     resample,
 )
-from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
+from espnet_wabert.formats.lines import is_file_name, name_some, numbered_lines, read_table
 
 STDIN = "-"
 MOST_CHANNELS = 64  # a larger first dimension is that of samples
@@ -254,8 +254,8 @@ def _inspected(
     utterance: str, path: str, text: str | None, counts: dict[str, str] | None = None
 ) -> Recording | str:
     """Return the recording, or the reason why it cannot be used; `text` None: no transcript."""
-    if "/" in utterance:
-        return "its id holds a '/' and cannot name a file"
+    if not is_file_name(utterance):
+        return "its id holds a '/' or a control character and cannot name a file"
     if text is not None and not text.split():
         return "its transcript is empty"
     if counts is not None:

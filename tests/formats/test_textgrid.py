@@ -96,6 +96,33 @@ def test_a_reversed_file_is_no_textgrid(tmp_path):
         read_textgrid(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("xmax = 1.9", "xmax = 1.0", "past the end of its tier"),
+        ("intervals: size = 6", "intervals: size = 5", "it goes on after its last tier"),
+        ("<exists>", "<absent>", "the flag <exists> is missing"),
+        ("IntervalTier", "Tier", "neither IntervalTier nor TextTier"),
+        ("xmin = 0.5", "xmin =! 0.5!", "is where a number must be"),
+        ("xmin = 0.5", "xmin = 0_5", "is where a number must be"),
+    ],
+)
+def test_damage_between_the_intervals_is_seen(tmp_path, old, new, message):
+    path = _praat(tmp_path, {"words": WORDS})
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(UserError, match=rf"u1.TextGrid:\d+: is not a whole TextGrid: .*{message}"):
+        read_textgrid(path)
+
+
+def test_words_of_the_format_that_praat_ignores_may_differ(tmp_path):
+    path = _praat(tmp_path, {"words": WORDS})
+    text = path.read_text(encoding="utf-8").replace("xmin", "start").replace("[1]", "[one]")
+    path.write_text(text, encoding="utf-8")
+    assert read_textgrid(path) == {"u1": WORDS}
+
+
 def test_praat_gets_intervals_it_can_draw(tmp_path):
     """Words without a length or a hair over each other are drawn; real overlaps are refused."""
     path = tmp_path / "u1.TextGrid"
