@@ -33,12 +33,12 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 TRIES: dict[str, tuple[Any, int]] = {
     "text, tables, yaml, json": (parsers, 60),
     "recordings": (audio, 40),
-    "models and configurations": (models, 60),
+    "models and configurations": (models, 40),
     "commands": (commands, 15),
-    "options and paths": (options, 120),
-    "kills": (kills, 9),
-    "full disk": (disk, 6),
-    "damaged results": (replays, 12),
+    "options and paths": (options, 60),
+    "kills": (kills, 8),
+    "full disk": (disk, 4),
+    "damaged results": (replays, 8),
 }
 
 
