@@ -7,7 +7,11 @@
 #   source_options  options that name a model on a hub, or a folder relative to `caller`
 #   caller          the folder from which the user started the script
 
-die() { echo "$0: $*" >&2; exit 1; }
+die() {
+    local message="$0: $*"
+    echo "${message//[[:cntrl:]]/?}" >&2
+    exit 1
+}
 
 option_files=("$0")
 path_options=""

@@ -23,7 +23,7 @@ import click
 
 from espnet_wabert.formats.lines import write_atomically
 from faults import audio, commands, disk, kills, memory, models, options, parsers, replays
-from faults.outcomes import Outcome, Tally
+from faults.outcomes import SECONDS, Outcome, Tally
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, RESULTS = ROOT / "docs/reliability.md", ROOT / "faults/results.json"
@@ -35,7 +35,7 @@ TRIES: dict[str, tuple[Any, int]] = {
     "recordings": (audio, 40),
     "models and configurations": (models, 40),
     "commands": (commands, 15),
-    "options and paths": (options, 60),
+    "options and paths": (options, 40),
     "kills": (kills, 8),
     "full disk": (disk, 4),
     "damaged results": (replays, 8),
@@ -75,7 +75,7 @@ def run_class(tally: Tally, name: str, module: Any, count: int, seed: int, work:
     work.mkdir(parents=True, exist_ok=True)
     verdicts: Callable | None = getattr(module, "verdicts", None)
     if verdicts is None:
-        tally.run(name, module.tries(count, seed, work))
+        tally.run(name, module.tries(count, seed, work), getattr(module, "LIMIT", SECONDS))
         return
     for own, what, verdict in verdicts(count, seed, work):
         tally.add(own, what, verdict)

@@ -53,9 +53,9 @@ def kill(
     kind: str, largest: int, seconds: float,
 ) -> Verdict:  # fmt: skip
     """Kill an operation, run it again, and compare."""
-    for _ in range(TRIALS):
+    for trial in range(TRIALS):
         empty(folder)
-        limits = children.some_limits(rng, kind, largest, seconds)
+        limits = children.some_limits(rng, kind, largest, seconds / (trial + 1))
         killed = children.run(operation.run, folder, limits)
         if killed.signal:
             break

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
-from faults.outcomes import SECONDS, Outcome, Try, Verdict
+from faults.outcomes import Outcome, Try, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ("librispeech_wabert/run.sh", "slue_sa/run.sh", "slue_sa/run_systems.sh",
@@ -25,6 +25,7 @@ NAMES = ("--PATH", "--python", "--a[$(touch {mark})]", "--stage[$(touch {mark})]
          "--option_types", "--IFS", "--BASH_ENV", "--stage=1", "--", "---", "-stage", "stage", "",
          "--Stage", "--stage ", "--option_", "--die", "--BASHOPTS", "--0", "--stáge",
          "--\n")  # fmt: skip
+LIMIT = 180.0  # seconds of a script, which starts Python several times
 TYPED = {
     "stage": "integer", "stop_stage": "integer", "skip_data_prep": "boolean",
     "skip_done": "boolean", "mini": "boolean", "overwrite": "boolean", "dry_run": "boolean",
@@ -44,7 +45,7 @@ def call(script: str, options: list[str], work: Path, environment: dict | None =
     """Run a script of egs2/ from another folder."""
     done = subprocess.run(
         [str(ROOT / "egs2" / script), *options], cwd=work, capture_output=True,
-        timeout=4 * SECONDS, check=False,
+        timeout=LIMIT, check=False,
         env={**os.environ, "PYTHON": sys.executable, "HF_HUB_OFFLINE": "1", **(environment or {})},
     )  # fmt: skip
     return Done(done.returncode, done.stderr.decode("utf-8", "replace"))
