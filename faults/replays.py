@@ -53,11 +53,12 @@ def _judge(
     if found == expected:
         return Verdict(Outcome.RIGHT)
     differing = [n for n in expected.keys() | found.keys() if found.get(n) != expected.get(n)]
-    if all(n.endswith(SUFFIX) and n not in found for n in differing):
-        return Verdict(Outcome.RIGHT, f"{what}: only a checksum is gone")
     other = differing[0]
-    if operation.checked and ".pth" in other and not intact(folder / other.removesuffix(SUFFIX)):
-        return Verdict(Outcome.CLEAN, f"{what}: found when it is read")
+    if operation.checked and ".pth" in other:
+        if not intact(folder / other.removesuffix(SUFFIX)):
+            return Verdict(Outcome.CLEAN, f"{what}: found when it is read")
+        if all(name.endswith(SUFFIX) for name in differing):
+            return Verdict(Outcome.RIGHT, f"{what}: only the file of a checksum differs")
     # A number that has become another one is still a number.
     outcome = Outcome.WRONG if operation.checked else Outcome.UNNOTICED
     return Verdict(outcome, f"{what}: {other} differs")
