@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help env mini box tables test fast rehearsal lint docs bench clean
+.PHONY: help env mini box tables test fast rehearsal faults lint docs bench clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ fast: env  ## the tests that run no recipe and make no corpus: under two minutes
 
 rehearsal: env  ## the real run in miniature: every stage interrupted, Table 3, a hub; ten minutes
 	$(BIN)/python -m pytest -m rehearsal tests/rehearsal
+
+faults: env  ## hostile input, kills, full disks, damaged files: thousands of tries, half an hour
+	PYTHONPATH=tests HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m faults
 
 lint: env  ## formatter, linter and type checker
 	$(BIN)/ruff format --check .

@@ -114,6 +114,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.6",  # test files side by side
             "hypothesis>=6",
+            "psutil",  # memory of a loop (faults/)
             "markdown-it-py",  # code blocks of the documentation
             "nbclient",  # the notebook
             "ipykernel",

@@ -7,7 +7,11 @@
 #   source_options  options that name a model on a hub, or a folder relative to `caller`
 #   caller          the folder from which the user started the script
 
-die() { echo "$0: $*" >&2; exit 1; }
+die() {
+    local message="$0: $*"
+    echo "${message//[[:cntrl:]]/?}" >&2
+    exit 1
+}
 
 option_files=("$0")
 path_options=""
@@ -68,9 +72,10 @@ find_types() {
 }
 
 check_type() {  # TYPE OPTION VALUE
+    [[ "$3" != *[[:cntrl:]]* ]] || die "option $2: its value has a line break or a control character"
     case "$1" in
         boolean) [[ "$3" =~ ^(true|false)$ ]] || die "option $2 $3: neither true nor false" ;;
-        integer) [[ "$3" =~ ^[0-9]+$ ]] || die "option $2 $3: not an integer" ;;
+        integer) [[ "$3" =~ ^[0-9]{1,15}$ ]] || die "option $2 $3: not an integer" ;;
         number) [[ "$3" =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "option $2 $3: not a number" ;;
     esac
 }

@@ -87,6 +87,7 @@ finish_options() {
     [ -f "${slu_config}" ] || die "--slu_config ${slu_config}: no such configuration"
     [[ "${dumpdir}" != *,* ]] || die "--dumpdir ${dumpdir}: ESPnet splits data arguments at commas"
     ! "${use_lm}" || die "--use_lm true: BERT is the language model; a pipeline takes --ngram"
+    check_ranges
     [[ "${seed}" =~ ^[0-9]*$ ]] || die "--seed ${seed}: not an integer"
     [[ "${score_seeds}" =~ ^([0-9]+( [0-9]+)*)?$ ]] ||
         die "--score_seeds '${score_seeds}': integers with a space between"
@@ -123,6 +124,16 @@ finish_options() {
     fi
 }
 
+# Check options whose type is right and whose value is not.
+check_ranges() {
+    local option_
+    [ "$((10#${stage}))" -le "$((10#${stop_stage}))" ] ||
+        die "--stage ${stage}: comes after --stop_stage ${stop_stage}: nothing would be done"
+    for option_ in nj inference_nj gpu_seconds batch_seconds; do
+        [[ "${!option_}" =~ [1-9] ]] || die "--${option_} ${!option_}: must be above 0"
+    done
+}
+
 # Check what later stages need, as far as it is known now: models, packages, the upload.
 check_requirements() {
     local options=()
@@ -136,6 +147,7 @@ check_requirements() {
     fi
     if ! "${skip_upload_hf}" && [ "${stop_stage}" -ge 15 ]; then options+=(--hf_repo "${hf_repo}"); fi
     if [ "${#options[@]}" -gt 0 ]; then run check_run "${options[@]}"; fi
+    if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?
 }
 
 # The experiment's name has the arguments that change the yaml, as in ESPnet's recipes.

@@ -1,7 +1,15 @@
 """The one exception for a user's mistake, and how a command shows it."""
 
+import errno
 import functools
 import sys
+
+LONGEST = 1500  # characters of a message
+# Errors of the disk and of permissions: no fault of the program, and no traceback.
+_OF_THE_SYSTEM = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 
 class UserError(ValueError):
@@ -17,20 +25,38 @@ def first_line(error: BaseException) -> str:
 
 
 def last_line(error: UserError) -> str:
-    """Return the message alone; torch puts the traceback of a data loader's worker before it."""
-    line = str(error).strip().splitlines()[-1]
-    return line.removeprefix(f"{UserError.__module__}.{UserError.__name__}: ")
+    """Return the message alone, as one printable line.
+
+    torch puts the traceback of a data loader's worker before it. What a message quotes from a file
+    may have line ends and control characters, which become escapes.
+    """
+    line = str(error).strip()
+    if line.startswith("Caught "):
+        line = line.split("\n")[-1]
+        line = line.removeprefix(f"{UserError.__module__}.{UserError.__name__}: ")
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    shown = "".join(escaped)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 200]} [...] {shown[-180:]}"
 
 
 def one_line_errors(main):
-    """Make a command end with one line on standard error and status 1 on a `UserError`."""
+    """Make a command end with one line on standard error and status 1.
+
+    On a `UserError`, and on a disk that is full or a file that may not be written.
+    """
 
     @functools.wraps(main)
     def wrapped(*args, **kwargs):
         try:
             return main(*args, **kwargs)
         except UserError as error:
-            print(f"error: {last_line(error)}", file=sys.stderr)
-            sys.exit(1)
+            message = last_line(error)
+        except OSError as error:
+            if error.errno not in _OF_THE_SYSTEM:
+                raise
+            what = error.filename2 or error.filename or "a file"
+            message = last_line(UserError(f"{what}: {error.strerror}"))
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(1)
 
     return wrapped

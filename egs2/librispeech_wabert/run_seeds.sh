@@ -13,13 +13,16 @@ option_files=(run_seeds.sh)
 # Options of this script
 seeds="0 1 2"         # of training
 skip_data_prep=false  # skip stages 1 to 5
+stage=1               # first stage
 stop_stage=13         # last stage
 # End of options
 parse_known_options "$@"
 
+last=$((stop_stage < 12 ? stop_stage : 12))
 for seed in ${seeds}; do
+    [ "${stage}" -le "${last}" ] || continue
     ./run.sh "${other_options[@]}" --skip_data_prep "${skip_data_prep}" --seed "${seed}" \
-        --stop_stage "$((stop_stage < 12 ? stop_stage : 12))"
+        --stage "${stage}" --stop_stage "${last}"
     skip_data_prep=true
 done
 if [ "${stop_stage}" -ge 13 ]; then

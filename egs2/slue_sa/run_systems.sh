@@ -50,9 +50,12 @@ fi
 
 last() { echo "$((stop_stage < $1 ? stop_stage : $1))"; }
 
-"${run[@]}" --stage "${stage}" --stop_stage "$(last 5)"
+if [ "${stage}" -le "$(last 5)" ]; then
+    "${run[@]}" --stage "${stage}" --stop_stage "$(last 5)"
+fi
 for row in ${system}; do
     for seed in ${seeds}; do
+        [ "${stage}" -le "$(last 12)" ] || continue
         "${run[@]}" --system "${row}" --seed "${seed}" --skip_data_prep true \
             --stage "${stage}" --stop_stage "$(last 12)"
     done

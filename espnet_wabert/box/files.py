@@ -50,6 +50,8 @@ def resolve_encoders(args: Namespace) -> None:
     """Replace names such as `package:minilm-l6` in a configuration by folders."""
     for part in ("frontend_conf", "postencoder_conf"):
         conf = getattr(args, part, None) or {}
+        if not isinstance(conf, dict):
+            continue  # `check_config` names it
         name = str(conf.get(SOURCE) or "")
         if name.startswith(PACKAGE):
             conf[SOURCE] = str(encoder_folder(name.removeprefix(PACKAGE)))

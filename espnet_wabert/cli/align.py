@@ -67,8 +67,10 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
 
 def _write_skipped(out: Path, skipped: dict[str, str]) -> None:
     """List skipped utterances in OUT/skipped; write no file if there are none."""
+    from espnet_wabert.formats.lines import write_atomically
+
     path = out / "skipped"
     path.unlink(missing_ok=True)
     if skipped:
         lines = "".join(f"{u} {reason}\n" for u, reason in sorted(skipped.items()))
-        path.write_text(lines, encoding="utf-8")
+        write_atomically(path, lines)

@@ -28,6 +28,7 @@ def convert(words, out, formats, file_format):
     wabert convert aligned/words.ctm --out subtitles --format srt
     """  # noqa: D301
     from espnet_wabert.formats.aligned_files import write_labels
+    from espnet_wabert.formats.lines import is_file_name
     from espnet_wabert.formats.subtitles import write_subtitles
     from espnet_wabert.formats.words import read_words, write_ctm, write_json, write_textgrid
 
@@ -44,8 +45,11 @@ def convert(words, out, formats, file_format):
     times = read_words(words, file_format)
     out.mkdir(parents=True, exist_ok=True)
     for utterance, found in times.items():
-        if "/" in utterance:
-            raise UserError(f"{words}: utterance {utterance}: holds a '/' and cannot name a file")
+        if not is_file_name(utterance):
+            raise UserError(
+                f"{words}: utterance {utterance}: holds a '/' or a control character and cannot"
+                " name a file"
+            )
         for suffix, write in (writers[kind] for kind in kinds if kind in writers):
             write(out / f"{utterance}{suffix}", found)
     if "ctm" in kinds:

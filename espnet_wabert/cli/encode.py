@@ -26,13 +26,15 @@ def encode(audio, out, **options):
     """  # noqa: D301
     import numpy as np
 
+    from espnet_wabert.formats.lines import replacing
     from espnet_wabert.inference.pipeline import Encoding, WaBERT
 
     out.mkdir(parents=True, exist_ok=True)
     written = []
 
     def write(utterance: str, found: Encoding) -> None:
-        np.savez(out / f"{utterance}.npz", **found._asdict())
+        with replacing(out / f"{utterance}.npz") as temporary:
+            np.savez(temporary, **found._asdict())
         written.append(utterance)
 
     skipped = run_batches(

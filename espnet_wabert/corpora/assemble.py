@@ -10,9 +10,8 @@ from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, AudioInfo, inspect
 from espnet_wabert.formats.kaldi import DataFolder, Segment, write_folder
+from espnet_wabert.formats.kaldi_checks import PAST_END
 from espnet_wabert.formats.word import Word
-
-PAST_END = 0.1  # seconds: tolerance for times after the end of the audio (rounding)
 
 
 class Utterance(NamedTuple):

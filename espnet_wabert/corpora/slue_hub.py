@@ -7,11 +7,12 @@ and, unlike the public archive, the labels of the test set.
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
 from espnet_wabert.corpora.slue_tables import Row, read_table, unique_rows
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 
 SPLITS = {"fine-tune": "train", "dev": "validation", "test": "test"}
 TOLERANCE = 0.1  # seconds between a duration and the span of the table
@@ -61,8 +62,9 @@ def export_audio(folder: Path, split: str, out: Path) -> Path:
             else:
                 try:
                     samples, rate = soundfile.read(io.BytesIO(content), dtype="int16")
-                except soundfile.LibsndfileError as error:
-                    raise UserError(f"{file}: the audio of {utterance}: {error}") from None
+                except (soundfile.LibsndfileError, OSError) as error:
+                    reason = first_line(error)
+                    raise UserError(f"{file}: the audio of {utterance}: {reason}") from None
                 soundfile.write(partial, samples, rate, format="FLAC", subtype="PCM_16")
             partial.replace(target)
     return out
@@ -70,15 +72,24 @@ def export_audio(folder: Path, split: str, out: Path) -> Path:
 
 def _audio(file: Path) -> Iterator[tuple[str, bytes]]:
     """Return the id and the encoded audio of each row, a few rows in memory at a time."""
+    import pyarrow
     from pyarrow import parquet
 
-    table = parquet.ParquetFile(file)
+    try:
+        table = parquet.ParquetFile(file)
+        yield from _rows(file, table)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{file}: not a parquet table: {first_line(error)}") from None
+
+
+def _rows(file: Path, table: Any) -> Iterator[tuple[str, bytes]]:
     if "audio" not in table.schema_arrow.names:
         raise UserError(f"{file}: no column 'audio'; it has {', '.join(table.schema_arrow.names)}")
     for batch in table.iter_batches(batch_size=32, columns=["id", "audio"]):
         for row in batch.to_pylist():
-            content = (row["audio"] or {}).get("bytes")
-            if not content:
+            audio = row["audio"]
+            content = audio.get("bytes") if isinstance(audio, dict) else None
+            if not isinstance(content, bytes) or not content:
                 raise UserError(f"{file}: {row['id']} has no audio, only a path to it")
             yield row["id"], content
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import to_number
 
 COLUMNS = (
     "id",
@@ -154,7 +155,7 @@ def _second(record: dict, name: str, where: str) -> float | None:
     if value in (None, ""):
         return None
     try:
-        second = float(value)
+        second = to_number(value.strip() if isinstance(value, str) else value)
     except ValueError:
         second = math.nan
     if not math.isfinite(second):

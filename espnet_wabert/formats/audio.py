@@ -11,12 +11,20 @@ import soxr
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import replacing
 
 # Formats that ESPnet's `sound` reader supports (with soundfile).
 READABLE = ("FLAC", "WAV", "WAVEX", "NIST")
 
 DAMAGED = "truncated or damaged audio"
+# What libsndfile's log says of sizes in headers.
+_SIZES = re.compile(
+    r"^\s*(?:data|SSND|BODY|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
+_FRAMES = re.compile(r"^\s*(?:Frames\s*: |sample_count -i )(\d+)", re.MULTILINE)
+HEAD = 1024  # bytes of SPHERE's header
 BLOCK = 1 << 20  # samples in memory while a file is checked
+MOST_SAMPLES = 1 << 31  # of a file: 37 hours at 16 kHz
 
 
 class AudioInfo(NamedTuple):
@@ -37,18 +45,24 @@ class AudioFault(NamedTuple):
 
 def inspect(path: str) -> AudioInfo | AudioFault:
     """Read the header and the last sample, which a truncated file lacks."""
-    if not os.path.isfile(path):
-        return AudioFault("missing audio file", "no such file")
+    if not os.path.isfile(path):  # a device or a pipe can be read without end
+        detail = "not a regular file" if os.path.lexists(path) else "no such file"
+        return AudioFault("missing audio file", detail)
     if os.path.getsize(path) == 0:
         return AudioFault("zero-length file", "0 bytes")
     try:
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         return AudioFault("not an audio file", error.error_string)
+    except (TypeError, ValueError) as error:  # soundfile on .raw, which has no header
+        return AudioFault("not an audio file", first_line(error))
     with file:
         if file.frames == 0:
             return AudioFault("audio without samples", "0 samples")
-        cut = _declared_too_long(path, file)
+        if file.frames > MOST_SAMPLES:
+            return AudioFault("too long", f"{file.frames} samples, more than {MOST_SAMPLES}")
+        with open(path, "rb") as raw:
+            cut = _declared_too_long(file, raw.read(HEAD))
         if cut:
             return AudioFault(DAMAGED, cut)
         try:
@@ -91,25 +105,48 @@ def non_finite(samples: np.ndarray, first: int = 0) -> AudioFault | None:
     return AudioFault("samples that are no numbers", f"sample {first + place} is not finite")
 
 
-def _declared_too_long(path: str, file: soundfile.SoundFile) -> str:
-    """Return how an uncompressed file is shorter than its header says; empty if it is not."""
-    if file.format in ("WAV", "WAVEX"):
-        found = re.search(r"data : (\d+) \(should be (\d+)\)", file.extra_info)
+def _declared_too_long(file: soundfile.SoundFile, head: bytes) -> str:
+    """Return how a file is shorter than its header says; empty if it is not.
+
+    Args:
+        file: open audio; libsndfile's log tells what it found.
+        head: its first bytes, for SPHERE.
+    """
+    log = file.extra_info
+    for found in _SIZES.finditer(log):
         # Programs that write to a pipe declare the largest possible number.
-        if found and int(found[2]) < int(found[1]) < 0x7FFF0000:
+        if int(found[2]) < int(found[1]) < 0x7FFF0000:
             return f"{found[2]} of {found[1]} bytes are there"
     if file.format == "NIST":
-        with open(path, "rb") as raw:
-            promised = re.search(rb"sample_count -i (\d+)", raw.read(1024))
-        if promised and file.frames < int(promised[1]):
-            return f"{file.frames} of {int(promised[1])} samples are there"
-    return ""
+        log += head.decode("latin-1")
+    promised = _FRAMES.search(log)
+    if promised and file.frames < int(promised[1]):
+        return f"{file.frames} of {int(promised[1])} samples are there"
+    return "libsndfile finds it cut off" if "truncated" in log else ""
 
 
 def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
-    """Return samples `start` to `stop` as float32 (S,), the mean of the channels, and the rate."""
-    samples, rate = soundfile.read(path, start=start, stop=stop, dtype="float32", always_2d=True)
-    return samples.mean(axis=1), rate
+    """Return samples `start` to `stop` as float32 (S,), the mean of the channels, and the rate.
+
+    Raises:
+        OSError: some of them are not there.
+    """
+    with soundfile.SoundFile(path) as file:
+        return _read(file, start, file.frames if stop is None else stop), file.samplerate
+
+
+def _read(file: soundfile.SoundFile, start: int, stop: int) -> np.ndarray:
+    """Return some samples (S,), a block at a time."""
+    mono = np.empty(stop - start, dtype=np.float32)
+    file.seek(start)
+    read = 0
+    with np.errstate(over="ignore"):  # infinity is found by `non_finite`
+        for block in file.blocks(BLOCK, frames=len(mono), dtype="float32", always_2d=True):
+            mono[read : read + len(block)] = block.mean(axis=1)
+            read += len(block)
+    if read != len(mono):
+        raise OSError(f"{DAMAGED}: {read} of {len(mono)} samples are there")
+    return mono
 
 
 def resample(samples: np.ndarray, rate: int, fs: int, factor: float = 1.0) -> np.ndarray:
@@ -122,9 +159,14 @@ def resample(samples: np.ndarray, rate: int, fs: int, factor: float = 1.0) -> np
 def write_audio(path: Path, samples: np.ndarray, fs: int) -> None:
     """Write (S,) as 16-bit audio in the format of the suffix, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.tmp")
-    soundfile.write(partial, samples, fs, subtype="PCM_16", format=path.suffix[1:].upper())
-    os.replace(partial, path)
+    try:
+        with replacing(path) as partial:
+            soundfile.write(partial, samples, fs, subtype="PCM_16", format=path.suffix[1:].upper())
+            # libsndfile does not tell that the disk is full.
+            if soundfile.info(partial).frames != len(samples):
+                raise OSError("it is not complete: the disk may be full")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{path}: cannot be written: {first_line(error)}") from error
 
 
 def read_audio(path: str, utterance: str) -> np.ndarray:

@@ -6,14 +6,18 @@ will apply, as it applies segments). wav.scp has paths, not pipes.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi_checks import inconsistencies
+from espnet_wabert.formats.lines import fields_of, to_number
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_ctm
+
+BLANKS = " \t\r\v\f"  # at the end of a line
 
 
 class Segment(NamedTuple):
@@ -178,7 +182,7 @@ def _path(text: str) -> str:
 
 
 def _one_word(text: str) -> str:
-    if len(text.split()) != 1:
+    if len(fields_of(text)) != 1:
         raise ValueError(f"expected one word after the id, found {text!r}")
     return text
 
@@ -190,23 +194,23 @@ def _label(text: str) -> str:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = to_number(text)
     if not 0 < value < float("inf"):
         raise ValueError(f"{text} is not a positive number")
     return value
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
+    if not re.fullmatch("0*[1-9][0-9]{0,14}", text):
         raise ValueError(f"{text!r} is not a positive whole number")
     return int(text)
 
 
 def _segment(text: str) -> Segment:
-    fields = text.split()
+    fields = fields_of(text)
     if len(fields) != 3:
         raise ValueError("expected 'utterance recording start end'")
-    return Segment(fields[0], float(fields[1]), float(fields[2]))
+    return Segment(fields[0], to_number(fields[1]), to_number(fields[2]))
 
 
 def _show_segment(segment: Segment) -> str:
@@ -246,7 +250,7 @@ def _read_map(file: Path, parse: Callable, problems: list[str]) -> dict:
     table: dict = {}
     previous = ""
     for number, line in enumerate(_lines(file, problems), 1):
-        key, *value = line.split(None, 1) or [""]
+        key, *value = fields_of(line, 1) or [""]
         if not value:
             rule = f"nothing after the id {key!r}" if key else "blank line"
             problems.append(f"{file}:{number}: {rule}")
@@ -256,7 +260,7 @@ def _read_map(file: Path, parse: Callable, problems: list[str]) -> dict:
             problems.append(f"{file}:{number}: {key!r} after {previous!r}; sort with LC_ALL=C")
         else:
             try:
-                table[key] = parse(value[0].rstrip())
+                table[key] = parse(value[0].rstrip(BLANKS))
             except ValueError as error:
                 problems.append(f"{file}:{number}: {key!r}: {error}")
             previous = key
@@ -275,7 +279,7 @@ def _check_spk2utt(file: Path, folder: DataFolder) -> Iterable[str]:
         yield f"{file}: missing; a data folder has wav.scp, utt2spk and spk2utt"
         return
     problems: list[str] = []
-    found = {spk: utts.split() for spk, utts in _read_map(file, str, problems).items()}
+    found = {spk: fields_of(utts) for spk, utts in _read_map(file, str, problems).items()}
     yield from problems
     expected = folder.spk2utt()
     for spk in sorted(found.keys() | expected.keys()):

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 
+PAST_END = 0.1  # seconds: tolerance for times after the end of the audio (rounding)
+
 
 def inconsistencies(folder) -> Iterator[str]:
     """Yield each broken rule of a `kaldi.DataFolder`, as `file: offender: rule`."""
@@ -91,3 +93,7 @@ def _words(folder) -> Iterator[str]:
         starts = [w.start for w in words]
         if starts != sorted(starts) or any(not 0 <= w.start <= w.end < math.inf for w in words):
             yield f"words.ctm: {utt!r}: word times are negative or out of order"
+        end = max((w.end for w in words), default=0.0)
+        seconds = (folder.seconds or {}).get(utt, math.inf)
+        if end > seconds + PAST_END:
+            yield f"words.ctm: {utt!r}: a word ends at {end:g} s, after the audio ({seconds:g} s)"

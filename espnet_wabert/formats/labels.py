@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import name_some, numbered_lines, parse_number
+from espnet_wabert.formats.lines import fields_of, name_some, numbered_lines, parse_number
 
 
 class Prediction(NamedTuple):
@@ -20,7 +20,7 @@ def read_labels(path: str | Path, classes: Collection[str] = LABELS) -> dict[str
     """Read a Kaldi file `utterance label`, without SLUE's `<mixed>` and `Disagreement`."""
     labels: dict[str, str] = {}
     for number, line in numbered_lines(path):
-        where, fields = f"{path}:{number}", line.split(maxsplit=1)
+        where, fields = f"{path}:{number}", fields_of(line, 1)
         if len(fields) != 2:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance label'")
         _check(fields[0], fields[1], labels, classes, where)
@@ -32,7 +32,7 @@ def read_predictions(path: str | Path, classes: Collection[str] = LABELS) -> dic
     """Read a file `utterance label [score score score]`, scores in the order of the classes."""
     predictions: dict[str, Prediction] = {}
     for number, line in numbered_lines(path):
-        where, (utt_id, *fields) = f"{path}:{number}", line.split()
+        where, (utt_id, *fields) = f"{path}:{number}", fields_of(line)
         if len(fields) not in (1, 1 + len(classes)):
             raise UserError(
                 f"{where}: {len(fields) + 1} fields, not 'utterance label' with nothing or "
@@ -49,7 +49,7 @@ def read_parts(path: str | Path) -> dict[str, str]:
     """Read a file `utterance part`: the part of the set of each utterance."""
     parts: dict[str, str] = {}
     for number, line in numbered_lines(path):
-        where, fields = f"{path}:{number}", line.split()
+        where, fields = f"{path}:{number}", fields_of(line)
         if len(fields) != 2:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance part'")
         _refuse_second(fields[0], parts, where)

@@ -3,12 +3,20 @@
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
+
+# Python's float() also takes 1_000 and the digits of other scripts.
+_NUMBER = re.compile(
+    r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE
+)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character in JSON
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -29,11 +37,20 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
     content = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
     for number, raw in enumerate(content.split(b"\n"), start=1):
         try:
-            line = raw.decode("utf-8").strip()
+            line = raw.strip().decode("utf-8")  # ASCII blanks only
         except UnicodeDecodeError:
             raise UserError(f"{path}:{number}: is not UTF-8 text") from None
         if line:
             yield number, line
+
+
+def fields_of(line: str, most: int = -1) -> list[str]:
+    """Return the fields between ASCII blanks, as Kaldi's tools part them.
+
+    Other white space, such as a no-break space, belongs to its field. After `most` splits the rest
+    is one field.
+    """
+    return [field.decode("utf-8") for field in line.encode("utf-8").split(None, most)]
 
 
 def read_table(path: str | Path) -> dict[str, str]:
@@ -44,18 +61,31 @@ def read_table(path: str | Path) -> dict[str, str]:
     """
     table: dict[str, str] = {}
     for number, line in numbered_lines(path):
-        key, *value = line.split(None, 1)
+        key, *value = fields_of(line, 1)
         if key in table:
             raise UserError(f"{path}:{number}: utterance {key} occurs twice")
         table[key] = value[0] if value else ""
     return table
 
 
+def to_number(text: str | float) -> float:
+    """Return a number; raise ValueError for what is none in ASCII digits."""
+    if isinstance(text, str):
+        if not _NUMBER.fullmatch(text):
+            raise ValueError(f"{text!r} is not a number")
+    elif isinstance(text, bool) or not isinstance(text, int | float):
+        raise ValueError(f"{text!r} is not a number")
+    try:
+        return float(text)
+    except OverflowError:  # an integer of hundreds of digits
+        return math.inf
+
+
 def parse_number(text: str | float, what: str, where: str) -> float:
     """Return a finite number, or raise a `UserError` with `where` (file:line) and the field."""
     try:
-        number = float(text)
-    except (ValueError, TypeError):
+        number = to_number(text)
+    except ValueError:
         raise UserError(f"{where}: {what} '{text}' is not a number") from None
     if not math.isfinite(number):
         raise UserError(f"{where}: {what} is {text}; it must be finite")
@@ -76,11 +106,22 @@ def parse_json(text: str, where: str) -> Any:
         return dict(pairs)
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        value = json.loads(text, object_pairs_hook=unique)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
     except json.JSONDecodeError as error:
         raise UserError(
             f"{where}:{error.lineno}: is not JSON: {error.msg} at column {error.colno}"
         ) from None
+    except RecursionError:
+        raise UserError(f"{where}: is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: has half a character, a surrogate such as \\ud800") from None
+    except ValueError as error:  # an integer of thousands of digits
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{where}: {first_line(error)}") from None
 
 
 def name_some(names: Iterable[str], limit: int = 5) -> str:
@@ -88,6 +129,27 @@ def name_some(names: Iterable[str], limit: int = 5) -> str:
     names = sorted(names)
     some = ", ".join(names[:limit])
     return f"{some} and {len(names) - limit} more" if len(names) > limit else some
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether an utterance id can name a file: printable, without '/'."""
+    return name.isprintable() and "/" not in name
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path with the same suffix, which replaces `path` when all is written.
+
+    A kill or a full disk leaves the file that was there before, or none.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".part.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_atomically(path: str | Path, text: str) -> None:

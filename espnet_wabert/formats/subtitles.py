@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pysubs2
 
+from espnet_wabert.formats.lines import replacing
 from espnet_wabert.formats.word import Word
 
 WIDTH, LINES = 42, 2  # characters, lines of a subtitle
@@ -45,4 +46,5 @@ def write_subtitles(path: str | Path, words: Sequence[Word]) -> None:
         text = "\\N".join(textwrap.wrap(" ".join(word.word for word in cue), WIDTH))
         start, end = (round(1000 * time) for time in (cue[0].start, cue[-1].end))
         file.append(pysubs2.SSAEvent(start=start, end=end, text=text))
-    file.save(str(path), encoding="utf-8")
+    with replacing(path) as temporary:
+        file.save(str(temporary), encoding="utf-8")

@@ -45,7 +45,7 @@ def normalize_word(label: str) -> str:
 
 def is_silence(label: str, in_tier: bool = False) -> bool:
     """Return whether a label means silence or noise; `in_tier`: in a TextGrid."""
-    label = label.strip()
+    label = label.strip(" \t\r\n\v\f")
     return bool(_NO_WORD.fullmatch(label)) or (in_tier and label.lower() in _TIER_SILENCES)
 
 

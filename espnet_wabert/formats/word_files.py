@@ -6,11 +6,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import numbered_lines, parse_json, parse_number, read_bytes
+from espnet_wabert.formats.lines import (
+    fields_of,
+    numbered_lines,
+    parse_json,
+    parse_number,
+    read_bytes,
+    to_number,
+)
 from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
 
+CTM_FIELDS = 8  # NIST has type and speaker after the confidence
 TIMIT_RATE = 16000  # Hz: unit of the times in .WRD files
-_LIBRISPEECH_LINE = re.compile(r'(\S+)\s+"([^"]*)"\s+"([^"]*)"')
+_LIBRISPEECH_LINE = re.compile(r'(\S+)\s+"([^"]*)"\s+"([^"]*)"', re.ASCII)
 
 
 def read_ctm(path: Path) -> WordTimes:
@@ -22,18 +30,22 @@ def read_ctm(path: Path) -> WordTimes:
     for number, line in numbered_lines(path):
         if line.startswith(";;"):
             continue
-        where, fields = f"{path}:{number}", line.split()
-        if len(fields) < 5:
+        where, fields = f"{path}:{number}", fields_of(line)
+        if not 5 <= len(fields) <= CTM_FIELDS:
             raise UserError(
                 f"{where}: {len(fields)} fields, "
                 "not 'utterance channel start duration word [confidence]'"
             )
-        utt_id, _, start, duration, label = fields[:5]
+        utt_id, _, start, duration, label, *more = fields
+        if more and more[0] != "NA":
+            parse_number(more[0], "confidence", where)
         words = times.setdefault(utt_id, [])
         begin = parse_number(start, "start", where)
         length = parse_number(duration, "duration", where)
         if not is_silence(label):
             words.append(checked_word(label, begin, begin + length, where))
+    if not times:
+        raise UserError(f"{path}:1: is empty; it must have words")
     return times
 
 
@@ -46,7 +58,7 @@ def read_wrd(path: Path) -> WordTimes:
     path = Path(path)
     words = []
     for number, line in numbered_lines(path):
-        where, fields = f"{path}:{number}", line.split()
+        where, fields = f"{path}:{number}", fields_of(line)
         if len(fields) != 3:
             raise UserError(f"{where}: {len(fields)} fields, not 'start_sample end_sample word'")
         start = parse_number(fields[0], "start_sample", where) / TIMIT_RATE
@@ -93,7 +105,7 @@ def read_buckeye(path: Path) -> WordTimes:
     """
     path, words, previous = Path(path), [], 0.0
     for where, entry in _buckeye_entries(path):
-        fields = entry.split(";")[0].split(maxsplit=2)
+        fields = fields_of(entry.split(";")[0], 2)
         if len(fields) < 2:
             raise UserError(f"{where}: is not 'end_time colour label; ...'")
         end = parse_number(fields[0], "end time", where)
@@ -141,8 +153,9 @@ def read_json(path: Path) -> WordTimes:
 def _spoken_part(entry: dict, path: Path) -> dict:
     """Convert begin and duration, as pocketsphinx writes them, to start and end."""
     try:
-        return {"word": entry["t"], "start": entry["b"], "end": entry["b"] + entry["d"]}
-    except (KeyError, TypeError):
+        start = to_number(entry["b"])
+        return {"word": entry["t"], "start": start, "end": start + to_number(entry["d"])}
+    except (KeyError, TypeError, ValueError):
         raise UserError(f"{path}: {entry!r} is not a word with 't', 'b' and 'd'") from None
 
 
@@ -151,9 +164,11 @@ def _json_words(entries: Iterable[dict], path: Path, utt_id: str = "") -> list[W
     for index, entry in enumerate(entries, start=1):
         where = f"{path}: {utt_id} word {index}" if utt_id else f"{path}: word {index}"
         try:
-            label, start, end = str(entry["word"]), entry["start"], entry["end"]
+            label, start, end = entry["word"], entry["start"], entry["end"]
         except (KeyError, TypeError):
             raise UserError(f"{where} lacks one of 'word', 'start', 'end'") from None
+        if not isinstance(label, str):
+            raise UserError(f"{where}: {label!r} is not a word in quotation marks")
         start, end = parse_number(start, "start", where), parse_number(end, "end", where)
         if not is_silence(label):
             words.append(checked_word(label, start, end, where))

@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats import word_files
-from espnet_wabert.formats.lines import name_some, numbered_lines, parse_number, write_atomically
+from espnet_wabert.formats.lines import (
+    fields_of,
+    is_file_name,
+    name_some,
+    numbered_lines,
+    parse_number,
+    write_atomically,
+)
 from espnet_wabert.formats.textgrid import read_textgrid, write_textgrid
 from espnet_wabert.formats.word import Word, WordTimes, normalize_word
 
@@ -118,7 +125,7 @@ def read_ids(path: str | Path) -> list[str]:
     """Read the ids in the first column of a Kaldi file (a list, wav.scp, text, ...)."""
     ids: dict[str, None] = {}
     for number, line in numbered_lines(path):
-        utt_id = line.split()[0]
+        utt_id = fields_of(line)[0]
         if utt_id in ids:
             raise UserError(f"{path}:{number}: utterance {utt_id} occurs twice")
         ids[utt_id] = None
@@ -135,7 +142,7 @@ def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:
     """
     times: WordTimes = {}
     for number, line in numbered_lines(segments):
-        where, fields = f"{segments}:{number}", line.split()
+        where, fields = f"{segments}:{number}", fields_of(line)
         if len(fields) != 4:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance recording start end'")
         utt_id, recording = fields[:2]
@@ -214,8 +221,11 @@ def write_textgrids(
     """
     _check_tiers(folder, tiers)
     for utt_id, words in tiers["words"].items():
-        if "/" in utt_id:
-            raise UserError(f"{folder}: utterance {utt_id} cannot name a file: it holds a '/'")
+        if not is_file_name(utt_id):
+            raise UserError(
+                f"{folder}: utterance {utt_id} cannot name a file: it holds a '/' or a control"
+                " character"
+            )
         grid = {name: times[utt_id] for name, times in tiers.items()}
         if confidences is not None:
             scores = _scores_of(utt_id, len(words), confidences)

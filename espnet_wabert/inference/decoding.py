@@ -12,7 +12,7 @@ from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
 from espnet_wabert.formats.kaldi import DataFolder, read_folder
-from espnet_wabert.formats.lines import read_table
+from espnet_wabert.formats.lines import read_table, write_atomically
 from espnet_wabert.formats.words import write_ctm
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.modules.batching import length_batches
@@ -154,4 +154,4 @@ def _write_sentiment(found: dict[str, Classification], out: Path) -> list[str]:
 
 
 def _write(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_atomically(path, "".join(f"{line}\n" for line in lines))

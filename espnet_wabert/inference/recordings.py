@@ -1,24 +1,32 @@
 """Recordings, with transcripts or without, from files, folders or lists, and their problems."""
 
 import glob
-import io
+import os
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO, NamedTuple
 
 import kaldiio
 import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.errors import UserError
-from espnet_wabert.formats.audio import AudioFault, inspect, non_finite, read_mono, resample
-from espnet_wabert.formats.lines import name_some, numbered_lines, read_table
+from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.audio import (
+    AudioFault,
+    inspect,
+    non_finite,
+    read_mono,
+    resample,
+)
+from espnet_wabert.formats.lines import is_file_name, name_some, numbered_lines, read_table
 
 STDIN = "-"
 MOST_CHANNELS = 64  # a larger first dimension is that of samples
 OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
+MOST_BYTES = 1 << 31  # of audio on standard input
 SHORTEST = 400  # samples: the receptive field of a frame
 _ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
 
@@ -83,19 +91,32 @@ def from_samples(utterance: str, samples: np.ndarray, rate: int, text: str | Non
 
 
 def from_stream(utterance: str, stream: IO[bytes], text: str | None) -> Recording:
-    """Return the audio of an open file as a recording."""
-    import soundfile
+    """Return the audio of an open file as a recording.
 
-    try:
-        samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise UserError(f"recording {utterance}: {error.error_string}") from error
-    return from_samples(utterance, samples.T, rate, text)
+    libsndfile needs a file that it can move in, and reads less of others than of a file on disk.
+    """
+    where = f"recording {utterance}"
+    with NamedTemporaryFile(prefix="wabert_") as copy:
+        size = 0
+        while block := stream.read(1 << 20):
+            size += len(block)
+            if size > MOST_BYTES:
+                raise UserError(f"{where}: more than {MOST_BYTES} bytes; give it as a file")
+            copy.write(block)
+        copy.flush()
+        info = inspect(copy.name)
+        if isinstance(info, AudioFault):
+            raise UserError(f"{where}: {info.kind}: {info.detail}")
+        try:
+            samples, rate = read_mono(copy.name)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{where}: cannot be read: {first_line(error)}") from error
+    return from_samples(utterance, samples, rate, text)
 
 
 def _standard_input(utterance: str, text: str | None) -> Recording:
-    """Return the audio of standard input; libsndfile must be able to move in it."""
-    return from_stream(utterance, io.BytesIO(sys.stdin.buffer.read()), text)
+    """Return the audio of standard input."""
+    return from_stream(utterance, sys.stdin.buffer, text)
 
 
 def many_recordings(scp: str, text: str) -> Recordings:
@@ -185,7 +206,7 @@ def is_list(path: str) -> bool:
     """Return whether a file is a wav.scp: by its name, or because it has text lines."""
     if Path(path).suffix == ".scp":
         return True
-    if not Path(path).is_file() or _named_audio(Path(path)):
+    if not os.path.isfile(path) or _named_audio(Path(path)):
         return False  # a device or a pipe could be read without end
     if not isinstance(inspect(path), AudioFault):
         return False
@@ -233,8 +254,8 @@ def _inspected(
     utterance: str, path: str, text: str | None, counts: dict[str, str] | None = None
 ) -> Recording | str:
     """Return the recording, or the reason why it cannot be used; `text` None: no transcript."""
-    if "/" in utterance:
-        return "its id holds a '/' and cannot name a file"
+    if not is_file_name(utterance):
+        return "its id holds a '/' or a control character and cannot name a file"
     if text is not None and not text.split():
         return "its transcript is empty"
     if counts is not None:

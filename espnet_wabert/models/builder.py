@@ -2,12 +2,14 @@
 
 import copy
 import inspect
+import math
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
-from typeguard import TypeCheckError, check_type
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.origin import SOURCE
@@ -59,7 +61,7 @@ def check_config(args: Namespace) -> None:
     for part, classes in PARTS.items():
         name = getattr(args, part)
         optional = part in ("encoder", "postencoder") and args.model in WITHOUT_ALIGNER
-        if name not in classes and not (name is None and optional):
+        if str(name) not in classes and not (name is None and optional):
             errors.append(f"{part}: {name!r}: one of {', '.join(classes)}")
         elif name is not None:
             errors += _field_errors(f"{part}_conf", getattr(args, f"{part}_conf"), classes[name])
@@ -75,8 +77,25 @@ def check_config(args: Namespace) -> None:
         if (args.model_conf or {}).get(field) and args.encoder is None:
             errors.append(f"model_conf.{field}: needs an encoder and a postencoder")
     errors += _self_transcript_errors(args.model_conf or {})
+    pieces = getattr(args, "token_list", None)
+    if not _fits(pieces, list[str] | tuple[str, ...] | None):
+        errors.append("token_list: must be a list of texts")
+    for name in confs:
+        errors += [f"{field}: must be finite" for field in _not_finite(getattr(args, name), name)]
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
+
+
+def _not_finite(value: Any, name: str) -> Iterator[str]:
+    """Yield the names of fields that are NaN or infinite, inside lists and mappings too."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield name
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _not_finite(inner, f"{name}[{place}]")
 
 
 def _field_errors(section: str, conf: dict | None, cls: type) -> list[str]:
@@ -98,7 +117,7 @@ def _fits(value: Any, kind: Any) -> bool:
     """Return whether a value has a type; a list of yaml is a tuple too."""
     for candidate in (value, tuple(value)) if isinstance(value, list) else (value,):
         try:
-            check_type(candidate, kind)
+            check_type(candidate, kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
         except TypeCheckError:
             continue
         return True
@@ -135,8 +154,22 @@ def build_model(
             config.yaml rebuilds the model without its sources.
         pretrained: load frozen weights from their sources; False for a packed model, which contains
             them. A packed model has a teacher only if `args.with_teacher` is true.
+
+    Raises:
+        UserError: the configuration describes no model.
     """
     check_config(args)
+    try:
+        return _build(args, pretrained)
+    except UserError:
+        raise
+    except Exception as error:  # of torch and transformers, whose fields have rules of their own
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"configuration: it describes no model: {reason}") from error
+
+
+def _build(args: Namespace, pretrained: bool) -> Any:
+    """Build the model of a configuration with the right fields."""
     for conf in (args.frontend_conf, args.postencoder_conf):
         if conf and conf.get(SOURCE) and Path(conf[SOURCE]).is_dir():
             # Absolute, because config.yaml may be read from another folder.

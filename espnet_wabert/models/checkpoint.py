@@ -18,7 +18,8 @@ from espnet_wabert.box.files import (
     resolve_encoders,
 )
 from espnet_wabert.config import read_yaml
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import replacing
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.download import CONFIG_KEY, MODEL_KEY, NGRAM, Files, from_hub, from_zip
 from espnet_wabert.models.origin import SOURCE, check_origin, sources
@@ -86,7 +87,10 @@ def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]
     args = read_args(files.config)
     state = read_state(files.weights)
     complete = getattr(args, "packed", False)
-    model = build_model(args, pretrained=not complete)
+    try:
+        model = build_model(args, pretrained=not complete)
+    except UserError as error:
+        raise UserError(f"{files.config}: {error}") from error
     check_state(model, state, files.weights, allow_frozen=not complete)
     model.load_state_dict(state)
     return model.to(device).eval(), args
@@ -100,10 +104,13 @@ def check_state(
     expected = {key: value.shape for key, value in full_state_dict(model).items()}
     trainable = {name for name, p in model.named_parameters() if p.requires_grad}
     optional = set(slim.sources) - trainable if slim and allow_frozen else set()
+    tensors = {k: value for k, value in state.items() if isinstance(value, torch.Tensor)}
     problems = {
         "missing": [k for k in expected if k not in state and k not in optional],
         "surplus": [k for k in state if k not in expected],
-        "of another shape": [k for k in state if k in expected and state[k].shape != expected[k]],
+        "no tensors": [k for k in state if k in expected and k not in tensors],
+        "of another shape": [k for k in tensors if k in expected and state[k].shape != expected[k]],
+        "not numbers": [k for k, value in tensors.items() if bool(value.isnan().any())],
     }
     found = [f"{len(v)} {what} ({v[0]}, ...)" for what, v in problems.items() if v]
     if found:
@@ -168,8 +175,6 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
         output: the .zip to write.
         with_teacher: include BERT's dropped layers, for the alignment method `similarity`.
     """
-    from espnet2.main_funcs.pack_funcs import pack as espnet_pack
-
     files = find_files(model)
     loaded, args = load_model(files)
     # The token decoder needs the teacher at inference.
@@ -185,27 +190,42 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
         if getattr(args, part, None):
             getattr(args, part)[SOURCE] = None
     drop_paths(args)
+    try:
+        _write_parts(folder, state, args, files.ngram)
+        _zip_parts(folder, output, files.ngram is not None)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
+        raise UserError(f"{output}: cannot be written: {first_line(error)}") from error
+    finally:
+        shutil.rmtree(folder)
+    return output
+
+
+def _write_parts(folder: Path, state: dict, args: Namespace, ngram: Path | None) -> None:
+    """Write the files that are packed."""
     torch.save(state, folder / "model.pth")
     with (folder / "config.yaml").open("w", encoding="utf-8") as file:
         yaml.safe_dump(vars(args), file, sort_keys=False)
-    more = {}
-    if files.ngram is not None:
-        shutil.copyfile(files.ngram, folder / NGRAM)
-        more["ngram"] = f"packed/{NGRAM}"  # an argument of WaBERTInference, as the other keys
+    if ngram is not None:
+        shutil.copyfile(ngram, folder / NGRAM)
+
+
+def _zip_parts(folder: Path, output: Path, ngram: bool) -> None:
+    """Write the zip; it is there when it is complete."""
+    from espnet2.main_funcs.pack_funcs import pack as espnet_pack
+
+    name = folder.name
+    more = {"ngram": f"{name}/{NGRAM}"} if ngram else {}  # an argument of WaBERTInference
     here = Path.cwd()
-    try:  # ESPnet stores the paths as given; absolute ones cannot be unpacked elsewhere
-        os.chdir(output.parent)
-        espnet_pack(
-            files={MODEL_KEY: "packed/model.pth", **more},
-            yaml_files={CONFIG_KEY: "packed/config.yaml"},
-            outpath=output.name,
-        )
-    finally:
-        os.chdir(here)
-    for packed in folder.iterdir():
-        packed.unlink()
-    folder.rmdir()
-    return output
+    with replacing(output) as temporary:
+        try:  # ESPnet stores the paths as given; absolute ones cannot be unpacked elsewhere
+            os.chdir(output.parent)
+            espnet_pack(
+                files={MODEL_KEY: f"{name}/model.pth", **more},
+                yaml_files={CONFIG_KEY: f"{name}/config.yaml"},
+                outpath=temporary.name,
+            )
+        finally:
+            os.chdir(here)
 
 
 def drop_paths(args: Namespace) -> None:

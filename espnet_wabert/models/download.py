@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from espnet_wabert.box.files import cache_folder
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError, first_line
-from espnet_wabert.models.packed_zip import META, check_zip, unpack_zip
+from espnet_wabert.models.packed_zip import META, check_zip, same_files, unpack_zip
 
 # Names of the files of a packed model, as ESPnet names them for SLU models.
 KEYS = MODEL_KEY, CONFIG_KEY = "slu_model_file", "slu_train_config"
@@ -40,7 +40,7 @@ def from_zip(path: Path) -> Files:
     stamp = f"{path.resolve()} {status.st_mtime_ns} {status.st_size}"
     folder = cache_folder() / hashlib.sha256(stamp.encode()).hexdigest()[:16]
     files = _complete(folder)
-    if files is None:
+    if files is None or not same_files(path, folder):
         shutil.rmtree(folder, ignore_errors=True)  # what an older version or a user left there
         unpack_zip(path, folder)
         files = packed_files(folder)

@@ -1,15 +1,21 @@
 """Checks of a packed model before it is unpacked: its size, its files and what meta.yaml names."""
 
-import tempfile
+import shutil
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-import yaml
+from filelock import FileLock
 
+from espnet_wabert.config import parse_yaml
 from espnet_wabert.errors import UserError, first_line
 
 META = "meta.yaml"
+# What zipfile raises on a damaged zip, on encryption and on methods that it does not know.
+DAMAGE = (
+    zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError,
+    NotImplementedError,
+)  # fmt: skip
 MEMBERS = 1000  # a packed model has three
 EXPANSION = 20  # unpacked bytes per byte of the zip; weights hardly shrink
 FREE_BYTES = 100_000_000  # unpacked bytes that are never too many
@@ -29,8 +35,8 @@ def check_zip(path: Path, keys: tuple[str, ...]) -> None:
         with zipfile.ZipFile(path) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
             text = archive.read(META) if META in sizes and sizes[META] < FREE_BYTES else b""
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise UserError(f"{path}: not a zip file, or cut off: {error}") from error
+    except DAMAGE as error:
+        raise UserError(f"{path}: not a zip file, or cut off: {first_line(error)}") from error
     limit = EXPANSION * path.stat().st_size + FREE_BYTES
     if len(sizes) > MEMBERS or sum(sizes.values()) > limit:
         raise UserError(
@@ -50,10 +56,7 @@ def check_zip(path: Path, keys: tuple[str, ...]) -> None:
 
 def _named(path: Path, text: bytes) -> dict[str, str]:
     """Return the files that meta.yaml names, by key."""
-    try:
-        meta = yaml.safe_load(text) if text else None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {META}: not yaml: {first_line(error)}") from error
+    meta = parse_yaml(text, f"{path}: {META}") if text else None
     sections = ("files", "yaml_files")
     if not isinstance(meta, dict) or not all(isinstance(meta.get(s), dict) for s in sections):
         raise UserError(
@@ -63,18 +66,37 @@ def _named(path: Path, text: bytes) -> dict[str, str]:
 
 
 def unpack_zip(path: Path, folder: Path) -> None:
-    """Unpack a checked zip into a new folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-        inner = Path(partial) / folder.name
-        try:
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(inner)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-            raise UserError(f"{path}: cannot be unpacked: {first_line(error)}") from error
-        # Renamed at the end, so that a second process never sees half of it.
-        try:
-            inner.rename(folder)
-        except OSError as error:
-            if not folder.is_dir():  # else another process was faster
-                raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error
+    """Unpack a checked zip into a new folder, which is there when it is complete."""
+    partial = folder.with_name(f".part.{folder.name}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if folder.is_dir():  # another process was faster
+                return
+            shutil.rmtree(partial, ignore_errors=True)  # what a kill has left
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(partial)
+            except DAMAGE as error:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise UserError(f"{path}: cannot be unpacked: {first_line(error)}") from error
+            partial.rename(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {first_line(error)}") from error
+
+
+def same_files(path: Path, folder: Path) -> bool:
+    """Return whether a folder has the files of a checked zip, with the same checksums.
+
+    Weights are compared by size only: they have checksums of their own, and are large.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            file = folder / info.filename
+            if info.is_dir():
+                continue
+            if not file.is_file() or file.stat().st_size != info.file_size:
+                return False
+            if file.suffix != ".pth" and zlib.crc32(file.read_bytes()) != info.CRC:
+                return False
+    return True

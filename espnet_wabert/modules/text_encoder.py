@@ -119,5 +119,12 @@ def read_tokenizer(source: str, positions: int) -> str:
 
 
 def build_tokenizer(conf: dict) -> Tokenizer:
-    """Return the tokenizer that the text frontend wrote into its configuration."""
-    return Tokenizer.from_str(conf["tokenizer"])
+    """Return the tokenizer that the text frontend wrote into its configuration.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return Tokenizer.from_str(conf["tokenizer"])
+    except Exception as error:  # tokenizers raises Exception itself
+        raise UserError(f"frontend_conf.tokenizer: no tokenizer: {first_line(error)}") from error

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import yaml
-
-from espnet_wabert.config import read_yaml
+from espnet_wabert.config import parse_yaml, read_yaml
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.recipes.schedule import GPU_SECONDS, Schedule, plan, schedule_args
@@ -45,11 +43,14 @@ def read_config(config: str, slu_args: str) -> dict:
         name = option.removeprefix("--")
         if name.endswith("_conf") and "=" in value:
             key, text = value.split("=", 1)
-            conf[name] = {**(conf.get(name) or {}), key: yaml.safe_load(text)}
+            section = conf.get(name) or {}
+            if not isinstance(section, dict):
+                raise UserError(f"{config}: {name}: must hold fields and values")
+            conf[name] = {**section, key: parse_yaml(text, option)}
         elif name == "best_model_criterion":
             conf[name] = [value.split(",")]
         elif value:
-            conf[name] = yaml.safe_load(value)
+            conf[name] = parse_yaml(value, option)
     return conf
 
 

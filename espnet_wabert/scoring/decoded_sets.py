@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.labels import require_same_ids
 from espnet_wabert.formats.lines import read_table
 from espnet_wabert.formats.words import read_words
 from espnet_wabert.scoring.alignment import BOUNDARIES
@@ -35,12 +36,13 @@ def score_decoded_set(data: Path, decoded: Path) -> dict[str, Any]:
         decoded: what stage 12 wrote for it: decoding.jsonl and words.METHOD.ctm.
     """
     decoding = read_decoding(decoded / "decoding.jsonl")
+    texts = read_table(data / "text")
+    require_same_ids(texts, decoding, str(decoded / "decoding.jsonl"))
     scores: dict[str, Any] = score_tokens(decoding).as_dict()
     # A model without a subword head does not transcribe.
     scores["wer"] = scores["wer_apostrophes"] = None
     if scores["top1"] is not None:
         hypotheses = {u: d.hypothesis for u, d in decoding.items()}
-        texts = read_table(data / "text")
         scores["wer"] = word_error_rate(texts, hypotheses)
         scores["wer_apostrophes"] = word_error_rate(texts, hypotheses, apostrophes=True)
     scores[BOUNDARIES] = {}

@@ -39,6 +39,8 @@ def update_results(
     null.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, not a results.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
         results = read_results(path) if path.exists() else {}

@@ -10,6 +10,7 @@ import numpy as np
 from tokenizers import BertWordPieceTokenizer
 
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.formats.word import Word
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -150,7 +151,5 @@ def write_vocabulary(model: str, path: str | Path) -> int:
         raise UserError(f"{model}: its tokenizer cannot be loaded: {reason}") from error
     pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     WordPieceTokenizer(piece for piece, _ in pieces)  # fails for other vocabularies
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")
+    write_atomically(path, "".join(f"{piece}\n" for piece, _ in pieces))
     return len(pieces)

@@ -16,6 +16,7 @@ from corpora_makers import (
 )
 from pyarrow import parquet
 
+from espnet_wabert.corpora.slue_hub import export_audio
 from espnet_wabert.corpora.slue_voxceleb import prepare_slue
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import Segment, read_folder
@@ -341,3 +342,13 @@ def test_dev_of_v01_stops_where_they_do_not(tmp_path):
     corpus = make_slue(tmp_path, "test", slue_rows(LABELS))
     with pytest.raises(UserError, match="7 rows, but v0.1's test has 4052"):
         prepare(corpus, "test", version="v0.1")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"])
+def test_a_damaged_copy_of_the_hub_is_named(tmp_path, content):
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub/validation-0.parquet").write_bytes(content)
+    with pytest.raises(UserError, match=r"validation-0.parquet: not a parquet table"):
+        prepare_slue(tmp_path / "hub", "dev", tmp_path / "out")
+    with pytest.raises(UserError, match=r"validation-0.parquet: not a parquet table"):
+        export_audio(tmp_path / "hub", "dev", tmp_path / "audio")

@@ -1,5 +1,6 @@
 """Audio files: whole ones, and every way in which one is not."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from corpora_makers import cut, noise, write_audio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import (
     DAMAGED,
     AudioFault,
@@ -112,3 +114,52 @@ def test_every_sample_is_checked(tmp_path):
     assert non_finite(np.array([[0.0, 1.0], [np.inf, 0.0]]), first=5) == (
         "samples that are no numbers", "sample 6 is not finite",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["AIFF", "AU", "SVX", "W64", "RF64", "MAT4", "VOC", "WAVEX"])
+def test_a_cut_file_of_another_format_is_seen(tmp_path, format):
+    path = write_audio(tmp_path / f"a.{format.lower()}", 1.0, format=format)
+    assert isinstance(inspect(str(path)), AudioInfo)
+    assert isinstance(inspect(str(cut(path, 0.6))), AudioFault)
+
+
+def test_devices_and_pipes_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    for path in (tmp_path / "a.wav", "/dev/zero", tmp_path):
+        assert inspect(str(path)) == AudioFault("missing audio file", "not a regular file")
+    assert inspect(str(tmp_path / "none.wav")).detail == "no such file"
+    (tmp_path / "a.raw").write_bytes(bytes(100))
+    assert inspect(str(tmp_path / "a.raw")).kind == "not an audio file"
+
+
+def test_a_file_of_days_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "a.rf64"
+    soundfile.write(path, np.zeros(10), 16000, format="RF64", subtype="PCM_U8")
+    content = bytearray(path.read_bytes())
+    size = 1 << 32
+    at = content.index(b"ds64") + 8
+    for offset in (8, 16):  # bytes of data, and frames
+        content[at + offset : at + offset + 8] = size.to_bytes(8, "little")
+    content[at : at + 8] = (size + 100).to_bytes(8, "little")
+    path.write_bytes(content)
+    os.truncate(path, size + 200)
+    assert inspect(str(path)).kind == "too long"
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_a_bit_inside_a_flac_is_seen(tmp_path, place):
+    path = write_audio(tmp_path / "a.flac", 1.0)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 16
+    path.write_bytes(content)
+    assert isinstance(inspect(str(path)), AudioFault) or check_samples(str(path)) is not None
+    with pytest.raises((OSError, RuntimeError)):
+        read_mono(str(path))
+
+
+def test_audio_on_a_full_disk_is_an_error(tmp_path):
+    with pytest.raises(UserError, match=r"a.flac: cannot be written"):
+        (tmp_path / "audio").mkdir()
+        os.symlink("/dev/full", tmp_path / "audio/.part.a.flac")
+        write_new(tmp_path / "audio/a.flac", noise(1.0), 16000)
+    assert not (tmp_path / "audio/a.flac").exists()

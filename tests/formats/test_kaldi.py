@@ -52,7 +52,7 @@ def folders(draw) -> DataFolder:
         segments=segments,
         words=words or None,
         speed=maybe(dict.fromkeys(utts, 0.9)),
-        seconds=maybe(dict.fromkeys(utts, 1.25)),
+        seconds=maybe(dict.fromkeys(utts, 1e6)),
         samples=maybe(dict.fromkeys(utts, 16001)),
     )
 
@@ -167,6 +167,17 @@ def simple(*utts, **fields) -> DataFolder:
     return DataFolder(
         wav={utt: f"/x/{utt}.flac" for utt in utts}, utt2spk={utt: utt[0] for utt in utts}, **fields
     )
+
+
+def test_words_after_the_end_of_the_audio_are_named(tmp_path):
+    words = {"a1": (Word("x", 0.0, 99999.5),)}
+    folder = simple("a1", text={"a1": "x"}, words=words, seconds={"a1": 1.5})
+    message = r"words.ctm: 'a1': a word ends at 99999.5 s, after the audio \(1.5 s\)"
+    with pytest.raises(UserError, match=message):
+        write_folder(folder, tmp_path)
+    near = folder._replace(words={"a1": (Word("x", 0.0, 1.55),)})
+    write_folder(near, tmp_path)
+    assert read_folder(tmp_path).words == near.words
 
 
 @pytest.mark.parametrize("utt", ["a b", "a/b", ".a", "a\u00a0b"])

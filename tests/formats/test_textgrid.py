@@ -72,13 +72,13 @@ def test_a_damaged_line_is_named(tmp_path, old, new, reason):
     with pytest.raises(UserError) as caught:
         read_textgrid(path)
     line = int(str(caught.value).removeprefix(f"{path}:").split(":")[0])
-    assert damaged <= line <= damaged + 1  # an end before its start shows in the line below
+    assert damaged <= line <= damaged + 2  # a number that is none shows in the next one
     assert reason in str(caught.value)
 
 
 def test_what_is_no_textgrid(tmp_path):
     for content, message in {
-        b"hello\nworld\n": ":1: is not a whole TextGrid: a TextGrid begins with",
+        b"hello\nworld\n": ":1: is not a whole TextGrid: it begins with",
         b"": ":1: is not a whole TextGrid",
         b"File type\n\xff": ":2: is neither UTF-8 nor UTF-16 text",
     }.items():
@@ -94,6 +94,33 @@ def test_a_reversed_file_is_no_textgrid(tmp_path):
     path.write_text("\n".join(reversed(path.read_text(encoding="utf-8").splitlines())))
     with pytest.raises(UserError, match=r"u1.TextGrid:\d+: is not a whole TextGrid"):
         read_textgrid(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("xmax = 1.9", "xmax = 1.0", "past the end of its tier"),
+        ("intervals: size = 6", "intervals: size = 5", "it goes on after its last tier"),
+        ("<exists>", "<absent>", "the flag <exists> is missing"),
+        ("IntervalTier", "Tier", "neither IntervalTier nor TextTier"),
+        ("xmin = 0.5", "xmin =! 0.5!", "is where a number must be"),
+        ("xmin = 0.5", "xmin = 0_5", "is where a number must be"),
+    ],
+)
+def test_damage_between_the_intervals_is_seen(tmp_path, old, new, message):
+    path = _praat(tmp_path, {"words": WORDS})
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(UserError, match=rf"u1.TextGrid:\d+: is not a whole TextGrid: .*{message}"):
+        read_textgrid(path)
+
+
+def test_words_of_the_format_that_praat_ignores_may_differ(tmp_path):
+    path = _praat(tmp_path, {"words": WORDS})
+    text = path.read_text(encoding="utf-8").replace("xmin", "start").replace("[1]", "[one]")
+    path.write_text(text, encoding="utf-8")
+    assert read_textgrid(path) == {"u1": WORDS}
 
 
 def test_praat_gets_intervals_it_can_draw(tmp_path):

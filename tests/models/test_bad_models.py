@@ -39,6 +39,13 @@ def without(config: dict, name: str) -> dict:
         (lambda c: c | {"encoder_conf": {"hidden_size": "big", "dropout": "1"}},
          r"encoder_conf.dropout: '1': must be float; encoder_conf.hidden_size: 'big': must be int"),
         (lambda c: c | {"model_conf": {"subword_tokens": 1.5}}, r"tokens: 1.5: must be int \|"),
+        (lambda c: c | {"frontend": ["huggingface"]}, r"frontend: \['huggingface'\]: one of hugg"),
+        (lambda c: c | {"frontend_conf": 3}, r"configuration: frontend_conf: must hold fields"),
+        (lambda c: c | {"token_list": [*c["token_list"], 3]}, r"token_list: must be a list of te"),
+        (lambda c: c | {"encoder_conf": {"dropout": float("nan")}}, r"encoder_conf.dropout: must"),
+        (lambda c: c | {"frontend_conf": {"model_name_or_path": None, "config": {
+            "model_type": "data2vec-audio", "hidden_size": "x"}}},
+         r"config.yaml: configuration: it describes no model: .*'hidden_size' expected int"),
     ],
 )  # fmt: skip
 def test_a_configuration(good, tmp_path, change, message):
@@ -73,6 +80,32 @@ def test_weights(good, tmp_path, content, message):
         load_model(find_files(path))
 
 
+def flipped(content: bytes) -> bytes:
+    """Flip one bit of a weight."""
+    at = content.index(b"data/1") + 200
+    return content[:at] + bytes([content[at] ^ 64]) + content[at + 1 :]
+
+
+def test_one_bit_of_a_weight_is_seen_without_a_checksum_beside_it(good, tmp_path):
+    (tmp_path / "config.yaml").symlink_to(good.parent / "config.yaml")
+    (tmp_path / "model.pth").write_bytes(flipped(good.read_bytes()))
+    with pytest.raises(UserError, match=r"model.pth: damaged: .*data/\d+ in it has another checks"):
+        load_model(find_files(tmp_path / "model.pth"))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(torch.nan, r"1 not numbers \("), ("text", r"1 no tensors \(")]
+)
+def test_weights_that_are_no_numbers(good, tmp_path, value, message):
+    state = torch.load(good, weights_only=True)
+    name = next(key for key in state if key.startswith("encoder."))
+    state[name] = value if isinstance(value, str) else state[name] * value
+    (tmp_path / "config.yaml").symlink_to(good.parent / "config.yaml")
+    torch.save(state, tmp_path / "model.pth")
+    with pytest.raises(UserError, match=message):
+        load_model(find_files(tmp_path / "model.pth"))
+
+
 def named(meta: bytes, path: str) -> bytes:
     return meta.replace(b"packed/config.yaml", path.encode())
 
@@ -82,7 +115,7 @@ def named(meta: bytes, path: str) -> bytes:
     [
         (lambda m: without(m, "packed/config.yaml"), r"packed/config.yaml: not in the zip"),
         (lambda m: without(m, "meta.yaml"), r"no meta.yaml with files and yaml_files: cut off"),
-        (lambda m: m | {"meta.yaml": b"[1,"}, r"meta.yaml: not yaml: while parsing"),
+        (lambda m: m | {"meta.yaml": b"[1,"}, r"meta.yaml:1: expected the node content"),
         (lambda m: m | {"meta.yaml": b"x: 1"}, r"no meta.yaml with files and yaml_files: cut off"),
         (lambda m: m | {"meta.yaml": b"files: {}\nyaml_files: {}"}, r"without slu_model_file"),
         (
@@ -106,6 +139,20 @@ def test_a_zip(members, tmp_path, change, message):
         find_files(path)
 
 
+def test_an_encrypted_zip(tmp_path, members):
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    content = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for at in (n for n in range(len(content)) if content[n : n + 4] == mark):
+            content[at + place] |= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="model.zip: not a zip file, or cut off: .* is encrypted"):
+        find_files(path)
+
+
 def test_a_zip_that_is_cut_off(tmp_path, members):
     path = tmp_path / "model.zip"
     path.write_bytes(b"PK\x03\x04 and no more")
@@ -124,3 +171,19 @@ def test_a_zip_is_unpacked_again_where_the_cache_lacks_a_file(members, tmp_path,
     files.weights.unlink()
     again = find_files(path)
     assert again == files and again.weights.read_bytes() == content
+
+
+def test_a_changed_file_in_the_cache_is_unpacked_again(members, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    config = find_files(path).config
+    content = config.read_bytes()
+    config.write_bytes(content.replace(b"wabert", b"wabird"))
+    left = config.parents[2] / f".part.{config.parents[1].name}" / "x"  # of a kill
+    left.parent.mkdir()
+    left.touch()
+    assert find_files(path).config.read_bytes() == content
+    assert not left.exists()

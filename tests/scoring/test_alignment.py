@@ -128,3 +128,12 @@ def test_a_missing_alignment_is_named(recipe):
     done = CliRunner().invoke(score_decoding.main, arguments)
     assert done.exit_code == 1
     assert "error: test: words.grapheme.ctm: missing, though other sets have it" in done.output
+
+
+def test_a_decoded_set_has_every_utterance(recipe):
+    (recipe / "raw/test/text").write_text("a gin\nb gin\n")
+    arguments = ["--config", f"{recipe}/c.yaml", "--dump", f"{recipe}/raw", "--sets", "test"]
+    arguments += ["--decode", f"{recipe}/seed0", "--out", f"{recipe}/RESULTS.md"]
+    done = CliRunner().invoke(score_decoding.main, arguments)
+    assert done.exit_code == 1
+    assert "decoding.jsonl lacks 1 utterances of the reference: b" in done.output

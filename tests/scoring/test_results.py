@@ -230,3 +230,8 @@ def test_the_confusion_is_in_the_table_of_classes_if_it_fits():
     many = report.class_table(np.eye(12, dtype=int), [f"class {n}" for n in range(12)])
     assert many.columns == ("class", "precision", "recall", "F1", "support")
     assert {len(row) for row in many.rows} == {5}
+
+
+def test_a_folder_is_no_results_file(tmp_path):
+    with pytest.raises(UserError, match=r"is a folder, not a results.json"):
+        update_results(tmp_path, {"seed": 1})
