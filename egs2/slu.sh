@@ -103,6 +103,8 @@ finish_options() {
     slu_model=${download_model:-${train_exp}/${inference_slu_model}}
     token_list=${dumpdir}/token_list/vocab.txt
     stats=${expdir}/stats/${model_tag:-${stats_tag}}
+    mapfile -t all_sets < <(unique "${train_set}" "${valid_set}" ${test_sets})
+    model_inputs=("${slu_model}" "${slu_model%/*}/config.yaml" "${speech_model}" "${text_model}")
     inference_device=$("${gpu_inference}" && echo cuda || echo cpu)
     if "${dry_run}"; then
         run dry_run --recipe "${PWD##*/}" --corpus "${corpus_folder}" --config "${slu_config}" \
