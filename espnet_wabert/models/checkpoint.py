@@ -21,7 +21,7 @@ from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.download import CONFIG_KEY, MODEL_KEY, NGRAM, Files, from_hub, from_zip
-from espnet_wabert.models.origin import SOURCE, check_origin, sources
+from espnet_wabert.models.origin import SOURCE, check_origin, check_source_weights, sources
 from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
@@ -88,6 +88,8 @@ def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]
     complete = getattr(args, "packed", False)
     model = build_model(args, pretrained=not complete)
     check_state(model, state, files.weights, allow_frozen=not complete)
+    if slim := getattr(model, "slim_checkpoints", None):
+        check_source_weights(args, slim.digests(), files.weights)
     model.load_state_dict(state)
     return model.to(device).eval(), args
 

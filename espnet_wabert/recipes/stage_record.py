@@ -1,4 +1,4 @@
-"""The record of a stage: of what and with which options it was made, and what it wrote.
+"""The record of a stage, or of a part of one: its options, what it read and what it wrote.
 
 `begin` and `end` write it around a stage; `reason_to_run` compares it with the files as they are.
 """
