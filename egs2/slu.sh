@@ -134,6 +134,7 @@ check_requirements() {
         options+=(--ngram "${ngram:-}")
     fi
     if ! "${skip_upload_hf}" && [ "${stop_stage}" -ge 15 ]; then options+=(--hf_repo "${hf_repo}"); fi
+    if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?
     if [ "${#options[@]}" -gt 0 ]; then run check_run "${options[@]}"; fi
 }
 

@@ -4,9 +4,9 @@
 # stage N NAME [INPUT... : OUTPUT...]: succeed if stage N is to be run now. Ends the stage before it.
 #
 # The files and folders tell with --skip_done true whether the stage is done: as they were when it was
-# run, with the same options. An input may be empty, or a name on a hub. Of an output +FILE, which
-# other stages change too, only the existence counts. The record lies beside the result: who deletes
-# the result deletes the record.
+# run, with the same options. An input may be empty, or a name on a hub. Of an output
+# +FILE#KEY, which other stages change too, it counts that the key exists. The record lies beside the
+# result: who deletes the result deletes the record.
 current=""
 stage() {
     end_stage

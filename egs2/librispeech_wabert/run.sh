@@ -79,7 +79,7 @@ if ! "${skip_eval}"; then
 
     scored=()
     for set in ${test_sets}; do scored+=("${dumpdir}/raw/${set}" "${decoded[@]/%//${set}}"); done
-    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/RESULTS.md" ${results:+"+${results}"}
+    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/RESULTS.md" ${results:+"+${results}#${results_key}"}
     then
         run score_decoding --config "${slu_config}" --slu_args "${slu_args}" \
             --dump "${dumpdir}/raw" "${decoded[@]/#/--decode=}" --sets "${test_sets}" --out "${expdir}/${name}/RESULTS.md" \

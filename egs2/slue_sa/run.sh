@@ -145,7 +145,8 @@ if ! "${skip_eval}"; then
         scored+=("${dumpdir}/raw/${set}" "${decoded[@]/%//${set}/sentiment}"
             ${read:+"${hypotheses}/${set}"})
     done
-    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/scores" ${results:+"+${results}"}
+    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/scores" \
+        ${results:+"+${results}#sentiment.${system:-wabert}"}
     then
         local/score.sh --name "${system:-wabert}" --raw "${dumpdir}/raw" --train_set "${train_set}" \
             --test_sets "${test_sets}" --parts "${corpus_folder}/parts.tsv" \

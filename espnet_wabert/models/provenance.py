@@ -65,19 +65,18 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
-def resumed(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the provenance of a training that goes on: `resumed_from` has what was different."""
+def resumed(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a training that goes on.
+
+    It is that of its start; `resumed_with` lists what was different later.
+    """
     if not before:
         return dict(now)
-    earlier = list(before.get("resumed_from", ()))
-    differs = {
-        name: value
-        for name, value in before.items()
-        if name != "resumed_from" and now.get(name) != value
-    }
-    if differs:
-        earlier.append(differs)
-    return {**now, **({"resumed_from": earlier} if earlier else {})}
+    later = list(before.get("resumed_with", ()))
+    differs = {name: value for name, value in now.items() if before.get(name) != value}
+    if differs and differs not in later:
+        later.append(differs)
+    return {**before, **({"resumed_with": later} if later else {})}
 
 
 def _versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import read_bytes, write_atomically
 from espnet_wabert.formats.states import MISSING, RECORDINGS, states
 
 BEGUN = ".begun"  # suffix of the record of a stage that has not ended
@@ -24,7 +24,8 @@ class StageRecord:
         inputs: state of each file that the stage reads, from before it began.
         wanted: the files and folders that the stage writes.
         outputs: state of each file that the stage has written.
-        existing: files that must exist; others change them too.
+        existing: FILE or FILE#KEY: what must exist of a file that others change too; KEY is a
+            dotted name in JSON.
     """
 
     options: dict[str, str]
@@ -61,7 +62,7 @@ def reason_to_run(path: Path, now: StageRecord) -> str | None:
             _changed_option(before.options, now.options)
             or _changed_file(before.inputs, now.inputs)
             or _changed_file(before.outputs, _states(now.wanted), more=False)
-            or next((f"{name} is missing" for name in now.existing if not Path(name).exists()), "")
+            or next((f"{name} is missing" for name in now.existing if not _exists(name)), "")
             or (None if _writes(before) == _writes(now) else "it writes other files")
         )
     except (ValueError, TypeError, AttributeError):
@@ -104,6 +105,18 @@ def _write(path: Path, record: StageRecord) -> None:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+def _exists(wanted: str) -> bool:
+    file, _, key = wanted.partition("#")
+    if not Path(file).is_file():
+        return False
+    value = json.loads(read_bytes(file)) if key else {}
+    for name in filter(None, key.split(".")):
+        if name not in value:
+            return False
+        value = value[name]
+    return True
+
+
 def _changed_option(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     for name in dict.fromkeys([*now, *before]):
         if before.get(name) != now.get(name):
@@ -118,7 +131,7 @@ def _changed_file(before: Mapping[str, str], now: Mapping[str, str], more: bool 
             continue
         if name.endswith(RECORDINGS):
             return f"a recording of {name.removesuffix(RECORDINGS)} has changed"
-        if name not in before:
+        if before.get(name, MISSING) == MISSING:
             return f"{name} is new"
         return f"{name} {'is missing' if now.get(name, MISSING) == MISSING else 'has changed'}"
     return ""

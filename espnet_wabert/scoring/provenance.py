@@ -54,7 +54,7 @@ def provenance_line(rows: Mapping[str, Any]) -> str:
     if apart:
         return f"the rows were not trained alike: {', '.join(apart)}"
     row = next(iter(trained.values()))
-    shown = [f"{field} {_text(row[field])}" for field in SHOWN if row.get(field) is not None]
+    shown = [f"{field}: {_text(row[field])}" for field in SHOWN if row.get(field) is not None]
     return f"trained with {', '.join(shown)}" if shown else ""
 
 

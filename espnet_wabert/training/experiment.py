@@ -71,7 +71,7 @@ def claim_folder(args: argparse.Namespace) -> None:
             )
         config = folder / "config.yaml"
         trained = read_yaml(config).get("provenance") if config.is_file() else None
-        args.provenance = resumed(now, trained)
+        args.provenance = resumed(trained, now)
         return
     args.provenance = now
     folder.mkdir(parents=True, exist_ok=True)
