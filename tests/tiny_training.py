@@ -32,6 +32,12 @@ def write_data(folder: Path) -> Path:
 
 def train(config: str, sources, data: Path, out: Path, *more: str) -> dict:
     """Train with a configuration of conf/tiny; return the last checkpoint."""
+    WaBERTTask.main(cmd=training_command(config, sources, data, out, *more))
+    return torch.load(out / "checkpoint.pth", weights_only=True)
+
+
+def training_command(config: str, sources, data: Path, out: Path, *more: str) -> list[str]:
+    """Return the options of a training on what `write_data` wrote."""
     text = config == "sentiment_text"
     inputs = {"text,text,text"} if config != "sentiment" else set()
     inputs.add("text,text,text" if text else "wav.scp,speech,sound")
@@ -45,5 +51,4 @@ def train(config: str, sources, data: Path, out: Path, *more: str) -> dict:
         for scp in sorted(inputs):
             command += [f"--{part}_data_path_and_name_and_type", f"{data}/{scp}"]
         command += [f"--{part}_shape_file", str(data / "speech_shape")]
-    WaBERTTask.main(cmd=[*command, "--batch_bins", "40000", "--use_tensorboard", "false", *more])
-    return torch.load(out / "checkpoint.pth", weights_only=True)
+    return [*command, "--batch_bins", "40000", "--use_tensorboard", "false", *more]
