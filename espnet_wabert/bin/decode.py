@@ -30,14 +30,13 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
     from espnet_wabert.formats.lines import write_atomically
     from espnet_wabert.inference import decoding
     from espnet_wabert.inference.api import WaBERTInference
-    from espnet_wabert.models.provenance import provenance
+    from espnet_wabert.models.provenance import of_model
 
     inference = WaBERTInference.from_pretrained(model, device)
     aligned = inference.args.model == "wabert"
     if texts and aligned:
         raise UserError("--texts: a 'wabert' model is aligned with the transcripts in --dump")
-    trained = getattr(inference.args, "provenance", None)
-    made_by = {"trained": trained, "decoded": provenance(device)}
+    made_by = json.dumps(of_model(inference.args, device), indent=1)
     for name in sets.split():
         if inference.reads_text:
             text = (texts or dump) / name / "text"
@@ -53,7 +52,7 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
                 files = decoding.decode_sentiment(
                     inference, source, out / name, batch_seconds, texts and texts / name / "text"
                 )
-        write_atomically(out / name / PROVENANCE, json.dumps(made_by, indent=1))
+        write_atomically(out / name / PROVENANCE, made_by)
         print(f"{out / name}: {', '.join(files)}")
 
 

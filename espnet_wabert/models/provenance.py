@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+from argparse import Namespace
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("espnet_wabert", "torch", "transformers", "numpy", "espnet")
+PACKAGES = ("espnet_wabert", "torch", "transformers", "numpy", "scikit-learn", "espnet")
 DIGITS = 12  # of a fingerprint
 
 
@@ -34,6 +35,16 @@ def provenance(device: str = "cpu", **more: Any) -> dict[str, Any]:
         **more,
         "versions": {"python": platform.python_version(), **_versions()},
     }
+
+
+def of_model(args: Namespace, device: str = "cpu") -> dict[str, Any]:
+    """Return the provenance of what a model computes here and now.
+
+    Args:
+        args: configuration of the model; `provenance` is that of its training.
+        device: cpu or cuda.
+    """
+    return {"trained": getattr(args, "provenance", None), "decoded": provenance(device)}
 
 
 def commit() -> str | None:
