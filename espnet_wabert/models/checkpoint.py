@@ -126,7 +126,9 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
         UserError: the aligned model has other parts, or lacks weights.
     """
     files = find_files(source)
-    check_origin(args, read_args(files.config), files.weights)
+    aligned = read_args(files.config)
+    check_origin(args, aligned, files.weights)
+    _check_frontend(model, aligned, files.weights)
     state = read_state(files.weights)
     own = full_state_dict(model)
     wanted = {k: v for k, v in state.items() if k.startswith(("frontend.", "encoder."))}
@@ -160,6 +162,14 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
         )
     logging.info("starting from %d weights of %s", len(wanted), files.weights)
     model.load_state_dict({**own, **wanted})
+
+
+def _check_frontend(model: nn.Module, aligned: Namespace, weights: Path) -> None:
+    """Check that a model has the frontend of an aligned one, whose checkpoint leaves it out."""
+    slim = getattr(model, "slim_checkpoints", None)
+    if slim is not None and not getattr(aligned, "packed", False):
+        found = {part: checksum for part, checksum in slim.digests().items() if part == "frontend"}
+        check_source_weights(aligned, found, weights)
 
 
 def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> Path:

@@ -103,6 +103,12 @@ def test_the_fingerprints_are_those_of_any_machine(folder, tmp_path_factory):
     assert {key for key in here if here[key] != found[key]} == {"corpus", "config", "seed"}
 
 
+def change_weights(path) -> None:
+    state = load_file(path)
+    name = next(name for name in sorted(state) if "layers.0" in name)
+    save_file({**state, name: state[name] + 0.01}, path, metadata={"format": "pt"})
+
+
 @pytest.mark.slow
 def test_other_pretrained_weights_are_refused(tmp_path):
     """A checkpoint leaves the frozen weights out: with others it would be another model."""
@@ -112,10 +118,7 @@ def test_other_pretrained_weights_are_refused(tmp_path):
     model = exp / "valid.loss.ave.pth"
     pack(model, exp / "packed.zip")
     before = {path: path.read_bytes() for path in exp.glob("*.*")}
-    weights = sources[0] / "model.safetensors"
-    state = load_file(weights)
-    name = next(name for name in sorted(state) if "layers.0" in name)
-    save_file({**state, name: state[name] + 0.01}, weights, metadata={"format": "pt"})
+    change_weights(sources[0] / "model.safetensors")
     message = r"was trained with other weights of the frontend \(.*data2vec\): \w{8} there, \w{8}"
     with pytest.raises(UserError, match=message):
         WaBERTInference.from_pretrained(model)
@@ -125,3 +128,16 @@ def test_other_pretrained_weights_are_refused(tmp_path):
     packed = WaBERTInference.from_pretrained(exp / "packed.zip")  # has its weights
     assert packed.args.provenance == read_args(exp / "config.yaml").provenance
     assert packed.args.provenance["seed"] == 0 and packed.args.provenance["threads"] >= 1
+
+
+@pytest.mark.slow
+def test_an_aligner_on_other_pretrained_weights_is_refused(tmp_path):
+    """Fine-tuning would put its own frontend where the aligner's was left out."""
+    sources = write_tiny_sources(tmp_path)
+    data = write_data(tmp_path / "data")
+    train("align", sources, data, tmp_path / "aligner", "--max_epoch", "1")
+    start = ("--max_epoch", "1", "--pretrained_model", f"{tmp_path}/aligner/valid.loss.ave.pth")
+    train("sentiment", sources, data, tmp_path / "one", *start)
+    change_weights(sources[0] / "model.safetensors")
+    with pytest.raises(UserError, match=r"valid.loss.ave.pth: was trained with other weights of"):
+        train("sentiment", sources, data, tmp_path / "two", *start)
