@@ -36,10 +36,14 @@ def states(path: str | Path) -> dict[str, str]:
     """Return the state of a file, or of each file of a folder, by path.
 
     The folders in a folder have one state each; hidden files are left out. A data folder has the
-    state of its recordings instead, under `<wav.scp>: recordings`. What does not exist is
-    `MISSING`.
+    state of its recordings instead, under `<wav.scp>: recordings`. Of FOLDER/* only the files are
+    looked at. What does not exist is `MISSING`.
     """
     path = Path(path)
+    if path.name == "*":
+        inner = path.parent.iterdir() if path.parent.is_dir() else ()
+        names = sorted(entry for entry in inner if not entry.name.startswith("."))
+        return {str(entry): file_state(entry) for entry in names if entry.is_file()}
     if not path.is_dir():
         return {str(path): file_state(path) if path.exists() else MISSING}
     table = path / "wav.scp"
@@ -65,10 +69,8 @@ def read_wav_scp(path: str | Path) -> dict[str, str]:
 
 def recordings_state(recordings: Iterable[tuple[str, str]]) -> str:
     """Return the state of recordings (id, path): of each, the size and time of change."""
-    digest = hashlib.sha256()
-    for name, path in sorted(recordings):
-        digest.update(f"{name} {_size_and_time(path)}\n".encode())
-    return digest.hexdigest()[:32]
+    lines = [f"{name} {_size_and_time(path)}\n" for name, path in sorted(recordings)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
 
 def _tree_state(folder: Path) -> str:

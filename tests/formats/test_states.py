@@ -75,3 +75,12 @@ def test_a_data_folder_is_its_recordings_too(tmp_path, harm):
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(UserError, match="nowhere: cannot be read: No such file"):
         file_state(tmp_path / "nowhere")
+
+
+def test_the_files_of_a_folder_alone(tmp_path):
+    (tmp_path / "inner").mkdir()
+    for name in ("text", "wav.scp", ".hidden", "inner/b"):
+        (tmp_path / name).write_text(f"u1 {tmp_path}/text")
+    found = states(f"{tmp_path}/*")
+    assert set(found) == {f"{tmp_path}/text", f"{tmp_path}/wav.scp"}
+    assert states(tmp_path / "nothing/*") == {}
