@@ -149,7 +149,9 @@ train_stages() {
 train_model() {
     local folder=$1 distributed=()
     shift
-    if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then rm -r "${folder:?}"; fi
+    if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then  # all but the records of stages
+        find "${folder:?}" -mindepth 1 -maxdepth 1 ! -name .done -exec rm -r {} +
+    fi
     mkdir -p "${folder}"
     rotate_log "${folder}/train"
     if [ "${ngpu}" -gt 1 ]; then distributed=(--multiprocessing_distributed true); fi

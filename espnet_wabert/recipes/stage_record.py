@@ -58,12 +58,13 @@ def reason_to_run(path: Path, now: StageRecord) -> str | None:
         return ""
     try:
         before = StageRecord(**json.loads(path.read_text(encoding="utf-8")))
+        same = (before.wanted, before.existing) == (now.wanted, now.existing)
         return (
             _changed_option(before.options, now.options)
+            or ("" if same else "it writes other files")
             or _changed_file(before.inputs, now.inputs)
             or _changed_file(before.outputs, _states(now.wanted), more=False)
-            or next((f"{name} is missing" for name in now.existing if not _exists(name)), "")
-            or (None if _writes(before) == _writes(now) else "it writes other files")
+            or next((f"{name} is missing" for name in now.existing if not _exists(name)), None)
         )
     except (ValueError, TypeError, AttributeError):
         return f"{path} is damaged"
@@ -88,10 +89,6 @@ def end(path: Path) -> None:
     record.outputs = _states(record.wanted)
     _write(path, record)
     begun.unlink()
-
-
-def _writes(record: StageRecord) -> tuple[list[str], list[str]]:
-    return record.wanted, record.existing
 
 
 def _states(paths: Iterable[str]) -> dict[str, str]:
