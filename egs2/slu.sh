@@ -106,6 +106,8 @@ finish_options() {
     slu_model=${download_model:-${train_exp}/${inference_slu_model}}
     token_list=${dumpdir}/token_list/vocab.txt
     stats=${expdir}/stats/${model_tag:-${stats_tag}}
+    mapfile -t all_sets < <(unique "${train_set}" "${valid_set}" ${test_sets})
+    model_inputs=("${slu_model}" "${slu_model%/*}/config.yaml" "${speech_model}" "${text_model}")
     inference_device=$("${gpu_inference}" && echo cuda || echo cpu)
     if "${dry_run}"; then
         run dry_run --recipe "${PWD##*/}" --corpus "${corpus_folder}" --config "${slu_config}" \
@@ -146,6 +148,7 @@ check_requirements() {
         options+=(--ngram "${ngram:-}")
     fi
     if ! "${skip_upload_hf}" && [ "${stop_stage}" -ge 15 ]; then options+=(--hf_repo "${hf_repo}"); fi
+    if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?
     if [ "${#options[@]}" -gt 0 ]; then run check_run "${options[@]}"; fi
     if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?
 }

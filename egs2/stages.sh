@@ -1,27 +1,47 @@
 # The stages that the recipes share: 1 to 5, 10, 11, 14 and 15, and how a stage begins and ends.
 # Sourced by ../slu.sh, which sets the options.
 
-# stage N NAME: succeed if stage N is to be run now. Ends the stage before it.
+# stage N NAME [INPUT... : OUTPUT...]: succeed if stage N is to be run now. Ends the stage before it.
+#
+# The files and folders tell with --skip_done true whether the stage is done: as they were when it was
+# run, with the same options. An input may be empty, or a name on a hub. FOLDER/* is a data folder
+# without its recordings, which take a second for 300,000 utterances. Of an output
+# +FILE#KEY, which other stages change too, it counts that the key exists. The record lies beside the
+# result: who deletes the result deletes the record.
 current=""
 stage() {
     end_stage
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] || return 1
-    # A mark tells with which options and configuration a stage was done. It lies beside the result:
-    # who deletes the result deletes the mark.
-    local options=${model_options} config=${slu_config} folder=${exp}/.done
-    if [ "$1" -le 9 ]; then
-        options=${data_options} config=/dev/null folder=${dumpdir}/.done/${train_set}
-    elif [ "$1" -le 11 ]; then
-        folder=${train_exp}/.done
+    local number=$1 title=$2 options=${model_options} folder=${exp}/.done kind=input status=0
+    local arguments=() argument why
+    shift 2
+    if [ "${number}" -le 9 ]; then
+        options=${data_options} folder=${dumpdir}/.done/${train_set}
+    else
+        if [ "${number}" -le 11 ]; then folder=${train_exp}/.done; fi
+        arguments=(--input "${slu_config}")
     fi
-    done_file=${folder}/stage$1
-    signature=$({ declare -p ${options}; cat "${config}"; } | cksum)
-    if "${skip_done}" && [ "$(cat "${done_file}" 2>/dev/null)" = "${signature}" ]; then
-        echo "stage $1: $2: done before"
-        return 1
+    for argument in ${options}; do arguments+=(--option "${argument}=${!argument}"); done
+    for argument in "$@"; do
+        case "${argument}" in
+            :) kind=output ;;
+            +*) arguments+=(--existing "${argument#+}") ;;
+            *) arguments+=("--${kind}" "${argument}") ;;
+        esac
+    done
+    record="" why=""
+    if [ $# -gt 0 ]; then
+        record=${folder}/stage${number}.json
+        why=$(stage_record begin "${record}" --skip_done "${skip_done}" "${arguments[@]}") ||
+            status=$?
+        case "${status}" in
+            0) ;;
+            3) echo "stage ${number}: ${title}: done before"; return 1 ;;
+            *) exit 1 ;;
+        esac
     fi
-    echo "stage $1: $2"
-    current=$1
+    echo "stage ${number}: ${title}${why:+: ${why}}"
+    current=${number}
     SECONDS=0
 }
 
@@ -31,21 +51,33 @@ end_stage() {
     if [ -n "${results}" ] && [ "${SECONDS}" -gt 0 ]; then
         run update_results "${results}" "seconds.${slu_tag}_${current}=${SECONDS}" || exit 1
     fi
-    mkdir -p "$(dirname "${done_file}")" || exit 1
-    echo "${signature}" > "${done_file}" || exit 1
+    if [ -n "${record}" ]; then stage_record end "${record}" || exit 1; fi
     current=""
 }
 
+stage_record() { "${python}" -m espnet_wabert.bin.stage_record "$@"; }
+
 # Stages 1 to 5. Sets that are scored keep every utterance; the others are filtered in stage 4.
 data_stages() {
-    local set filtered
-    filtered=$(unique "${train_set}" "${valid_set}" | grep -vxF -f <(unique ${test_sets}) || true)
+    local set filtered trained=("${train_set}" "${valid_set}") formatted=() kept=() perturbed=() tables
+    tables=("${all_sets[@]/#/${datadir}/}")
+    tables=("${tables[@]/%//*}")
+    filtered=$(unique "${trained[@]}" | grep -vxF -f <(unique ${test_sets}) || true)
+    for set in ${filtered}; do
+        formatted+=("${dumpdir}/raw/org/${set}") kept+=("${dumpdir}/raw/${set}/*")
+    done
+    for set in ${test_sets}; do formatted+=("${dumpdir}/raw/${set}"); done
 
-    if stage 1 "data preparation"; then
+    if stage 1 "data preparation" "${data_inputs[@]}" : "${corpus_folder}" \
+        "${tables[@]}"
+    then
         local/data.sh "${local_data_opts[@]}"
     fi
 
-    if stage 2 "speed perturbation"; then
+    if [ -n "${speed_perturb_factors}" ]; then
+        perturbed=("${datadir}/${train_set}/*" : "${datadir}/${train_set}_sp/*")
+    fi
+    if stage 2 "speed perturbation" "${perturbed[@]}"; then
         if [ -n "${speed_perturb_factors}" ]; then
             run perturb_speed --data "${datadir}/${train_set}" --out "${datadir}/${train_set}_sp" \
                 --factors "${speed_perturb_factors}"
@@ -54,7 +86,9 @@ data_stages() {
         fi
     fi
 
-    if stage 3 "format wav.scp"; then
+    if stage 3 "format wav.scp" "${all_sets[@]/#/${datadir}/}" \
+        "${datadir}/${train_set}${speed_perturb_factors:+_sp}" : "${formatted[@]}"
+    then
         for set in ${filtered} ${test_sets}; do
             local from=${datadir}/${set} to=${dumpdir}/raw/${set}
             if [[ " ${filtered//$'\n'/ } " = *" ${set} "* ]]; then to=${dumpdir}/raw/org/${set}; fi
@@ -63,24 +97,28 @@ data_stages() {
         done
     fi
 
-    if stage 4 "remove long and short data"; then
+    if stage 4 "remove long and short data" "${formatted[@]/%//*}" "${tokenizer}" : "${kept[@]}"; then
         for set in ${filtered}; do
             run filter_lengths --data "${dumpdir}/raw/org/${set}" --out "${dumpdir}/raw/${set}" \
                 --tokenizer "${tokenizer}"
         done
     fi
 
-    if stage 5 "token list"; then
+    if stage 5 "token list" "${tokenizer}" : "${token_list}"; then
         run make_vocabulary --text_model "${tokenizer}" --out "${token_list}"
     fi
 }
 
 # Stages 10 and 11. stats_opts: more options for collect_stats.
 train_stages() {
-    local set device
+    local set device trained=("${train_set}" "${valid_set}") raw
+    raw=("${trained[@]/#/${dumpdir}/raw/}")
+    if [ -n "${feats}" ]; then raw=("${all_sets[@]/#/${dumpdir}/raw/}"); fi
     device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 
-    if stage 10 "statistics"; then
+    if stage 10 "statistics" "${raw[@]}" "${token_list}" ${feats:+"${speech_model}"} : \
+        "${trained[@]/#/${stats}/}" ${feats:+"${all_sets[@]/#/${feats}/}"}
+    then
         if [ -n "${feats}" ]; then
             run extract_features --config "${slu_config}" --speech_model "${speech_model}" \
                 --dump "${dumpdir}/raw" --out "${feats}" --batch_seconds "${batch_seconds}" \
@@ -92,7 +130,10 @@ train_stages() {
         done
     fi
 
-    if stage 11 "training"; then
+    if stage 11 "training" "${raw[@]}" ${feats:+"${trained[@]/#/${feats}/}"} \
+        "${trained[@]/#/${stats}/}" "${token_list}" "${speech_model}" "${text_model}" \
+        "${pretrained_model}" : "${train_exp}/options.yaml" "${slu_model}"
+    then
         local args
         args=$(run training_args --config "${slu_config}" --slu_args "${slu_args}" \
             --raw "${dumpdir}/raw" --feats "${feats}" --stats "${stats}" \
@@ -110,7 +151,9 @@ train_stages() {
 train_model() {
     local folder=$1 trainer=(train --ngpu "${ngpu}") meeting=$1/.meeting.$$.${RANDOM}
     shift
-    if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then rm -r "${folder:?}"; fi
+    if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then  # all but the records of stages
+        find "${folder:?}" -mindepth 1 -maxdepth 1 ! -name .done -exec rm -r {} +
+    fi
     mkdir -p "${folder}"
     rotate_log "${folder}/train"
     if [ "${processes}" -gt 1 ]; then
@@ -149,10 +192,12 @@ show_progress() {
 pack_stages() {
     local packed=${exp}/${slu_tag}.zip
     if ! "${skip_packing}"; then
-        if stage 14 "pack"; then run pack --model "${slu_model}" --out "${packed}"; fi
+        if stage 14 "pack" "${model_inputs[@]}" : "${packed}"; then run pack --model "${slu_model}" --out "${packed}"; fi
     fi
     if ! "${skip_upload_hf}"; then
-        if stage 15 "upload"; then
+        if stage 15 "upload" "${packed}" "${expdir}/${name}/RESULTS.md" \
+            "${expdir}/${name}/scores" : "${exp}/hub"
+        then
             run publish --model "${packed}" --repo "${hf_repo}" --out "${exp}/hub" \
                 --license "${hf_license}" --scores "${expdir}/${name}/RESULTS.md" \
                 --scores "${expdir}/${name}/scores/dev/scores.json" \

@@ -2,3 +2,4 @@
 
 SAMPLE_RATE = 16000  # Hz, of the audio that models, recognizers and formatted data use
 LABELS = ("Negative", "Neutral", "Positive")  # of SLUE-VoxCeleb, in the order of the scores
+PROVENANCE = "provenance.json"  # beside what a model has decoded

@@ -42,10 +42,13 @@ need librispeech timit more_data baseline
 timit=${timit:-${corpora}/TIMIT}
 if "${mini}" || [ -d "${timit}" ]; then test_sets+=" timit_test"; fi  # stage 1 of --mini makes it
 tokenizer=${text_model}
-model_options+=" more_data baseline utterance results_key"
+model_options+=" utterance results_key"
 data_options+=" librispeech timit more_data train_word_times"
 corpus_folder=${librispeech:-${corpora}/LibriSpeech}
 finish_options
+data_inputs=("${more_data}" "${timit}")
+if "${mini}"; then data_inputs=(); fi  # stage 1 makes its corpora
+read -ra tests <<< "${test_sets}"
 # Table 1 has models of its own: their scores do not replace those of the main model.
 if [ -z "${results_key}" ]; then
     case "${name}" in table1*) results_key=alignment_table1 ;; *) results_key=alignment ;; esac
@@ -67,12 +70,17 @@ stats_opts=(--vocabulary "${token_list}")
 if ! "${skip_train}" && [ -z "${download_model}" ]; then train_stages; fi
 
 if ! "${skip_eval}"; then
-    if stage 12 "decoding"; then
+    if stage 12 "decoding" "${model_inputs[@]}" "${tests[@]/#/${dumpdir}/raw/}" \
+        ${feats:+"${tests[@]/#/${feats}/}"} : "${tests[@]/#/${exp}/decode/}"
+    then
         decode decode --model "${slu_model}" --dump "${dumpdir}/raw" --feats "${feats}" \
             --out "${exp}/decode" --batch_seconds "${batch_seconds}" --device "${inference_device}"
     fi
 
-    if stage 13 "scoring"; then
+    scored=()
+    for set in ${test_sets}; do scored+=("${dumpdir}/raw/${set}" "${decoded[@]/%//${set}}"); done
+    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/RESULTS.md" ${results:+"+${results}#${results_key}"}
+    then
         run score_decoding --config "${slu_config}" --slu_args "${slu_args}" \
             --dump "${dumpdir}/raw" "${decoded[@]/#/--decode=}" --sets "${test_sets}" --out "${expdir}/${name}/RESULTS.md" \
             --results "${results}" --key "${results_key}"
@@ -82,8 +90,10 @@ fi
 pack_stages
 
 if ! "${skip_eval}"; then
-    if stage 16 "figures and subword predictions"; then
-        set=${test_sets##* }
+    set=${test_sets##* }
+    if stage 16 "figures and subword predictions" "${model_inputs[@]}" "${dumpdir}/raw/${set}" \
+        ${feats:+"${feats}/${set}"} "${exp}/decode/${set}" "${baseline}" : "${exp}/figures"
+    then
         predictions=${exp}/decode/${set}/decoding.jsonl
         run figures --model "${slu_model}" --data "${dumpdir}/raw/${set}" \
             --feats "$(feats_of "${set}")" --out "${exp}/figures" --device "${inference_device}" \

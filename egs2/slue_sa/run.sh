@@ -74,6 +74,8 @@ fi
 data_options+=" slue slue_version slue_labels trim"
 model_options+=" recognizer ngram_file"
 finish_options
+data_inputs=("${slue_labels}")
+read -ra tests <<< "${test_sets}"
 if [ -n "${pretrained_model}" ] && [ -z "${system}" ] && trains && [ ! -f "${pretrained_model}" ]
 then
     die "${pretrained_model}: no such aligner; train it with ../librispeech_wabert/run.sh, or name" \
@@ -92,7 +94,7 @@ for number in 6 7 8; do
     if stage ${number} "language model"; then echo "BERT is the language model: skipped"; fi
 done
 
-if stage 9 "n-gram"; then
+if stage 9 "n-gram" ${ngram_file:+: "${ngram_file}"}; then
     if [ -z "${ngram}" ]; then
         echo "no --ngram: nothing to do"
     elif [ ! -f "${ngram_file}" ]; then
@@ -116,7 +118,13 @@ if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; the
 fi
 
 if ! "${skip_eval}"; then
-    if stage 12 "decoding"; then
+    read_by=("${ngram_file}") read=()
+    if [ -n "${recognizer}" ] && [ "${recognizer}" != transcripts ]; then
+        read_by+=("${recognizer}") read=("${tests[@]/#/${hypotheses}/}")
+    fi
+    if stage 12 "decoding" "${model_inputs[@]}" "${read_by[@]}" "${tests[@]/#/${dumpdir}/raw/}" \
+        ${feats:+"${tests[@]/#/${feats}/}"} : "${tests[@]/#/${exp}/decode/}" "${read[@]}"
+    then
         texts=()
         if [ "${recognizer}" = transcripts ]; then
             texts=(--texts "${dumpdir}/raw")
@@ -131,7 +139,15 @@ if ! "${skip_eval}"; then
             --device "${inference_device}"
     fi
 
-    if stage 13 "scoring"; then
+    # Stage 13 writes a file for SLUE's organizers beside the labels.
+    scored=("${dumpdir}/raw/${train_set}/sentiment" "${corpus_folder}/parts.tsv" "${datadir}/dev/v01")
+    for set in ${test_sets}; do
+        scored+=("${dumpdir}/raw/${set}" "${decoded[@]/%//${set}/sentiment}"
+            ${read:+"${hypotheses}/${set}"})
+    done
+    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/scores" \
+        ${results:+"+${results}#sentiment.${system:-wabert}"}
+    then
         local/score.sh --name "${system:-wabert}" --raw "${dumpdir}/raw" --train_set "${train_set}" \
             --test_sets "${test_sets}" --parts "${corpus_folder}/parts.tsv" \
             --v01 "${datadir}/dev/v01" --results "${results}" \

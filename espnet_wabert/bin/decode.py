@@ -1,9 +1,11 @@
 """Decode a data folder with a trained model (stage 12)."""
 
+import json
 from pathlib import Path
 
 import click
 
+from espnet_wabert.constants import PROVENANCE
 from espnet_wabert.errors import UserError, one_line_errors
 
 Folder = click.Path(path_type=Path)
@@ -25,13 +27,16 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
     --texts is the input of a text model (default: the transcripts in --dump). In a WaBERT that was
     trained with transcripts, BERT's states of it replace the aligner's tokens.
     """
+    from espnet_wabert.formats.lines import write_atomically
     from espnet_wabert.inference import decoding
     from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.models.provenance import of_model
 
     inference = WaBERTInference.from_pretrained(model, device)
     aligned = inference.args.model == "wabert"
     if texts and aligned:
         raise UserError("--texts: a 'wabert' model is aligned with the transcripts in --dump")
+    made_by = json.dumps(of_model(inference.args, device), indent=1)
     for name in sets.split():
         if inference.reads_text:
             text = (texts or dump) / name / "text"
@@ -47,6 +52,7 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device):
                 files = decoding.decode_sentiment(
                     inference, source, out / name, batch_seconds, texts and texts / name / "text"
                 )
+        write_atomically(out / name / PROVENANCE, made_by)
         print(f"{out / name}: {', '.join(files)}")
 
 

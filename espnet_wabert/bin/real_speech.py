@@ -29,7 +29,9 @@ def main(model, out, results, whisper, table):
     from espnet_wabert.inference.pocketsphinx_recognizer import PocketsphinxRecognizer
     from espnet_wabert.inference.recognizer import load_recognizer
     from espnet_wabert.mini.real_speech import an4, cards, librivox, write_recordings
+    from espnet_wabert.models.provenance import commit, of_model
     from espnet_wabert.scoring.decoded_sets import score_decoded_set
+    from espnet_wabert.scoring.provenance import KEY
     from espnet_wabert.scoring.results import update_results
     from espnet_wabert.scoring.table import Table, markdown, print_tables
 
@@ -51,7 +53,10 @@ def main(model, out, results, whisper, table):
             boundaries.append((name, *of_methods))
         reading.append((name, *_reading(inference, source, scores["wer"], recognizers)))
         if results:
-            update_results(results, {f"real_speech.{name}": scores})
+            made_by = of_model(inference.args) | {"scored": commit()}
+            update_results(
+                results, {f"real_speech.{name}": scores, (KEY, "real_speech", name): made_by}
+            )
     first = Table(
         "Word boundaries of people", ("recordings", *methods), tuple(boundaries),
         note="mean / median / share within 50 ms, from pocketsphinx's times",

@@ -40,9 +40,11 @@ _path = click.Path(path_type=Path)
 def main(**options):
     """Score the word boundaries of --hyp against --ref: mean, median, within tolerances."""
     from espnet_wabert.formats.words import cut_segments, read_words
+    from espnet_wabert.models.provenance import commit
     from espnet_wabert.scoring.alignment import merge_alignment
     from espnet_wabert.scoring.boundaries import score_boundaries
-    from espnet_wabert.scoring.results import mean_and_sd
+    from espnet_wabert.scoring.provenance import KEY, read_provenance
+    from espnet_wabert.scoring.results import mean_and_sd, update_results
 
     opts = SimpleNamespace(**options)
     if opts.results and opts.name in (None, "infonce", "cosine", "cosine_sum"):
@@ -64,10 +66,12 @@ def main(**options):
     _print(opts.name or opts.hyps[0].name, row)
     for run in runs:
         _print_failures(run)
+    made_by = {**read_provenance(path.parent for path in opts.hyps), "scored": commit()}
     if opts.out:
-        _write(opts, row, runs)
+        _write(opts, {**row, KEY: made_by}, runs)
     if opts.results:
         merge_alignment(opts.results, opts.key, opts.name, row)
+        update_results(opts.results, {(KEY, opts.key, opts.name): made_by}, whole=True)
 
 
 def _tolerances(text: str) -> list[float]:

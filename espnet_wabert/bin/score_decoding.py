@@ -34,6 +34,7 @@ def main(config, slu_args, dump, decodes, sets, out, results, key):
     Over several seeds every figure is a mean with its deviation.
     """
     from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.models.provenance import commit
     from espnet_wabert.recipes.training_args import read_config
     from espnet_wabert.scoring.alignment import merge_decoded, over_seeds
     from espnet_wabert.scoring.decoded_sets import (
@@ -41,6 +42,8 @@ def main(config, slu_args, dump, decodes, sets, out, results, key):
         require_same_methods,
         score_decoded_set,
     )
+    from espnet_wabert.scoring.provenance import KEY, read_provenance
+    from espnet_wabert.scoring.results import update_results
     from espnet_wabert.scoring.table import markdown, print_tables
 
     conf = read_config(config, slu_args).get("model_conf") or {}
@@ -55,6 +58,8 @@ def main(config, slu_args, dump, decodes, sets, out, results, key):
     print_tables([table])
     if results and rows:
         merge_decoded(results, key, loss, list(rows.values())[-1])
+        made_by = read_provenance(decode / name for decode in decodes)
+        update_results(results, {(KEY, key, loss): {**made_by, "scored": commit()}}, whole=True)
 
 
 if __name__ == "__main__":

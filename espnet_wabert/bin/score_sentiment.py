@@ -77,7 +77,9 @@ def _submit(opts: SimpleNamespace, labels: dict[str, str]) -> None:
 def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     from espnet_wabert.formats.labels import read_labels, read_parts, require_same_ids
     from espnet_wabert.formats.lines import read_table, write_atomically
+    from espnet_wabert.models.provenance import commit
     from espnet_wabert.plots.confusion import draw_confusion
+    from espnet_wabert.scoring.provenance import KEY, read_provenance
     from espnet_wabert.scoring.results import update_results
     from espnet_wabert.scoring.set_scores import add_word_errors, compare, result_rows, score_sets
 
@@ -107,7 +109,8 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     for key, scored in sets.items():
         name = _key(key, opts.set_name)
         _print(name, rows[key], confusion[key], scored[0].scores.absent, opts.espnet_macro)
-    content = {"name": opts.name, "seed": opts.seed, "rows": rows}
+    made_by = {**read_provenance(hyp.parent for hyp in opts.hyps), "scored": commit()}
+    content = {"name": opts.name, "seed": opts.seed, "rows": rows, KEY: made_by}
     content["runs"] = [{key: one.as_dict() for key, one in run.items()} for run in runs]
     if other:
         content["against"] = compare(reference, hypotheses[0], other, opts.resamples, opts.seed)
@@ -123,6 +126,8 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
             for key in rows
             for system, row in rows[key].items()
         }
+        for key in rows:
+            paths[KEY, _key(key, opts.set_name), opts.name] = made_by
         update_results(opts.results, paths, whole=True)
 
 

@@ -1,6 +1,5 @@
 """Transcribe data folders with a recognizer, for the pipelines (stage 12)."""
 
-import json
 from pathlib import Path
 
 import click
@@ -24,19 +23,26 @@ def main(recognizer, ngram, dump, sets, out, batch_seconds, device):
     from espnet_wabert.formats.lines import read_table
     from espnet_wabert.inference.decoding import SpeechSource, transcribe
     from espnet_wabert.inference.recognizer import load_recognizer
+    from espnet_wabert.recipes import stage_record
     from espnet_wabert.scoring.tokens import word_error_rate
 
     model = None
     for name in sets.split():
-        text, stamp = out / name / "text", out / name / "recognizer.json"
+        text, path = out / name / "text", out / name / "recognizer.json"
         source = SpeechSource(dump / name, None)
-        made = {"recognizer": recognizer, "ngram": ngram, "utterances": len(source.folder.wav)}
-        if stamp.is_file() and json.loads(stamp.read_text()) == made:
+        options = {"recognizer": recognizer, "ngram": ngram or ""}
+        read = [str(dump / name), recognizer, *([ngram] if ngram else [])]
+        record = stage_record.describe(options, read, [str(text)])
+        reason = stage_record.reason_to_run(path, record)
+        if reason is None:
             print(f"{text}: there already")
         else:
+            if reason:
+                print(f"{text}: computed again: {reason}")
+            stage_record.begin(path, record)
             model = model or load_recognizer(recognizer, ngram, device)
             transcribe(model, source, text, batch_seconds)
-            stamp.write_text(json.dumps(made))
+            stage_record.end(path)
         if source.folder.text is not None:
             rate = word_error_rate(source.folder.text, read_table(text))
             print(f"{text}: word error rate {100 * rate:.1f} %")

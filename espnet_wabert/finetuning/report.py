@@ -63,7 +63,7 @@ def write_report(
         f" epoch {best} is the best, macro F1 {100 * epochs[best]:.1f}. This run took"
         f" {seconds / 60:.1f} minutes. `{PREDICTIONS}` has the predictions of the test clips.", "",
         *_skipped(out), "## Settings", "", *_listed(settings),
-        "", "## Versions", "", *_listed(versions()),
+        "", "## Versions and machine", "", *_listed(versions()),
     ]  # fmt: skip
     write_atomically(out / REPORT, "\n".join(lines) + "\n")
 

@@ -2,9 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
 import yaml
@@ -13,12 +11,12 @@ from espnet_wabert.box.files import SOURCE
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.models.provenance import provenance
 from espnet_wabert.modules.pretrained import load_config
 from espnet_wabert.training.experiment import compare_options
 
 SETTINGS = "settings.yaml"
 WARMUP = 0.1  # of all steps
-PACKAGES = ("espnet", "torch", "transformers", "scikit-learn", "numpy")
 
 TRAINING: dict[str, Any] = dict(
     freeze_param=["encoder"],
@@ -133,6 +131,7 @@ def keep(out: Path, settings: dict[str, Any]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that matter."""
-    found = {name: version(name) for name in PACKAGES}
-    return {"python": python_version(), **found}
+    """Return commit, threads and machine, and the versions of Python and of the packages."""
+    made = provenance()
+    own = {name: str(made[name]) for name in ("commit", "threads", "machine") if made[name]}
+    return {**own, **made["versions"]}

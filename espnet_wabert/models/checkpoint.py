@@ -22,7 +22,7 @@ from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.formats.lines import replacing
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.download import CONFIG_KEY, MODEL_KEY, NGRAM, Files, from_hub, from_zip
-from espnet_wabert.models.origin import SOURCE, check_origin, sources
+from espnet_wabert.models.origin import SOURCE, check_origin, check_source_weights, sources
 from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
@@ -92,6 +92,8 @@ def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]
     except UserError as error:
         raise UserError(f"{files.config}: {error}") from error
     check_state(model, state, files.weights, allow_frozen=not complete)
+    if slim := getattr(model, "slim_checkpoints", None):
+        check_source_weights(args, slim.digests(), files.weights)
     model.load_state_dict(state)
     return model.to(device).eval(), args
 
@@ -131,7 +133,9 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
         UserError: the aligned model has other parts, or lacks weights.
     """
     files = find_files(source)
-    check_origin(args, read_args(files.config), files.weights)
+    aligned = read_args(files.config)
+    check_origin(args, aligned, files.weights)
+    _check_frontend(model, aligned, files.weights)
     state = read_state(files.weights)
     own = full_state_dict(model)
     wanted = {k: v for k, v in state.items() if k.startswith(("frontend.", "encoder."))}
@@ -165,6 +169,14 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
         )
     logging.info("starting from %d weights of %s", len(wanted), files.weights)
     model.load_state_dict({**own, **wanted})
+
+
+def _check_frontend(model: nn.Module, aligned: Namespace, weights: Path) -> None:
+    """Check that a model has the frontend of an aligned one, whose checkpoint leaves it out."""
+    slim = getattr(model, "slim_checkpoints", None)
+    if slim is not None and not getattr(aligned, "packed", False):
+        found = {part: checksum for part, checksum in slim.digests().items() if part == "frontend"}
+        check_source_weights(aligned, found, weights)
 
 
 def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> Path:

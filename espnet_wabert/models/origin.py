@@ -41,6 +41,30 @@ def fingerprint(config: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def check_source_weights(args: Namespace, found: dict[str, str], model: str | Path) -> None:
+    """Check that the pretrained weights are those with which a model was trained.
+
+    A checkpoint leaves out what was frozen: with other weights of the same shapes it would be
+    another model.
+
+    Args:
+        args: configuration of the model; an older one does not know the checksums of its sources.
+        found: checksum of the source's weights of each part, as they are now.
+        model: its file, for the error.
+
+    Raises:
+        UserError: a source has other weights.
+    """
+    for part, checksum in (getattr(args, "source_weights", None) or {}).items():
+        if found.get(part, checksum) != checksum:
+            conf = args.frontend_conf if part == "frontend" else args.postencoder_conf
+            name = (conf or {}).get(SOURCE)
+            raise UserError(
+                f"{model}: was trained with other weights of the {part} ({name}): {checksum} there,"
+                f" {found[part]} here"
+            )
+
+
 def check_origin(own: Namespace, other: Namespace, name: str | Path) -> None:
     """Check that a model can start from another one.
 

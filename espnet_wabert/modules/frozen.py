@@ -67,6 +67,16 @@ class SlimCheckpoints:
         model.register_state_dict_post_hook(lambda *hook: self._leave_out(*hook))
         model.register_load_state_dict_pre_hook(lambda *hook: self._put_back(*hook))
 
+    def digests(self) -> dict[str, str]:
+        """Return a checksum of the source's weights for each part of the model (frontend, ...)."""
+        parts: dict[str, int] = {}
+        for key, source in sorted(self.sources.items()):
+            if key.endswith("masked_spec_embed"):
+                continue  # for SpecAugment alone; random where the source lacks it
+            part = key.split(".")[0]
+            parts[part] = zlib.crc32(f"{key} {source}".encode(), parts.get(part, 0))
+        return {part: f"{value:08x}" for part, value in parts.items()}
+
     def _leave_out(self, model: nn.Module, state: dict, prefix: str, metadata: dict) -> None:
         trainable = {name for name, p in model.named_parameters() if p.requires_grad}
         for key, source in self.sources.items():

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.scoring.provenance import KEY, provenance_line
 from espnet_wabert.scoring.sentiment import confusion_scores
 from espnet_wabert.scoring.table import Table
 
@@ -15,7 +16,7 @@ MISSING = "-"
 MOST_COUNTS = 50  # characters of the heads of a confusion in a table
 _WITHIN = re.compile(r"within_([\d.]+)ms")
 _LOSSES = ("infonce", "cosine", "cosine_sum")  # the paper's loss first, then its baseline
-_KNOWN = ("alignment", "tokens", "seconds", "versions", "seed")
+_KNOWN = ("alignment", "tokens", "seconds", "versions", "seed", KEY)
 
 
 class Column(NamedTuple):
@@ -52,11 +53,14 @@ def tables(results: Mapping[str, Any], commands: bool = False) -> list[Table]:
     With `commands`, the last column shows the command of each row that has one.
     """
     found = []
+    made_by = _object(results, KEY)
     for key in sorted((key for key in results if key.startswith("alignment")), key=len):
-        found.append(alignment_table(_object(results, key), commands, key))
+        table = alignment_table(_object(results, key), commands, key)
+        found.append(_with_provenance(table, _object(made_by, key)))
     for key in results:
         if key == "sentiment" or key.startswith("sentiment_"):
-            found.append(sentiment_table(_object(results, key), key, commands))
+            table = sentiment_table(_object(results, key), key, commands)
+            found.append(_with_provenance(table, _object(made_by, key)))
     found.append(
         _one_row(
             "Tokens (count and WER without, top-1 and top-5 with the number known)",
@@ -75,6 +79,12 @@ def tables(results: Mapping[str, Any], commands: bool = False) -> list[Table]:
     shown = tuple(line for line in lines if line[1] != "None")
     found.append(Table("Also", ("key", "value"), shown, names=2) if shown else None)
     return [table for table in found if table is not None]
+
+
+def _with_provenance(table: Table | None, rows: Mapping[str, Any]) -> Table | None:
+    """Add a line on where the rows come from to the note of a table."""
+    notes = [table.note, provenance_line(rows)] if table else []
+    return table and table._replace(note="; ".join(filter(None, notes)))
 
 
 def alignment_table(

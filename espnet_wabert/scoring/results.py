@@ -9,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.formats.lines import parse_json, read_bytes, write_atomically
 
 DIGITS = 6  # significant digits of every number
@@ -36,14 +36,26 @@ def update_results(
     (`{("tokens", "top1"): .3}`); inside a value a dot is part of the name. Other
     keys are kept; with `whole`, the named values are replaced, so that a row has no figures of an
     earlier run. Numbers are rounded to 6 digits; NaN and infinity, which JSON does not have, become
-    null.
+    null. Without values nothing is written, but the file and its folder are checked.
+
+    Raises:
+        UserError: the file is no JSON object, or it cannot be written.
     """
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder, not a results.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        results = read_results(path) if path.exists() else {}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            return _update(path, values, whole)
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise UserError(f"{path}: cannot be written: {reason}") from error
+
+
+def _update(path: Path, values: Mapping[str | tuple[str, ...], Any], whole: bool) -> dict[str, Any]:
+    results = read_results(path) if path.exists() else {}
+    if values:
         for key, value in values.items():
             *parents, last = key if isinstance(key, tuple) else str(key).split(".")
             nested = {last: value}

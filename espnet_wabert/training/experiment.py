@@ -1,4 +1,4 @@
-"""An experiment folder belongs to the options it was trained with."""
+"""An experiment folder belongs to the options and the data it was trained with."""
 
 import argparse
 from collections.abc import Collection, Mapping
@@ -9,7 +9,12 @@ import yaml
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import name_some
+from espnet_wabert.models.origin import SOURCE, check_source_weights
+from espnet_wabert.models.provenance import fingerprint, provenance, resumed
+from espnet_wabert.training.made_of import corpus_fingerprint, made_of
 
+MADE_OF = "made_of"  # in OPTIONS: the states of the files
 OPTIONS = "options.yaml"  # as they were given; ESPnet's config.yaml has what became of them
 
 # Options that change neither the weights nor which of them are chosen.
@@ -27,30 +32,65 @@ def claim_folder(args: argparse.Namespace) -> None:
     Options that both trainings list in --computed are not compared.
 
     Args:
-        args: ESPnet's options of a training, before the model is built.
+        args: ESPnet's options of a training, before the model is built. It gets `provenance`,
+            which goes into config.yaml and packed models.
 
     Raises:
-        UserError: the folder has checkpoints that were trained with other options.
+        UserError: the folder has checkpoints that were trained with other options or other data.
     """
     if args.output_dir is None or args.collect_stats:
         return
     folder = Path(args.output_dir)
     given = _options(args)
+    files = made_of(args)
+    now = provenance(
+        "cuda" if args.ngpu else "cpu",
+        seed=args.seed,
+        gpus=args.ngpu * (args.dist_world_size or 1),
+        config=fingerprint(_portable(given)),
+        corpus=corpus_fingerprint(args),
+    )
     computed = set(given["computed"])
     if any(folder.glob("*.pth")):
         if not (folder / OPTIONS).is_file():
             raise UserError(f"{folder}: has a trained model, but no {OPTIONS}; {_WAYS_OUT}")
         kept = read_yaml(folder / OPTIONS)
         # Values that follow from the number of GPUs may change with it.
-        follow = {"computed"} | (computed & set(kept.get("computed") or ()))
+        follow = {"computed", MADE_OF} | (computed & set(kept.get("computed") or ()))
         differences = compare_options(kept, given, follow)
         if differences:
             raise UserError(
                 f"{folder}: was trained with other options: {'; '.join(differences)}; {_WAYS_OUT}"
             )
+        before = kept.get(MADE_OF) or files  # an older training has none
+        changed = [path for path, state in files.items() if before.get(path) != state]
+        if changed:
+            raise UserError(
+                f"{folder}: was trained with other data: {name_some(changed)} changed since;"
+                f" {_WAYS_OUT}"
+            )
+        config = folder / "config.yaml"
+        trained = read_yaml(config).get("provenance") if config.is_file() else None
+        args.provenance = resumed(trained, now)
         return
+    args.provenance = now
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / OPTIONS).write_text(yaml.safe_dump(given), encoding="utf-8")
+    (folder / OPTIONS).write_text(yaml.safe_dump({**given, MADE_OF: files}), encoding="utf-8")
+
+
+def claim_sources(args: argparse.Namespace) -> None:
+    """Compare the pretrained weights with those that an experiment folder was trained with.
+
+    Args:
+        args: ESPnet's options of a training, with the checksums in `source_weights`.
+
+    Raises:
+        UserError: the folder has checkpoints that were trained with other pretrained weights.
+    """
+    config = Path(args.output_dir or "") / "config.yaml"
+    if any(config.parent.glob("*.pth")) and config.is_file():
+        trained = argparse.Namespace(**read_yaml(config))
+        check_source_weights(trained, args.source_weights, config.parent)
 
 
 def compare_options(
@@ -78,6 +118,16 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         else:
             found[name] = _plain(value)
     return found
+
+
+def _portable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that do not say where files are; of a model its last name."""
+    files = ("_path_and_name_and_type", "_shape_file", "token_list", "pretrained_model", "seed")
+    return {
+        name: Path(str(value)).name if name.endswith(SOURCE) else value
+        for name, value in options.items()
+        if not name.endswith(files)
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -37,6 +37,8 @@ class WaBERTPreprocessor(CommonPreprocessor):
 
     def __call__(self, uid: str, data: dict) -> dict[str, np.ndarray]:
         if "speech" in data:
+            if not np.isfinite(data["speech"]).all():
+                raise UserError(f"utterance {uid}: speech that is not finite (NaN or infinity)")
             if data["speech"].ndim == 1:
                 data = self._speech_process(data)
             elif self.train and (self.data_aug or self.noises or self.rirs):

@@ -24,11 +24,12 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.labels import read_labels
 from espnet_wabert.models.builder import PARTS, build_model
 from espnet_wabert.models.checkpoint import init_from
+from espnet_wabert.modules.frozen import SlimCheckpoints
 from espnet_wabert.modules.sentiment_head import balanced_weights
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.clipping import clip_separately
-from espnet_wabert.training.experiment import claim_folder
+from espnet_wabert.training.experiment import claim_folder, claim_sources
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.saving import recover
 from espnet_wabert.training.trainer import WaBERTTrainer, clips_apart
@@ -166,6 +167,9 @@ class WaBERTTask(SLUTask):
             weights = balanced_weights(_label_counts(args), args.model_conf.get("labels", LABELS))
             args.model_conf = {**args.model_conf, "class_weights": weights}
         model = build_model(args)
+        if isinstance(slim := model.slim_checkpoints, SlimCheckpoints):
+            args.source_weights = slim.digests()
+            claim_sources(args)
         if args.pretrained_model is not None:
             init_from(model, args.pretrained_model, args)
         _check_frozen(model, args.freeze_param)

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from espnet2.train.trainer import Trainer, TrainerOptions
 
+from espnet_wabert.errors import UserError
 from espnet_wabert.modules.precision import has_bfloat16
 from espnet_wabert.modules.sentiment_head import CONFUSION
 from espnet_wabert.scoring.sentiment import confusion_scores
+from espnet_wabert.training.divergence import WatchedBatches
 from espnet_wabert.training.saving import require_room, safe_saving
 
 
@@ -45,13 +47,24 @@ class WaBERTTrainer(Trainer):
         return options
 
     @classmethod
-    def train_one_epoch(cls, *, options, **parts) -> bool:
-        """Train one epoch; return whether no step could be done."""
+    def train_one_epoch(cls, *, options, iterator, reporter, scaler, **parts) -> bool:
+        """Train one epoch; return False: ESPnet would end the training after True.
+
+        Raises:
+            UserError: a loss or the gradients of a step are not finite, or there is no step;
+                nothing of this epoch is saved.
+        """
+        batches = WatchedBatches(iterator, reporter, options.accum_grad, scaler)
         # The cache would keep the bfloat16 weights of the first step for the whole epoch.
         with torch.autocast(
             "cpu", torch.bfloat16, enabled=options.cpu_bfloat16, cache_enabled=False
         ):
-            return super().train_one_epoch(options=options, **parts)
+            super().train_one_epoch(
+                options=options, iterator=batches, reporter=reporter, scaler=scaler, **parts
+            )
+        if not batches.steps:
+            raise UserError(f"accum_grad: {options.accum_grad}: an epoch has fewer batches")
+        return False
 
     @classmethod
     def run(cls, model, trainer_options, distributed_option, **parts):

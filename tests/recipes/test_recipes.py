@@ -158,6 +158,31 @@ def test_a_second_run_skips_what_is_done(work):
     assert output.count("done before") == 4
 
 
+def test_only_what_has_changed_is_run_again(work):
+    """Nothing at first; then stages 12 and 13, because a file of stage 12 was cut."""
+    configs = {"librispeech_wabert": "align", "slue_sa": "sentiment"}
+    cut = {"librispeech_wabert": "timit_test/words.cif.ctm", "slue_sa": "test/sentiment"}
+    for recipe, name in configs.items():
+        options = ["--slu_config", str(ROOT / f"conf/tiny/{name}.yaml"), "--skip_done", "true"]
+        options += ["--stop_stage", "14", "--results", str(work / "results.json")]
+        if recipe == "slue_sa":
+            model = work / "librispeech_wabert/exp/align/valid.loss.ave.pth"
+            options += ["--pretrained_model", str(model)]
+        else:
+            options += ["--speed_perturb_factors", "0.9 1.0"]
+        run(recipe, work, *options)
+        output = run(recipe, work, *options)
+        wanted = 10 if recipe == "librispeech_wabert" else 9  # stage 2 has nothing to do
+        assert output.count("done before") == wanted, output
+        decoded = work / recipe / f"exp/{name}/decode" / cut[recipe]
+        before = decoded.read_bytes()
+        decoded.write_bytes(before[:-9])
+        output = run(recipe, work, *options)
+        assert f"stage 12: decoding: {decoded} has changed\n" in output
+        assert output.count("done before") >= wanted - 2
+        assert decoded.read_bytes() == before
+
+
 def test_a_deleted_model_is_trained_again(work):
     """The marks of --skip_done lie beside what they are about."""
     options = ("--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--slu_tag", "deleted")

@@ -144,7 +144,8 @@ def test_sentiment(folder):
     assert "warning: sentiment: no utterance of the reference is Negative; macro F1" in error
     assert Path("c.png").read_bytes().startswith(b"\x89PNG")
     results = json.loads(Path("results.json").read_text())
-    assert set(results) == {"sentiment", "sentiment_text_part", "sentiment_voice_part"}
+    parts = {"sentiment", "sentiment_text_part", "sentiment_voice_part"}
+    assert set(results) == parts | {"provenance"} and set(results["provenance"]) == parts
     assert results["sentiment"]["wabert"]["macro_f1"] == pytest.approx(0.428571)
     assert results["sentiment"]["majority"]["weighted_recall"] == 0.75
     scores = json.loads(Path("s.json").read_text())

@@ -1,0 +1,133 @@
+"""How a stage begins and ends: with --skip_done it is done only if nothing has changed.
+
+The real functions of `egs2/stages.sh`, around stages that copy a file.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from recipe_runner import ROOT
+
+SCRIPT = """
+set -euo pipefail
+. {root}/egs2/stages.sh
+run() {{ "${{python}}" -m "espnet_wabert.bin.$@"; }}
+python={python} stage=3 stop_stage=12 skip_done=${{SKIP_DONE:-true}} results=
+data_options=trim model_options=seed trim=${{TRIM:-true}} seed=${{SEED:-0}}
+dumpdir=dump train_set=train exp=exp/a train_exp=exp/a slu_config=a.yaml slu_tag=a
+if stage 3 "copy" data/train missing-name "" : "dump/my train" +results.json#row.seed; then
+    mkdir -p "dump/my train" && cat data/train/text > "dump/my train/text"
+fi
+if stage 6 "nothing"; then echo "nothing to do"; fi
+if stage 12 "decode" "dump/my train" : exp/a/decode; then
+    mkdir -p exp/a/decode && cat "dump/my train/text" a.yaml > exp/a/decode/text
+fi
+end_stage
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder in which both stages were run."""
+    (tmp_path / "data/train").mkdir(parents=True)
+    (tmp_path / "a.yaml").write_text("a: 1\n")
+    (tmp_path / "u1.wav").write_bytes(b"abc")
+    (tmp_path / "data/train/text").write_text("u1 hello\n")
+    (tmp_path / "data/train/wav.scp").write_text("u1 u1.wav\n")
+    (tmp_path / "results.json").write_text('{"row": {"seed": 0}}')
+    (tmp_path / "run.sh").write_text(SCRIPT.format(root=ROOT, python=sys.executable))
+    assert again(tmp_path) == {3: "", 12: ""}
+    return tmp_path
+
+
+def again(folder, status: int = 0, **options: str) -> dict[int, str]:
+    """Run the stages; return why, for each one that was run."""
+    done = subprocess.run(
+        ["bash", "run.sh"], cwd=folder, capture_output=True, text=True,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **options},
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout + done.stderr
+    lines = [line.split(": ", 2) for line in done.stdout.splitlines() if ": " in line]
+    begun = {int(line[0][6:]): "".join(line[2:]) for line in lines if not line[1].endswith(" s")}
+    assert begun.pop(6) == ""
+    return {number: why for number, why in begun.items() if why != "done before"}
+
+
+def test_without_a_change_nothing_is_run(folder):
+    assert again(folder) == {}
+    assert again(folder, SKIP_DONE="false") == {3: "", 12: ""}
+    assert again(folder) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "reasons"),
+    [
+        # What went in.
+        ("data/train/text", "u1 other\n", {3: "data/train/text has changed", 12: True}),
+        ("data/train/sentiment", "u1 Neutral\n", {3: "data/train/sentiment is new"}),
+        ("u1.wav", "other", {3: "a recording of data/train/wav.scp has changed"}),
+        ("a.yaml", "a: 2\n", {12: "a.yaml has changed"}),
+        ("missing-name", "now a file", {3: "missing-name is new"}),
+        # What came out: damaged, cut or deleted.
+        ("dump/my train/text", "u", {3: "dump/my train/text has changed"}),
+        ("dump/my train/text", None, {3: "dump/my train/text is missing"}),
+        ("exp/a/decode/text", None, {12: "exp/a/decode/text is missing"}),
+        ("exp/a/decode/more", "of a later stage", {}),
+        ("results.json", "{}", {3: "results.json#row.seed is missing"}),
+        ("results.json", None, {3: "results.json#row.seed is missing"}),
+        # The record itself.
+        ("exp/a/.done/stage12.json", "{", {12: "exp/a/.done/stage12.json is damaged"}),
+        ("exp/a/.done/stage12.json", "[1]", {12: "exp/a/.done/stage12.json is damaged"}),
+        ("exp/a/.done/stage12.json", None, {12: ""}),
+    ],
+)
+def test_what_has_changed_is_named_and_made_again(folder, path, content, reasons):
+    if content is None:
+        (folder / path).unlink()
+    else:
+        (folder / path).write_text(content)
+    found = again(folder)
+    expected = {n: "dump/my train/text has changed" if w is True else w for n, w in reasons.items()}
+    assert found == expected
+    if path != "results.json":  # which no stage here writes
+        assert again(folder) == {}
+
+
+def test_other_options_are_named(folder):
+    assert again(folder, SEED="1") == {12: "--seed was '0', is '1'"}
+    assert again(folder, SEED="1", TRIM="false") == {3: "--trim was 'true', is 'false'"}
+    assert again(folder, SEED="1", TRIM="false") == {}
+
+
+def test_a_deleted_folder_is_made_again(folder):
+    """The audit's case: the record goes with the experiment."""
+    subprocess.run(["rm", "-r", folder / "exp"], check=True)
+    assert again(folder) == {12: ""}
+
+
+def test_a_stage_that_fails_is_not_done(folder):
+    (folder / "a.yaml").unlink()
+    assert again(folder, status=1) == {12: "a.yaml is missing"}
+    (folder / "a.yaml").write_text("a: 1\n")
+    assert again(folder) == {12: ""}
+
+
+def test_a_change_during_the_stage_makes_it_run_again(folder):
+    script = (folder / "run.sh").read_text()
+    change = 'cat data/train/text > "dump/my train/text"; echo "u1 late" > data/train/text'
+    (folder / "run.sh").write_text(
+        script.replace('cat data/train/text > "dump/my train/text"', change)
+    )
+    (folder / "data/train/text").write_text("u1 early\n")
+    again(folder)
+    (folder / "run.sh").write_text(script)
+    assert again(folder)[3] == "data/train/text has changed"
+
+
+def test_the_record_tells_what_a_stage_was_made_of(folder):
+    record = json.loads((folder / "exp/a/.done/stage12.json").read_text())
+    assert record["options"] == {"seed": "0"} and record["wanted"] == ["exp/a/decode"]
+    assert set(record["inputs"]) == {"a.yaml", "dump/my train", "dump/my train/text"}
+    assert set(record["outputs"]) == {"exp/a/decode", "exp/a/decode/text"}
