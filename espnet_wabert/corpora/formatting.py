@@ -81,24 +81,24 @@ def format_folder(
     results = workers.map(format_one, make(), FILES_AT_A_TIME, WORTH_A_WORKER)
     rejects = Rejects()
     counts: Counter = Counter()
-    done: dict[str, Formatted] = {}
+    wav: dict[str, str] = {}
+    samples: dict[str, int] = {}
     with progress(len(folder.utt2spk), f"{out}: audio") as bar:
         for task, result in zip(make(), results, strict=True):
             bar.update()
             if result.fault is None:
-                done[task.utt] = result
+                # The path of a file that is used in place is in memory already.
+                wav[task.utt] = task.path if result.path == task.path else result.path
+                samples[task.utt] = result.samples
                 _count(counts, task, result)
             else:
                 rejects.add(task.utt, result.fault.kind, f"{task.path}: {result.fault.detail}")
     rejects.settle(out, skip_bad)
-    if not done:
+    if not wav:
         raise UserError(f"{out}: no utterances left; left out: {rejects.counts()}")
-    formatted = subset(folder, done)._replace(
-        wav={utt: result.path for utt, result in done.items()},
-        segments=None,
-        speed=None,
-        seconds={utt: result.samples / fs for utt, result in done.items()},
-        samples={utt: result.samples for utt, result in done.items()},
+    seconds = {utt: count / fs for utt, count in samples.items()}
+    formatted = subset(folder, wav)._replace(
+        wav=wav, segments=None, speed=None, seconds=seconds, samples=samples
     )
     write_folder(formatted, out)
     written = _remove_stale(audio_folder, set(formatted.wav.values()))

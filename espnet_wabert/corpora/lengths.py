@@ -77,7 +77,7 @@ def filter_folder(
             kinds[kind] += 1
     kept = folder.samples.keys() - removed.keys()
     listed = {**_removed_before(Path(data), Path(out), kept), **removed}
-    write_files(Path(out), {REMOVED: "".join(f"{u} {why}\n" for u, why in sorted(listed.items()))})
+    write_files(Path(out), {REMOVED: (f"{u} {why}\n" for u, why in sorted(listed.items()))})
     if not kept:
         raise UserError(f"{data}: no utterance is left: {dict(kinds)}; see {out}/{REMOVED}")
     left = subset(folder, kept)

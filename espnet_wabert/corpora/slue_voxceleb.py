@@ -159,7 +159,7 @@ def _list_v01(rows: list[Row], path: Path, folder: DataFolder, out: Path) -> str
         (out / "v01").unlink(missing_ok=True)
         return ""
     listed = [u for u in folder.utt2spk if u in old or u.split("-", 1)[-1] in old]
-    write_files(out, {"v01": "".join(f"{utterance}\n" for utterance in listed)})
+    write_files(out, {"v01": (f"{utterance}\n" for utterance in listed)})
     return f"; {len(listed)} of them are v0.1's dev set"
 
 
