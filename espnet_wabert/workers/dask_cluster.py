@@ -83,7 +83,8 @@ class DaskWorkers(OtherProcesses):
             if self._make is not None:
                 self._cluster = self._make(**self.conf.arguments)
                 self._cluster.scale(self.count)
-            self._client = Client(self._cluster or self.conf.scheduler)
+            address = self._cluster or self.conf.scheduler
+            self._client = Client(address, timeout=self.conf.wait_seconds)
         except Exception as error:  # of the class that the yaml names
             self.close()
             raise UserError(f"{self.path}: the cluster does not start: {_cause(error)}") from error
@@ -125,7 +126,7 @@ class DaskWorkers(OtherProcesses):
                 alone = 0.0 if self._client.ncores() else alone + PATIENCE
                 if alone >= self.conf.wait_seconds:
                     raise UserError(
-                        f"{self.path}: no worker for {alone:.0f} s: the cluster starts none, or"
+                        f"{self.path}: no worker for {alone:g} s: the cluster starts none, or"
                         " has ended them"
                     ) from None
 

@@ -54,14 +54,15 @@ class Processes(OtherProcesses):
 
     def _again(self) -> None:
         """Start the processes anew, and what is waiting in them."""
+        self.close()
         self._lost += 1
         if self._lost > LOST:
+            self._lost = 0
             raise UserError(
-                f"a process was killed {self._lost} times in a row, perhaps because the memory is"
+                f"a process was killed {LOST + 1} times in a row, perhaps because the memory is"
                 f" full: fewer processes (--nj, now {self.count}) need less"
             )
         logging.warning("a process was killed; what it did is done again")
-        self.close()
         self._waiting = deque(
             self._start(*given.call) if _is_lost(given.future) else given for given in self._waiting
         )
