@@ -44,9 +44,11 @@ lint: env  ## formatter, linter and type checker
 docs: env  ## the documentation site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: env  ## integrate-and-fire against its peers
+bench: env  ## integrate-and-fire against its peers; inference; steps of training
 	$(BIN)/python -m pip install -e ".[benchmark]"
 	$(BIN)/python benchmarks/cif.py
+	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/training.py
 
 clean:  ## remove experiments, keep the environment
 	rm -rf exp egs2/*/exp egs2/*/dump egs2/*/data

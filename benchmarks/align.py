@@ -10,8 +10,6 @@ not included.
 """
 
 import json
-import platform
-import subprocess
 import tempfile
 import time
 from itertools import cycle
@@ -21,6 +19,7 @@ import click
 import kaldiio
 import numpy as np
 import torch
+from describe import describe
 
 from espnet_wabert.formats.aligned_files import KINDS, Writer
 from espnet_wabert.inference.align_corpus import align_all
@@ -59,25 +58,10 @@ def make_utterances(source, feats, out, count, frames):
     (out / "utt2num_frames").write_text("".join(sizes), encoding="utf-8")
 
 
-def describe(threads):
-    """The machine and the versions; nothing that names it."""
-    info = Path("/proc/cpuinfo")
-    cpus = info.read_text().splitlines() if info.exists() else []
-    cpus = [line.split(":")[1].strip() for line in cpus if line.startswith("model name")]
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "none"
-    return {
-        "cpu": cpus[0] if cpus else platform.machine(), "threads": threads,
-        "torch": torch.__version__, "python": platform.python_version(), "commit": commit,
-    }  # fmt: skip
-
-
 @click.command()
 @click.option("--model", default=str(MINI / "exp/align/align.zip"), show_default=True)
 @click.option("--dump", type=click.Path(path_type=Path), default=MINI / "dump", show_default=True)
-@click.option(
-    "--name", default="test_clean", show_default=True, help="Set to on_result speech from."
-)
+@click.option("--name", default="test_clean", show_default=True, help="Set to take speech from.")
 @click.option("--utterances", default=1000, show_default=True)
 @click.option("--seconds", default=10.0, show_default=True, help="At least, an utterance.")
 @click.option("--batch_seconds", default=100.0, show_default=True)

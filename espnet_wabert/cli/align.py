@@ -24,7 +24,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 )
 @common
 @one_line_errors
-def align(audio, text, out, formats, method, min_confidence, model, batch_seconds, device):
+def align(audio, text, out, formats, method, min_confidence, batch_seconds, **loading):
     """Align AUDIO with its transcript: when is each word said?
 
     AUDIO is a recording (any format, rate and number of channels), a wav.scp, or the feats.scp of
@@ -47,9 +47,9 @@ def align(audio, text, out, formats, method, min_confidence, model, batch_second
     if many and out is None:
         raise UserError(f"{audio}: a list of recordings needs --out, a folder for the files")
     given = (recordings.many_recordings if many else recordings.one_recording)(audio, text)
-    inference = WaBERTInference.from_pretrained(model, device)
+    inference = WaBERTInference.from_pretrained(**loading)
     choose_method(inference, method)  # an invalid --method ends here
-    writer = Writer(out, kinds, Path(model).name) if out else None
+    writer = Writer(out, kinds, Path(loading["model"]).name) if out else None
     on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
     done = align_all(
         inference, given.recordings, on_result, method, batch_seconds, min_confidence, many

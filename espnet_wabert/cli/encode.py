@@ -15,7 +15,7 @@ from espnet_wabert.errors import one_line_errors
 )
 @common
 @one_line_errors
-def encode(audio, out, model, batch_seconds, device):
+def encode(audio, out, **options):
     """Encode AUDIO as the tokens that BERT's upper layers read.
 
     AUDIO is as for `transcribe`. Each .npz has the N `tokens` as text, `aligned` (N, H) in the
@@ -36,7 +36,7 @@ def encode(audio, out, model, batch_seconds, device):
         written.append(utterance)
 
     skipped = run_batches(
-        audio, model, batch_seconds, device, WaBERT.encode_batch, "encoding", write
+        audio, method=WaBERT.encode_batch, task="encoding", on_result=write, **options
     )
     click.echo(f"{out}: {len(written)} utterances encoded, {len(skipped)} skipped")
     end(skipped)

@@ -18,6 +18,8 @@ from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.batching import pad, to_tensors
+from espnet_wabert.modules.frontend import HuggingFaceFrontend
+from espnet_wabert.modules.precision import check_precision
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
@@ -52,6 +54,10 @@ class WaBERTInference:
         slu_model_file: its .pth.
         device: "cpu" or "cuda".
         ngram: an ARPA file of words, for a model that reads letters.
+        precision: of the speech encoder, "float32" or "bfloat16"; the rest is float32.
+
+    Raises:
+        UserError: a file cannot be used, or the precision is not there.
     """
 
     def __init__(
@@ -60,11 +66,14 @@ class WaBERTInference:
         slu_model_file: str,
         device: str = "cpu",
         ngram: str | Path | None = None,
+        precision: str = "float32",
     ):
+        check_precision(precision, device)
         self.device = device
         files = Files(Path(slu_train_config), Path(slu_model_file))
         load: Callable = load_exported if files.config.name == EXPORTED else load_model
         self.model, self.args = load(files, device)
+        self._set_precision(precision)
         token_list = self.args.token_list
         self.tokenizer = WordPieceTokenizer(token_list) if token_list else None
         self.reads_text = self.args.frontend == "text"
@@ -77,10 +86,19 @@ class WaBERTInference:
             self._aligner = Aligner(self.model, self.tokenizer, device)
 
     @classmethod
-    def from_pretrained(cls, model: str | Path = "box", device: str = "cpu") -> "WaBERTInference":
+    def from_pretrained(
+        cls, model: str | Path = "box", device: str = "cpu", precision: str = "float32"
+    ) -> "WaBERTInference":
         """Load the model in the box, a packed .zip, a .pth, a folder (of `export` too) or a tag."""
         files = find_files(model)
-        return cls(str(files.config), str(files.weights), device, files.ngram)
+        return cls(str(files.config), str(files.weights), device, files.ngram, precision)
+
+    def _set_precision(self, precision: str) -> None:
+        frontend = getattr(self.model, "frontend", None)
+        if isinstance(frontend, HuggingFaceFrontend):
+            frontend.precision = precision
+        elif precision != "float32":
+            raise UserError(f"precision {precision}: only for a speech encoder of PyTorch")
 
     def describe(self) -> dict[str, str]:
         """Return what the model is and can do, by name."""

@@ -73,9 +73,17 @@ class WaBERT:
         self.inference, self.batch_seconds, self.source = inference, batch_seconds, source
 
     @classmethod
-    def from_pretrained(cls, model: str | Path = "box", device: str = "cpu") -> "WaBERT":
-        """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub."""
-        return cls(WaBERTInference.from_pretrained(model, device), source=model)
+    def from_pretrained(
+        cls, model: str | Path = "box", device: str = "cpu", precision: str = "float32"
+    ) -> "WaBERT":
+        """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub.
+
+        Args:
+            model: which one.
+            device: "cpu" or "cuda".
+            precision: of the speech encoder, "float32" or, quicker, "bfloat16".
+        """
+        return cls(WaBERTInference.from_pretrained(model, device, precision), source=model)
 
     def push_to_hub(self, repo: str, license: str = "apache-2.0") -> str:
         """Upload the model with a model card to the Hugging Face Hub; return its address.

@@ -1,5 +1,7 @@
 """The frontend: a Hugging Face speech encoder with ESPnet's frontend interface."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 from transformers import AutoFeatureExtractor, AutoModel, PretrainedConfig
@@ -31,6 +33,9 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
             Whisper, nor for a wholly frozen encoder.
         fs: sampling rate of the input in Hz. All supported encoders need 16 kHz.
         pretrained: load the weights from `model_name_or_path`; False in a packed model.
+
+    Attributes:
+        precision: "float32", or "bfloat16" for the encoder in inference.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         self.encoder = build_speech_encoder(
             hf_config, hf_model, self.normalize, spec_augment, layerdrop
         )
+        self.precision = "float32"
         self.layers = len(self.encoder.stages()) - 2 if all_layers else 1
         self.conv_size = self.encoder.conv_width if convolutions else 0  # L
         if freeze == "all" and (spec_augment or layerdrop):
@@ -140,10 +146,20 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
                 f"utterance {short} of the batch has {int(input_lengths[short])} samples,"
                 " less than one frame"
             )
-        frames = self.encoder(input, input_lengths, all_layers=self.layers > 1)
-        if not self.conv_size:
-            return frames.features, frames.lengths
-        return torch.cat([frames.conv_features, frames.features], dim=-1), frames.lengths
+        with self._arithmetic(input.device.type):
+            frames = self.encoder(input, input_lengths, all_layers=self.layers > 1)
+        features = frames.features
+        if self.conv_size:
+            features = torch.cat([frames.conv_features, features], dim=-1)
+        if self.precision == "bfloat16":
+            features = features.float()  # the rest of the model stays in float32
+        return features, frames.lengths
+
+    def _arithmetic(self, device: str):
+        """Return the context of bfloat16, or one that leaves that of training as it is."""
+        if self.precision == "bfloat16":
+            return torch.autocast(device, torch.bfloat16)
+        return nullcontext()
 
 
 def load_pretrained(

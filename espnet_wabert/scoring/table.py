@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import IO, NamedTuple
 
 BAR = "\\|"  # in a cell of Markdown
-PLAIN_WIDTH = 100  # columns when the output is not a terminal
+NOTE_WIDTH = 100  # characters
+FILE_WIDTH = 1000  # ... of a table when the output is not a terminal: no cell is broken
 
 
 class Table(NamedTuple):
@@ -19,7 +20,7 @@ class Table(NamedTuple):
 
 
 def print_tables(tables: Sequence[Table], stream: IO[str] | None = None) -> None:
-    """Print with rich on a terminal, and in plain columns of at most 100 characters elsewhere."""
+    """Print with rich on a terminal, and in plain columns elsewhere, where no cell is broken."""
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -27,7 +28,7 @@ def print_tables(tables: Sequence[Table], stream: IO[str] | None = None) -> None
 
     console = Console(file=stream, highlight=False)
     if not console.is_terminal:
-        console = Console(file=stream, highlight=False, width=PLAIN_WIDTH, color_system=None)
+        console = Console(file=stream, highlight=False, width=FILE_WIDTH, color_system=None)
     for table in tables:
         console.print(Text(table.title, style="bold"))
         drawn = RichTable(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
@@ -42,7 +43,7 @@ def print_tables(tables: Sequence[Table], stream: IO[str] | None = None) -> None
             drawn.add_row(*(Text(cell) for cell in row), style=style)
         console.print(drawn)
         if table.note:
-            console.print(Text(table.note))
+            console.print(Text(table.note), width=min(console.width, NOTE_WIDTH))
         console.print()
 
 

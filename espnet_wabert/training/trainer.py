@@ -4,12 +4,12 @@ import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from espnet2.train.trainer import Trainer, TrainerOptions
 
+from espnet_wabert.modules.precision import has_bfloat16
 from espnet_wabert.modules.sentiment_head import CONFUSION
 from espnet_wabert.scoring.sentiment import confusion_scores
 from espnet_wabert.training.saving import require_room, safe_saving
@@ -18,12 +18,6 @@ from espnet_wabert.training.saving import require_room, safe_saving
 def clips_apart(args: argparse.Namespace) -> bool:
     """Return whether the gradients of the grapheme head are clipped apart from the others."""
     return args.model == "wabert" and bool((args.model_conf or {}).get("grapheme_weight"))
-
-
-def has_bfloat16() -> bool:
-    """Return whether the CPU multiplies in bfloat16; others would imitate it, very slowly."""
-    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 @dataclass

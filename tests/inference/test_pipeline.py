@@ -18,6 +18,7 @@ from espnet_wabert import WaBERT
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.words import read_words
 from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.modules import precision
 
 TEXT = "the good film"
 
@@ -50,6 +51,26 @@ def test_every_kind_of_audio_gives_the_same(model, tmp_path):
         np.testing.assert_allclose(times(model.align(audio, TEXT)), times(wanted), atol=1e-3)
     at_8_khz = model.align(samples[::2], TEXT, rate=8000)
     assert at_8_khz.duration == pytest.approx(1.0)
+
+
+def test_bfloat16_places_words_as_float32_does(model, monkeypatch):
+    """The speech encoder alone is in bfloat16; tests run on CPUs that must imitate it too."""
+    wanted = model.align(noise(), TEXT)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    quick = WaBERT.from_pretrained(model.source, precision="bfloat16")
+    features, _ = quick.inference.aligner.encode([noise()])
+    plain, _ = model.inference.aligner.encode([noise()])
+    assert features.dtype == torch.float32 and not torch.equal(features, plain)
+    assert (features - plain).norm() < 0.03 * plain.norm()
+    np.testing.assert_allclose(times(quick.align(noise(), TEXT)), times(wanted), atol=0.021)
+
+
+def test_a_precision_that_is_not_there_is_one_line(model, monkeypatch):
+    with pytest.raises(UserError, match="precision float16: must be one of float32, bfloat16"):
+        WaBERT.from_pretrained(model.source, precision="float16")
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
+    with pytest.raises(UserError, match="this CPU does not have it"):
+        WaBERT.from_pretrained(model.source, precision="bfloat16")
 
 
 def test_a_list_gives_what_each_recording_gives_alone(model):

@@ -1,0 +1,27 @@
+"""The arithmetic of speech encoders in inference: float32, or bfloat16 where it is quicker."""
+
+from typing import Any
+
+import torch
+
+from espnet_wabert.errors import UserError
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def has_bfloat16() -> bool:
+    """Return whether the CPU multiplies in bfloat16; others would imitate it, very slowly."""
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Check that a device can use a precision.
+
+    Raises:
+        UserError: it is none of `PRECISIONS`, or the CPU has no such arithmetic.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision}: must be one of {', '.join(PRECISIONS)}")
+    if precision == "bfloat16" and device == "cpu" and not has_bfloat16():
+        raise UserError("precision bfloat16: this CPU does not have it; use float32")
