@@ -1,10 +1,12 @@
 """Time and memory of the data stages by the number of utterances: stages 1, 3, 4, 5 and 10.
 
-A corpus in LibriSpeech's layout is made of hard links to a few short FLAC files (2 to 4 s; those of
-LibriSpeech have 12 s on average, so that its decoding in stage 3 takes longer), with transcripts of
-34 words as LibriSpeech's. The stages are the recipe's commands, each in a process of its own.
-`cpu_seconds` are those of all processes of a stage; `peak_mb` is the largest sum of their memory,
-with shared pages counted once, seen ten times per second.
+A corpus in LibriSpeech's layout is made of hard links to a few short FLAC files, with transcripts of
+34 words as LibriSpeech's. The files have 2 to 4 s of noise (those of LibriSpeech have 12 s on average,
+so that stage 3, which decodes every sample, takes longer); with `--silent true` they have silence,
+whose decoding takes nearly no time, so that all other work is seen. The stages are the recipe's
+commands, each in a process of its own. `cpu_seconds` are those of all processes of a stage: compare
+these, if the machine has other work. `peak_mb` is the largest sum of their memory, with shared pages
+counted once, seen ten times per second. `digest` is of all that was written.
 
     python benchmarks/preparation.py --folder exp/preparation --text_model DIR --count 10000
 """
@@ -32,15 +34,16 @@ PER_CHAPTER, CHAPTERS = 48, 12  # utterances, and chapters of a speaker, as in L
 WORDS = 34
 
 
-def make_corpus(root: Path, count: int, vocabulary: Path, seed: int = 0) -> Path:
+def make_corpus(root: Path, count: int, vocabulary: Path, silent: bool = False) -> Path:
     """Make a corpus of `count` utterances; return its folder LibriSpeech."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     sources = [root / "sources" / f"{number}.flac" for number in range(SOURCES)]
     (root / "sources").mkdir(parents=True)
     for source in sources:
         samples = np.cumsum(rng.normal(size=int(SAMPLE_RATE * rng.uniform(2, 4))))
         samples -= np.convolve(samples, np.ones(100) / 100, "same")
-        soundfile.write(source, samples / np.abs(samples).max() / 2, SAMPLE_RATE, subtype="PCM_16")
+        samples *= 0.0 if silent else 0.5 / np.abs(samples).max()
+        soundfile.write(source, samples, SAMPLE_RATE, subtype="PCM_16")
     pieces = vocabulary.read_text(encoding="utf-8").split("\n")
     words = [piece.upper() for piece in pieces if piece.isascii() and piece.isalpha()]
     # Some words are two of these together, which BERT has in pieces.
@@ -92,7 +95,11 @@ def measure(command: list[str]) -> dict[str, float]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     seconds = time.monotonic() - begin
-    return {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": peak / 1e6}
+    return {
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "peak_mb": round(peak / 1e6),
+    }
 
 
 def memory(process: psutil.Process) -> int:
@@ -125,23 +132,22 @@ def digest(root: Path) -> str:
 )
 @click.option("--count", "counts", multiple=True, type=int, default=(10_000,), show_default=True)
 @click.option("--nj", default=2, show_default=True, help="Processes of stages 1 and 3.")
-def main(folder, text_model, counts, nj):
-    """Print one line of JSON for each number of utterances."""
+@click.option("--silent", type=bool, default=False, show_default=True, help="Silent recordings.")
+def main(folder, text_model, counts, nj, silent):
+    """Print one line of JSON for each stage, and one for each number of utterances."""
     for count in counts:
         root = folder / str(count)
-        corpus = make_corpus(root, count, text_model / "vocab.txt")
-        commands = stages(root, corpus, text_model, nj)
-        rows = {name: measure(command) for name, command in commands.items()}
-        counted = [row for name, row in rows.items() if not name.startswith("5")]
-        rows["all but 5"] = {
-            "seconds": sum(row["seconds"] for row in counted),
-            "cpu_seconds": sum(row["cpu_seconds"] for row in counted),
-            "peak_mb": max(row["peak_mb"] for row in counted),
-        }
-        line = {"utterances": count, "nj": nj, "digest": digest(root)}
-        for name, row in rows.items():
-            line[name] = {key: round(value, 1) for key, value in row.items()}
-        click.echo(json.dumps(line))
+        corpus = make_corpus(root, count, text_model / "vocab.txt", silent)
+        rows = []
+        for name, command in stages(root, corpus, text_model, nj).items():
+            rows.append({"utterances": count, "stage": name, **measure(command)})
+            click.echo(json.dumps(rows[-1]))
+        counted = [row for row in rows if not row["stage"].startswith("5")]
+        total = {key: sum(row[key] for row in counted) for key in ("seconds", "cpu_seconds")}
+        total["ms_of_cpu_per_utterance"] = round(1000 * total["cpu_seconds"] / count, 3)
+        total["peak_mb"] = max(row["peak_mb"] for row in counted)
+        about = {"stage": "1, 3, 4 and 10", **total, "digest": digest(root)}
+        click.echo(json.dumps({"utterances": count, "silent": silent, "nj": nj, **about}))
         shutil.rmtree(root)
 
 
