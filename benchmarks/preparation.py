@@ -1,12 +1,12 @@
 """Time and memory of the data stages by the number of utterances: stages 1, 3, 4, 5 and 10.
 
-A corpus in LibriSpeech's layout is made of hard links to a few short FLAC files, with transcripts of
-34 words as LibriSpeech's. The files have 2 to 4 s of noise (those of LibriSpeech have 12 s on average,
+A corpus in LibriSpeech's layout is made of hard links to a few short FLAC files, with transcripts
+of 34 words as LibriSpeech's. The files have 2 to 4 s of noise (LibriSpeech's have 12 s on average,
 so that stage 3, which decodes every sample, takes longer); with `--silent true` they have silence,
 whose decoding takes nearly no time, so that all other work is seen. The stages are the recipe's
 commands, each in a process of its own. `cpu_seconds` are those of all processes of a stage: compare
-these, if the machine has other work. `peak_mb` is the largest sum of their memory, with shared pages
-counted once, seen ten times per second. `digest` is of all that was written.
+these, if the machine has other work. `peak_mb` is the largest sum of their memory, with shared
+pages counted once, seen ten times per second. `digest` is of all that was written.
 
     python benchmarks/preparation.py --folder exp/preparation --text_model DIR --count 10000
 """
@@ -143,7 +143,8 @@ def main(folder, text_model, counts, nj, silent):
             rows.append({"utterances": count, "stage": name, **measure(command)})
             click.echo(json.dumps(rows[-1]))
         counted = [row for row in rows if not row["stage"].startswith("5")]
-        total = {key: sum(row[key] for row in counted) for key in ("seconds", "cpu_seconds")}
+        times = ("seconds", "cpu_seconds")
+        total = {key: round(sum(row[key] for row in counted), 1) for key in times}
         total["ms_of_cpu_per_utterance"] = round(1000 * total["cpu_seconds"] / count, 3)
         total["peak_mb"] = max(row["peak_mb"] for row in counted)
         about = {"stage": "1, 3, 4 and 10", **total, "digest": digest(root)}
