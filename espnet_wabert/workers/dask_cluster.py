@@ -11,6 +11,8 @@ import importlib
 import inspect
 import logging
 import os
+import shlex
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -156,6 +158,10 @@ def _cluster_class(path: str, conf: ClusterConf) -> Callable:
     for argument in conf.arguments:
         if argument not in taken:
             raise UserError(f"{path}: arguments: {argument}: {conf.cluster} takes no such argument")
+    # Of dask_jobqueue, which would only log that the command is missing.
+    command = getattr(getattr(made, "job_cls", None), "submit_command", None)
+    if command and not shutil.which(shlex.split(command)[0]):
+        raise UserError(f"{path}: cluster: {conf.cluster}: this machine has no command {command}")
     return made
 
 

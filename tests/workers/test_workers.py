@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import worker_functions as functions
 import yaml
+from recipe_runner import ROOT
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.workers import dask_cluster
@@ -109,11 +110,29 @@ def test_a_wrong_yaml_is_one_line(tmp_path, change, message):
     assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
 
 
-def test_the_yamls_of_conf_are_right():
-    pytest.importorskip("dask_jobqueue")
-    for name in ("local", "slurm"):
-        conf = dask_cluster.read_cluster(f"conf/dask_{name}.yaml")
-        assert dask_cluster._cluster_class("", conf)
+def test_the_yaml_for_slurm(tmp_path, monkeypatch):
+    """In the place of Slurm, a script starts each job's own script on this machine."""
+    path = str(ROOT / "conf" / "dask_slurm.yaml")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    with pytest.raises(UserError, match="SLURMCluster: this machine has no command sbatch"):
+        open_workers(None, path)
+    start = 'setsid bash "$1" >/dev/null 2>&1 &\necho "job $!"'
+    for name, lines in (("sbatch", start), ("scancel", "kill -- -$1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
+    conf = yaml.safe_load((ROOT / "conf" / "dask_slurm.yaml").read_text())
+    loopback = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    conf["arguments"] |= {"scheduler_options": loopback, "log_directory": str(tmp_path)}
+    path = write(tmp_path / "dask.yaml", conf | {"workers": 1, "wait_seconds": 60})
+    with open_workers(None, path) as workers:
+        assert list(workers.map(functions.square, range(20), size=3)) == [n * n for n in range(20)]
+
+
+def test_the_yaml_for_this_machine():
+    with open_workers(None, str(ROOT / "conf" / "dask_local.yaml")) as workers:
+        assert workers.count == 2
 
 
 def test_a_scheduler_that_runs_already(tmp_path, monkeypatch):
