@@ -15,11 +15,12 @@ import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError, first_line
-from espnet_wabert.workers.workers import LOST, OtherProcesses
+from espnet_wabert.workers.workers import LOST, OtherProcesses, run_piece
 
 PATIENCE = 5.0  # seconds between two looks whether there are workers
 INSTALL = "pip install 'espnet_wabert[cluster]'"
@@ -90,6 +91,13 @@ class DaskWorkers(OtherProcesses):
         except Exception as error:  # of the class that the yaml names
             self.close()
             raise UserError(f"{self.path}: the cluster does not start: {_cause(error)}") from error
+        found = self._client.submit(find_spec, run_piece.__module__, pure=False)
+        self._wait(found)
+        if found.exception() is not None:  # a worker that cannot read its work says so only there
+            raise UserError(
+                f"{self.path}: the workers have no package espnet_wabert; all machines must have"
+                " the same environment"
+            )
 
     def _start(self, *call: Any) -> Any:
         if self._client is None:
