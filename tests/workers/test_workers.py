@@ -110,6 +110,7 @@ def test_a_wrong_yaml_is_one_line(tmp_path, change, message):
     assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_yaml_for_slurm(tmp_path, monkeypatch):
     """In the place of Slurm, a script starts each job's own script on this machine."""
     path = str(ROOT / "conf" / "dask_slurm.yaml")
