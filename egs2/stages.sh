@@ -93,7 +93,8 @@ data_stages() {
             local from=${datadir}/${set} to=${dumpdir}/raw/${set}
             if [[ " ${filtered//$'\n'/ } " = *" ${set} "* ]]; then to=${dumpdir}/raw/org/${set}; fi
             if [ "${set}" = "${train_set}" ]; then from+=${speed_perturb_factors:+_sp}; fi
-            run format_wav --data "${from}" --out "${to}" --nj "${nj}" --skip_bad "${skip_bad}"
+            run format_wav --data "${from}" --out "${to}" --skip_bad "${skip_bad}" \
+                "${audio_workers[@]}"
         done
     fi
 
@@ -122,7 +123,8 @@ train_stages() {
         if [ -n "${feats}" ]; then
             run extract_features --config "${slu_config}" --speech_model "${speech_model}" \
                 --dump "${dumpdir}/raw" --out "${feats}" --batch_seconds "${batch_seconds}" \
-                --sets "$(unique "${train_set}" "${valid_set}" ${test_sets})" --device "${device}"
+                --sets "$(unique "${train_set}" "${valid_set}" ${test_sets})" --device "${device}" \
+                "${model_workers[@]}"
         fi
         for set in ${train_set} ${valid_set}; do
             run collect_stats --data "${dumpdir}/raw/${set}" --feats "$(feats_of "${set}")" \

@@ -17,21 +17,21 @@ MAY_IMPORT = {
     "config": set(),
     "cif": set(),
     "formats": set(),
+    "workers": set(),
     "text": {"formats"},
     "modules": {"cif", "text", "formats"},
     "box": {"formats"},
     "models": {"box", "cif", "modules", "text", "formats"},
     "graphs": {"cif", "models", "modules", "text", "formats"},
     "alignment": {"cif", "models", "modules", "scoring", "text", "formats"},
-    "training": {"models", "modules", "scoring", "text", "formats"},
-    "inference": {"alignment", "graphs", "models", "modules", "text", "formats"},
+    "training": {"models", "modules", "scoring", "text", "formats", "workers"},
+    "inference": {"alignment", "graphs", "models", "modules", "text", "formats", "workers"},
     "scoring": {"text", "formats"},
     "plots": {"cif", "inference", "alignment", "models", "modules", "scoring", "formats"},
-    "corpora": {"text", "formats"},
+    "corpora": {"text", "formats", "workers"},
     "mini": {"box", "corpora", "inference", "alignment", "modules", "scoring", "text", "formats"},
-    "finetuning": set(
-        "box corpora inference models modules plots recipes scoring training text formats".split()
-    ),
+    "finetuning": {"box", "corpora", "inference", "models", "modules", "plots", "recipes"}
+    | {"scoring", "training", "text", "formats", "workers"},
     "demo": {"inference", "alignment", "plots", "text", "formats"},
     "recipes": {"formats"},
     "bin": None,  # everything

@@ -57,7 +57,7 @@ fi
 local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}" --librispeech "${librispeech}"
     --base_url "${base_url}" --md5sums "${md5sums}" --remove_archives "${remove_archives}"
     --timit "${timit}" --more_data "${more_data}" --train_word_times "${train_word_times}"
-    --datadir "${datadir}" --nj "${nj}"
+    --datadir "${datadir}" --nj "${nj}" --dask "${dask}"
     --skip_bad "${skip_bad}")
 check_requirements
 if ! "${skip_data_prep}"; then data_stages; fi

@@ -86,7 +86,7 @@ hypotheses=${expdir}/transcribe/$(basename "${recognizer:-none}")${ngram:+_${ngr
 local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}" --slue "${slue}"
     --base_url "${base_url}" --remove_archives "${remove_archives}"
     --slue_version "${slue_version}" --slue_labels "${slue_labels}" --trim "${trim}"
-    --datadir "${datadir}" --nj "${nj}" --skip_bad "${skip_bad}")
+    --datadir "${datadir}" --nj "${nj}" --dask "${dask}" --skip_bad "${skip_bad}")
 check_requirements
 if ! "${skip_data_prep}"; then data_stages; fi
 

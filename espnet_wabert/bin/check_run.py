@@ -15,12 +15,18 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--table", help="A table of systems, instead of one configuration.")
 @click.option("--systems", default="", help="Rows of it, with a space between.")
 @click.option("--hf_repo", help="Repository to upload to.")
+@click.option("--dask", help="Yaml of a Dask cluster.")
 @one_line_errors
-def main(config, slu_args, speech_model, text_model, recognizer, ngram, table, systems, hf_repo):
+def main(
+    config, slu_args, speech_model, text_model, recognizer, ngram, table, systems, hf_repo, dask
+):
     """Check models, optional packages and the upload; what is not given is not checked."""
     from espnet_wabert.recipes import requirements
     from espnet_wabert.recipes.systems import System, read_systems
+    from espnet_wabert.workers.dask_cluster import DaskWorkers
 
+    if dask:
+        DaskWorkers(dask)
     rows = []
     if table:
         known = read_systems(table)

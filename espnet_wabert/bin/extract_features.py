@@ -1,11 +1,14 @@
 """Cache the features of a wholly frozen frontend (stage 10)."""
 
+import json
+from functools import partial
 from pathlib import Path
 
 import click
 
+from espnet_wabert.bin.options import worker_options
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.errors import UserError, one_line_errors
+from espnet_wabert.errors import one_line_errors
 
 Folder = click.Path(path_type=Path)
 
@@ -18,24 +21,24 @@ Folder = click.Path(path_type=Path)
 @click.option("--out", required=True, type=Folder, help="feats.scp and .ark, one folder per set.")
 @click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@worker_options()
 @one_line_errors
-def main(config, speech_model, dump, sets, out, batch_seconds, device):
+def main(config, speech_model, dump, sets, out, batch_seconds, device, nj, dask):
     """Write the features of every utterance of the sets."""
     from espnet_wabert.config import read_yaml
-    from espnet_wabert.modules.frontend import HuggingFaceFrontend
-    from espnet_wabert.training.feature_cache import extract_features
+    from espnet_wabert.training.feature_cache import build_frontend, extract_features
+    from espnet_wabert.workers.choice import open_workers
+    from espnet_wabert.workers.workers import made_once
 
     conf = dict(read_yaml(config).get("frontend_conf") or {})
     if speech_model:
         conf["model_name_or_path"] = speech_model
-    try:
-        frontend = HuggingFaceFrontend(**conf)
-    except TypeError as error:  # an argument that the frontend does not take
-        raise UserError(f"{config}: frontend_conf: {error}") from error
-    for name in sets.split():
-        bins = int(batch_seconds * SAMPLE_RATE)
-        count = extract_features(frontend, dump / name, out / name, bins, device)
-        print(f"{out / name}: {f'{count} utterances' if count else 'already there'}")
+    make = partial(made_once, build_frontend, config, json.dumps(conf))
+    with open_workers(nj, dask) as workers:
+        for name in sets.split():
+            bins = int(batch_seconds * SAMPLE_RATE)
+            count = extract_features(make, dump / name, out / name, bins, device, workers)
+            print(f"{out / name}: {f'{count} utterances' if count else 'already there'}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Stage 3: one 16 kHz mono file per utterance."""
 
-import os
-
 import click
 
+from espnet_wabert.bin.options import AUDIO_NJ, worker_options
 from espnet_wabert.errors import UserError, one_line_errors
 
 
@@ -11,9 +10,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 @click.option("--data", required=True, help="The data folder to read.")
 @click.option("--out", required=True, help="The data folder to write (dump/raw/...).")
 @click.option("--fs", type=click.IntRange(1), default=16000, show_default=True, help="Hz.")
-@click.option(
-    "--nj", type=click.IntRange(1), default=min(8, os.cpu_count() or 1), show_default=True
-)
+@worker_options(AUDIO_NJ)
 @click.option(
     "--audio_format", type=click.Choice(["flac", "wav"]), default="flac", show_default=True
 )
@@ -25,16 +22,18 @@ from espnet_wabert.errors import UserError, one_line_errors
     help="Leave unreadable utterances out (listed in OUT/bad.txt) instead of stopping.",
 )
 @one_line_errors
-def main(data, out, fs, nj, audio_format, skip_bad):
+def main(data, out, fs, audio_format, skip_bad, nj, dask):
     """Check every file; convert those with segments, speed factors, stereo or another rate."""
     from pathlib import Path
 
     from espnet_wabert.corpora.formatting import format_folder
     from espnet_wabert.formats.kaldi import read_folder
+    from espnet_wabert.workers.choice import open_workers
 
     if Path(data).resolve() == Path(out).resolve():
         raise UserError(f"--out {out}: must be another folder than --data")
-    result = format_folder(read_folder(data), out, fs, audio_format, skip_bad, nj)
+    with open_workers(nj, dask) as workers:
+        result = format_folder(read_folder(data), out, fs, audio_format, skip_bad, workers)
     click.echo(result.summary)
 
 

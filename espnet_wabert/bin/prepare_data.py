@@ -1,9 +1,8 @@
 """Stage 1: convert a corpus in its official layout to a Kaldi data folder."""
 
-import os
-
 import click
 
+from espnet_wabert.bin.options import AUDIO_NJ, worker_options
 from espnet_wabert.errors import one_line_errors
 
 
@@ -19,13 +18,7 @@ def _common(command):
             show_default=True,
             help="Leave bad utterances out (listed in OUT/bad.txt) instead of stopping.",
         ),
-        click.option(
-            "--nj",
-            type=click.IntRange(1),
-            default=min(8, os.cpu_count() or 1),
-            show_default=True,
-            help="Processes that check the audio headers.",
-        ),
+        worker_options(AUDIO_NJ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -53,12 +46,15 @@ def main():
     help="Read *.alignment.txt into words.ctm where present (3 GB for 960 h).",
 )
 @one_line_errors
-def librispeech(corpus, out, parts, word_times, skip_bad, nj):
+def librispeech(corpus, out, parts, word_times, skip_bad, nj, dask):
     """LibriSpeech, with word times if the chapters have *.alignment.txt files."""
     from espnet_wabert.corpora.librispeech import prepare_librispeech
+    from espnet_wabert.workers.choice import open_workers
 
     names = parts.replace(",", " ").split()
-    click.echo(prepare_librispeech(corpus, names, out, word_times, skip_bad, nj).summary)
+    with open_workers(nj, dask) as workers:
+        made = prepare_librispeech(corpus, names, out, word_times, skip_bad, workers)
+    click.echo(made.summary)
 
 
 @main.command()
@@ -76,11 +72,14 @@ def librispeech(corpus, out, parts, word_times, skip_bad, nj):
     help="Use start_second to end_second of each file, as the SLUE toolkit does.",
 )
 @one_line_errors
-def slue(corpus, out, split, version, labels, trim, skip_bad, nj):
+def slue(corpus, out, split, version, labels, trim, skip_bad, nj, dask):
     """SLUE-VoxCeleb sentiment."""
     from espnet_wabert.corpora.slue_voxceleb import prepare_slue
+    from espnet_wabert.workers.choice import open_workers
 
-    click.echo(prepare_slue(corpus, split, out, version, labels, trim, skip_bad, nj).summary)
+    with open_workers(nj, dask) as workers:
+        made = prepare_slue(corpus, split, out, version, labels, trim, skip_bad, workers)
+    click.echo(made.summary)
 
 
 @main.command()
@@ -88,11 +87,14 @@ def slue(corpus, out, split, version, labels, trim, skip_bad, nj):
 @click.option("--split", required=True, type=click.Choice(["train", "test", "core"]))
 @click.option("--sa", type=bool, default=False, show_default=True, help="Keep the SA sentences.")
 @one_line_errors
-def timit(corpus, out, split, sa, skip_bad, nj):
+def timit(corpus, out, split, sa, skip_bad, nj, dask):
     """TIMIT with its manual word times."""
     from espnet_wabert.corpora.timit import prepare_timit
+    from espnet_wabert.workers.choice import open_workers
 
-    click.echo(prepare_timit(corpus, split, out, sa, skip_bad, nj).summary)
+    with open_workers(nj, dask) as workers:
+        made = prepare_timit(corpus, split, out, sa, skip_bad, workers)
+    click.echo(made.summary)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main(model, out, results, whisper, table):
         write_recordings(recordings, out / "data" / name)
         format_folder(read_folder(out / "data" / name), out / "raw" / name, SAMPLE_RATE)
         source = SpeechSource(out / "raw" / name, None)
-        decode_alignment(inference, source, out / name, 60.0)
+        decode_alignment(lambda: inference, source, out / name, 60.0)
         scores = score_decoded_set(out / "raw" / name, out / name)
         scores |= scores.pop("boundaries")
         of_methods = [_times(scores[method]) for method in methods if method in scores]

@@ -1,10 +1,10 @@
 """Validate Kaldi data folders."""
 
-import os
 import sys
 
 import click
 
+from espnet_wabert.bin.options import AUDIO_NJ, worker_options
 from espnet_wabert.errors import one_line_errors
 
 
@@ -14,21 +14,21 @@ from espnet_wabert.errors import one_line_errors
 @click.option(
     "--show", type=int, default=10, show_default=True, help="Largest number of problems to show."
 )
-@click.option(
-    "--nj", type=click.IntRange(1), default=min(8, os.cpu_count() or 1), show_default=True
-)
+@worker_options(AUDIO_NJ)
 @one_line_errors
-def main(data, audio, show, nj):
+def main(data, audio, show, nj, dask):
     """Print the content of each DATA folder, or its first problems (exit status 1)."""
     from espnet_wabert.corpora.validation import describe, find_problems
     from espnet_wabert.formats.kaldi import scan_folder
+    from espnet_wabert.workers.choice import open_workers
 
     failed = False
     for path in data:
         scan = scan_folder(path)
         problems = scan.problems
         if scan.folder is not None and not problems:
-            problems = find_problems(scan.folder, path, audio, nj)
+            with open_workers(nj, dask) as workers:
+                problems = find_problems(scan.folder, path, audio, workers)
         for problem in problems[:show]:
             print(f"error: {problem}", file=sys.stderr)
         if len(problems) > show:

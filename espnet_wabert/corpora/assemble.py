@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.corpora.parallel import parallel_map
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, AudioInfo, inspect
 from espnet_wabert.formats.kaldi import DataFolder, Segment, write_folder
 from espnet_wabert.formats.kaldi_checks import PAST_END
 from espnet_wabert.formats.word import Word
+from espnet_wabert.workers.progress import progress
+from espnet_wabert.workers.workers import Workers
+
+# Of headers, which take 0.1 ms each: how many a worker gets at a time, and is started for.
+HEADERS_AT_A_TIME, WORTH_A_WORKER = 256, 200
 
 
 class Utterance(NamedTuple):
@@ -39,17 +43,23 @@ class Assembled(NamedTuple):
 
 
 def finish(
-    utterances: list[Utterance], rejects: Rejects, out: str | Path, skip_bad: bool, nj: int
+    utterances: list[Utterance],
+    rejects: Rejects,
+    out: str | Path,
+    skip_bad: bool,
+    workers: Workers,
 ) -> Assembled:
     """Check the audio of all `utterances`, handle the rejects, write the data folder `out`."""
     _no_duplicates(utterances)
-    infos = parallel_map(inspect, [u.audio for u in utterances], nj, f"{out}: audio headers")
+    infos = workers.map(inspect, (u.audio for u in utterances), HEADERS_AT_A_TIME, WORTH_A_WORKER)
     counts: Counter = Counter()
     usable = []
-    for utterance, info in zip(utterances, infos, strict=True):
-        checked = _check(utterance, info, rejects, counts)
-        if checked is not None:
-            usable.append(checked)
+    with progress(len(utterances), f"{out}: audio headers") as bar:
+        for utterance, info in zip(utterances, infos, strict=True):
+            bar.update()
+            checked = _check(utterance, info, rejects, counts)
+            if checked is not None:
+                usable.append(checked)
     rejects.settle(out, skip_bad)
     if not usable:
         raise UserError(f"{out}: no utterances left; left out: {rejects.counts()}")

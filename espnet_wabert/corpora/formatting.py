@@ -5,31 +5,33 @@ channels and other rates.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import soundfile
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.corpora.parallel import parallel_map
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.formats.audio import (
     DAMAGED,
-    READABLE,
     AudioFault,
-    check_samples,
     inspect,
+    is_ready,
     non_finite,
     read_mono,
     resample,
     write_audio,
 )
 from espnet_wabert.formats.kaldi import DataFolder, Segment, subset, write_folder
+from espnet_wabert.workers.progress import progress
+from espnet_wabert.workers.workers import HERE, Workers
 
 AUDIO_FORMATS = ("flac", "wav")
-# An utterance takes about 10 ms.
-WORTH_A_PROCESS = 20
+# Of files that take 1 to 10 ms each: how many a worker gets at a time, and is started for.
+FILES_AT_A_TIME, WORTH_A_WORKER = 32, 20
 
 
 class Task(NamedTuple):
@@ -39,7 +41,7 @@ class Task(NamedTuple):
     path: str
     segment: Segment | None
     factor: float
-    target: Path
+    target: str
     fs: int
 
 
@@ -66,7 +68,7 @@ def format_folder(
     fs: int = SAMPLE_RATE,
     audio_format: str = "flac",
     skip_bad: bool = False,
-    nj: int = 1,
+    workers: Workers = HERE,
 ) -> FormatResult:
     """Write the data folder `out` whose wav.scp has `fs` Hz mono files without segments.
 
@@ -75,44 +77,47 @@ def format_folder(
     if audio_format not in AUDIO_FORMATS or fs < 1:
         raise UserError(f"--audio_format {audio_format} --fs {fs}: one of {AUDIO_FORMATS}, above 0")
     audio_folder = Path(out).absolute() / "audio"
-    tasks = _tasks(folder, audio_folder, audio_format, fs)
-    results = parallel_map(format_one, tasks, nj, f"{out}: audio", WORTH_A_PROCESS)
+    make = partial(_tasks, folder, audio_folder, audio_format, fs)
+    results = workers.map(format_one, make(), FILES_AT_A_TIME, WORTH_A_WORKER)
     rejects = Rejects()
-    done: dict[str, Formatted] = {}
-    for task, result in zip(tasks, results, strict=True):
-        if result.fault is None:
-            done[task.utt] = result
-        else:
-            rejects.add(task.utt, result.fault.kind, f"{task.path}: {result.fault.detail}")
+    counts: Counter = Counter()
+    wav: dict[str, str] = {}
+    samples: dict[str, int] = {}
+    with progress(len(folder.utt2spk), f"{out}: audio") as bar:
+        for task, result in zip(make(), results, strict=True):
+            bar.update()
+            if result.fault is None:
+                # The path of a file that is used in place is in memory already.
+                wav[task.utt] = task.path if result.path == task.path else result.path
+                samples[task.utt] = result.samples
+                _count(counts, task, result)
+            else:
+                rejects.add(task.utt, result.fault.kind, f"{task.path}: {result.fault.detail}")
     rejects.settle(out, skip_bad)
-    if not done:
+    if not wav:
         raise UserError(f"{out}: no utterances left; left out: {rejects.counts()}")
-    formatted = subset(folder, done)._replace(
-        wav={utt: result.path for utt, result in done.items()},
-        segments=None,
-        speed=None,
-        seconds={utt: result.samples / fs for utt, result in done.items()},
-        samples={utt: result.samples for utt, result in done.items()},
+    seconds = {utt: count / fs for utt, count in samples.items()}
+    formatted = subset(folder, wav)._replace(
+        wav=wav, segments=None, speed=None, seconds=seconds, samples=samples
     )
     write_folder(formatted, out)
     written = _remove_stale(audio_folder, set(formatted.wav.values()))
-    return FormatResult(formatted, _summary(formatted, tasks, done, rejects, written, out))
+    return FormatResult(formatted, _summary(formatted, counts, rejects, written, out))
 
 
-def _tasks(folder: DataFolder, audio_folder: Path, suffix: str, fs: int) -> list[Task]:
-    tasks = []
+def _tasks(folder: DataFolder, audio_folder: Path, suffix: str, fs: int) -> Iterator[Task]:
     for utt, speaker in sorted(folder.utt2spk.items()):
         segment = folder.segments[utt] if folder.segments else None
         path = folder.wav[segment.recording if segment else utt]
         factor = folder.speed[utt] if folder.speed else 1.0
-        target = audio_folder / speaker / f"{utt}.{suffix}"
-        tasks.append(Task(utt, path, segment, factor, target, fs))
-    return tasks
+        target = f"{audio_folder}/{speaker}/{utt}.{suffix}"
+        yield Task(utt, path, segment, factor, target, fs)
 
 
 def format_one(task: Task) -> Formatted:
     """Use a file in place, or write the task's part of it; return an error, do not raise it."""
-    info = inspect(task.path)
+    whole = task.segment is None and task.factor == 1.0
+    info = inspect(task.path, task.fs if whole else None)
     if isinstance(info, AudioFault):
         return Formatted(task.path, 0, fault=info)
     start, stop = 0, info.samples
@@ -122,10 +127,8 @@ def format_one(task: Task) -> Formatted:
     if start >= stop:
         fault = AudioFault("span outside the audio", f"samples {start} to {stop}")
         return Formatted(task.path, 0, fault=fault)
-    stereo, resampled = info.channels != 1, info.rate != task.fs
-    whole = task.segment is None and task.factor == 1.0
-    if whole and not stereo and not resampled and info.format in READABLE:
-        return Formatted(task.path, info.samples, fault=check_samples(task.path))
+    if whole and is_ready(info, task.fs):
+        return Formatted(task.path, info.samples)
     try:
         samples, rate = read_mono(task.path, start, stop)
     except (soundfile.LibsndfileError, OSError) as error:
@@ -138,8 +141,8 @@ def format_one(task: Task) -> Formatted:
     if len(samples) == 0:
         fault = AudioFault("audio without samples", f"none left at {task.fs} Hz")
         return Formatted(task.path, 0, fault=fault)
-    write_audio(task.target, samples, task.fs)
-    return Formatted(str(task.target), len(samples), stereo, resampled)
+    write_audio(Path(task.target), samples, task.fs)
+    return Formatted(task.target, len(samples), info.channels != 1, info.rate != task.fs)
 
 
 def _remove_stale(audio_folder: Path, used: set[str]) -> int:
@@ -153,24 +156,20 @@ def _remove_stale(audio_folder: Path, used: set[str]) -> int:
     return count
 
 
+def _count(counts: Counter, task: Task, result: Formatted) -> None:
+    counts["segments"] += task.segment is not None
+    counts["speed"] += task.factor != 1.0
+    counts["stereo"] += result.stereo
+    counts["resampled"] += result.resampled
+
+
 def _summary(
-    folder: DataFolder,
-    tasks: list[Task],
-    done: dict[str, Formatted],
-    rejects: Rejects,
-    written: int,
-    out: str | Path,
+    folder: DataFolder, counts: Counter, rejects: Rejects, written: int, out: str | Path
 ) -> str:
-    counts: Counter = Counter()
-    for task in tasks:
-        if task.utt in done:
-            counts["segments"] += task.segment is not None
-            counts["speed"] += task.factor != 1.0
-            counts["stereo"] += done[task.utt].stereo
-            counts["resampled"] += done[task.utt].resampled
+    count = len(folder.utt2spk)
     return (
-        f"{out}: {len(done)} utterances, {folder.hours():.2f} h; {written} written, "
-        f"{len(done) - written} read where they are (segments {counts['segments']}, speed "
+        f"{out}: {count} utterances, {folder.hours():.2f} h; {written} written, "
+        f"{count - written} read where they are (segments {counts['segments']}, speed "
         f"{counts['speed']}, stereo {counts['stereo']}, other rate {counts['resampled']}); "
         f"left out as bad: {rejects.counts()}"
     )

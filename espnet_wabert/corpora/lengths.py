@@ -77,7 +77,7 @@ def filter_folder(
             kinds[kind] += 1
     kept = folder.samples.keys() - removed.keys()
     listed = {**_removed_before(Path(data), Path(out), kept), **removed}
-    write_files(Path(out), {REMOVED: "".join(f"{u} {why}\n" for u, why in sorted(listed.items()))})
+    write_files(Path(out), {REMOVED: (f"{u} {why}\n" for u, why in sorted(listed.items()))})
     if not kept:
         raise UserError(f"{data}: no utterance is left: {dict(kinds)}; see {out}/{REMOVED}")
     left = subset(folder, kept)
@@ -130,5 +130,4 @@ def load_tokenizer(name: str) -> WordPieceTokenizer:
 
 def count_tokens(text: dict[str, str], tokenizer: str) -> dict[str, int]:
     """Return the number of tokens of each transcript, with [CLS] and [SEP]."""
-    pieces = load_tokenizer(tokenizer)
-    return {utt: len(pieces.encode(line).ids) for utt, line in text.items()}
+    return dict(zip(text, load_tokenizer(tokenizer).counts(text.values()), strict=True))

@@ -16,6 +16,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_librispeech
 from espnet_wabert.text.normalization import normalize
+from espnet_wabert.workers.workers import HERE, Workers
 
 # Number of utterances of the official parts.
 OFFICIAL_COUNTS = {
@@ -43,7 +44,7 @@ def prepare_librispeech(
     out: str | Path,
     word_times: bool = True,
     skip_bad: bool = False,
-    nj: int = 1,
+    workers: Workers = HERE,
 ) -> Assembled:
     """Write the data folder `out` from the `parts` of `corpus` (the folder LibriSpeech).
 
@@ -71,7 +72,7 @@ def prepare_librispeech(
             notes += f", {found.unknown} alignments of unknown utterances"
         if found.empty:
             notes += f", {found.empty} empty alignment files"
-    folder, summary = finish(utterances, rejects, out, skip_bad, nj)
+    folder, summary = finish(utterances, rejects, out, skip_bad, workers)
     return Assembled(folder, summary + notes)
 
 

@@ -44,7 +44,7 @@ class Rejects:
             listing.unlink(missing_ok=True)
             return
         rows = [f"{r.utt}\t{r.kind}\t{r.where}\n" for r in sorted(self._rejects)]
-        write_files(Path(out), {LIST_NAME: "".join(rows)})
+        write_files(Path(out), {LIST_NAME: rows})
         if not skip_bad:
             first = self._rejects[0]
             raise UserError(

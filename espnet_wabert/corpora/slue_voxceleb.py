@@ -18,6 +18,7 @@ from espnet_wabert.corpora.slue_tables import Row, Table, read_table
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, write_files
 from espnet_wabert.text.normalization import normalize
+from espnet_wabert.workers.workers import HERE, Workers
 
 SPLITS = ("fine-tune", "dev", "test")
 VERSIONS = ("v0.2", "v0.1")
@@ -39,7 +40,7 @@ def prepare_slue(
     labels: str | Path | None = None,
     trim: bool = True,
     skip_bad: bool = False,
-    nj: int = 1,
+    workers: Workers = HERE,
 ) -> Assembled:
     """Write the data folder `out` from a split of `corpus` (the folder slue-voxceleb).
 
@@ -68,7 +69,7 @@ def prepare_slue(
     elif not trim or all(row.start_second is row.end_second is None for row in kept):
         trim, trim_note = False, "; audio not trimmed"
     utterances = [_utterance(row, audio, trim, text_note) for row in kept]
-    folder, summary = finish(utterances, rejects, out, skip_bad, nj)
+    folder, summary = finish(utterances, rejects, out, skip_bad, workers)
     if split == "dev" and version == "v0.2":
         notes += _list_v01(rows, table.path, folder, Path(out))
     return Assembled(folder, summary + note + text_note + trim_note + notes)
@@ -158,7 +159,7 @@ def _list_v01(rows: list[Row], path: Path, folder: DataFolder, out: Path) -> str
         (out / "v01").unlink(missing_ok=True)
         return ""
     listed = [u for u in folder.utt2spk if u in old or u.split("-", 1)[-1] in old]
-    write_files(out, {"v01": "".join(f"{utterance}\n" for utterance in listed)})
+    write_files(out, {"v01": (f"{utterance}\n" for utterance in listed)})
     return f"; {len(listed)} of them are v0.1's dev set"
 
 

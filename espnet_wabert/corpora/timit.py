@@ -14,6 +14,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_wrd, timit_utterance
 from espnet_wabert.text.normalization import normalize
+from espnet_wabert.workers.workers import HERE, Workers
 
 SPLITS = ("train", "test", "core")
 
@@ -40,14 +41,14 @@ def prepare_timit(
     out: str | Path,
     sa: bool = False,
     skip_bad: bool = False,
-    nj: int = 1,
+    workers: Workers = HERE,
 ) -> Assembled:
     """Write the data folder `out` from a split of `corpus` (the folder TIMIT)."""
     if split not in SPLITS:
         raise UserError(f"--split {split}: one of {', '.join(SPLITS)}")
     rejects = Rejects()
     utterances = read_split(os.path.abspath(corpus), split, sa, rejects)
-    folder, summary = finish(utterances, rejects, out, skip_bad, nj)
+    folder, summary = finish(utterances, rejects, out, skip_bad, workers)
     official = OFFICIAL_COUNTS[split, sa]
     if len(utterances) != official:
         summary += f"; {len(utterances)} label files (the official split has {official})"

@@ -3,9 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
-from espnet_wabert.corpora.parallel import parallel_map
+from espnet_wabert.corpora.assemble import HEADERS_AT_A_TIME, WORTH_A_WORKER
 from espnet_wabert.formats.audio import AudioFault, inspect
 from espnet_wabert.formats.kaldi import DataFolder
+from espnet_wabert.workers.progress import progress
+from espnet_wabert.workers.workers import Workers
 
 
 def describe(folder: DataFolder) -> str:
@@ -29,14 +31,18 @@ def describe(folder: DataFolder) -> str:
     return ", ".join(parts)
 
 
-def find_problems(folder: DataFolder, path: str | Path, audio: bool, nj: int) -> list[str]:
+def find_problems(folder: DataFolder, path: str | Path, audio: bool, workers: Workers) -> list[str]:
     """Return the problems of the audio files (headers and ends); none without `audio`."""
     if not audio:
         return []
     keys = sorted(folder.wav)
-    found = parallel_map(inspect, [folder.wav[key] for key in keys], nj, f"{path}: audio headers")
-    return [
-        f"{path}/wav.scp: {key!r}: {folder.wav[key]}: {info.kind}: {info.detail}"
-        for key, info in zip(keys, found, strict=True)
-        if isinstance(info, AudioFault)
-    ]
+    files = (folder.wav[key] for key in keys)
+    problems = []
+    with progress(len(keys), f"{path}: audio headers") as bar:
+        infos = workers.map(inspect, files, HEADERS_AT_A_TIME, WORTH_A_WORKER)
+        for key, info in zip(keys, infos, strict=True):
+            bar.update()
+            if isinstance(info, AudioFault):
+                place = f"{path}/wav.scp: {key!r}: {folder.wav[key]}"
+                problems.append(f"{place}: {info.kind}: {info.detail}")
+    return problems

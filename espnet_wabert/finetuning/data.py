@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.corpora.formatting import WORTH_A_PROCESS, Formatted, Task, format_one
-from espnet_wabert.corpora.parallel import parallel_map
+from espnet_wabert.corpora.formatting import WORTH_A_WORKER, Formatted, Task, format_one
 from espnet_wabert.errors import UserError
 from espnet_wabert.finetuning.split import split_clips
 from espnet_wabert.finetuning.table import SPLITS, Clip, Clips, check_classes
@@ -19,6 +18,8 @@ from espnet_wabert.formats.kaldi import DataFolder, write_folder
 from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.inference.recordings import SHORTEST
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
+from espnet_wabert.workers.processes import Processes
+from espnet_wabert.workers.progress import progress
 
 SHOWN = 10  # recordings that cannot be used
 LONGEST = 60  # seconds: a batch is as long as its longest clip, and attention grows with its square
@@ -57,12 +58,15 @@ def prepare(
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from None
     tasks = [
-        Task(c.utterance, c.path, None, 1.0, out / "data" / "audio" / f"{c.utterance}.flac",
-             SAMPLE_RATE)
+        Task(c.utterance, c.path, None, 1.0, f"{out}/data/audio/{c.utterance}.flac", SAMPLE_RATE)
         for c in table.clips
-    ]  # fmt: skip
-    results = parallel_map(format_one, tasks, os.cpu_count() or 1, "audio", WORTH_A_PROCESS)
-    done = dict(zip([clip.utterance for clip in table.clips], results, strict=True))
+    ]
+    done = {}
+    with Processes(os.cpu_count() or 1) as workers, progress(len(tasks), "audio") as bar:
+        results = workers.map(format_one, tasks, worth=WORTH_A_WORKER)
+        for clip, result in zip(table.clips, results, strict=True):
+            done[clip.utterance] = result
+            bar.update()
     faults = {c.utterance: fault for c in table.clips if (fault := _fault(c, done[c.utterance]))}
     _settle(path, list(faults.values()), skip_bad, say)
     clips = [clip for clip in table.clips if clip.utterance not in faults]

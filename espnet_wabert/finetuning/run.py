@@ -25,7 +25,7 @@ from espnet_wabert.finetuning.table import SPLITS, read_clips
 from espnet_wabert.formats.checksums import file_sha256
 from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.inference.api import Classification, WaBERTInference
-from espnet_wabert.inference.decoding import SpeechSource
+from espnet_wabert.inference.decoding import SpeechSource, classify_batch
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import find_files, init_from, pack, read_args
 from espnet_wabert.models.download import Files
@@ -162,7 +162,7 @@ def _features(options: Options, frontend: HuggingFaceFrontend, conf: dict[str, A
     bins = int(BATCH_SECONDS * SAMPLE_RATE)
     for name in SPLITS:
         feats = data / "feats" / name
-        extract_features(frontend, data / name, feats, bins, options.device)
+        extract_features(lambda: frontend, data / name, feats, bins, options.device)
         write_shapes(data / name, feats, None, data / "stats" / name)
     path = data / "train.yaml"
     write_atomically(path, yaml.safe_dump(conf, sort_keys=False))
@@ -202,8 +202,8 @@ def _test(options: Options) -> dict[str, Classification]:
     inference = WaBERTInference.from_pretrained(options.out / MODEL, options.device)
     source = SpeechSource(data / "test", data / "feats" / "test")
     found: dict[str, Classification] = {}
-    for batch, speech in source.batches(BATCH_SECONDS):
-        found |= zip(batch, inference.classify(speech, batch), strict=True)
+    for batch in source.batches(BATCH_SECONDS):
+        found |= zip(batch.utterances, classify_batch(lambda: inference, batch), strict=True)
     return found
 
 

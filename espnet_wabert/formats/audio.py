@@ -43,8 +43,12 @@ class AudioFault(NamedTuple):
     detail: str
 
 
-def inspect(path: str) -> AudioInfo | AudioFault:
-    """Read the header and the last sample, which a truncated file lacks."""
+def inspect(path: str, fs: int | None = None) -> AudioInfo | AudioFault:
+    """Read the header and the last sample, which a truncated file lacks.
+
+    With `fs`, all samples of a file that `is_ready` for it are decoded, because a file can have a
+    good header and a good end, and be damaged between them.
+    """
     if not os.path.isfile(path):  # a device or a pipe can be read without end
         detail = "not a regular file" if os.path.lexists(path) else "no such file"
         return AudioFault("missing audio file", detail)
@@ -65,34 +69,39 @@ def inspect(path: str) -> AudioInfo | AudioFault:
             cut = _declared_too_long(file, raw.read(HEAD))
         if cut:
             return AudioFault(DAMAGED, cut)
+        info = AudioInfo(file.frames, file.samplerate, file.channels, file.format)
+        if fs is not None and is_ready(info, fs):
+            fault = _check_samples(file)
+            header = info if fault is None else inspect(path)  # of a truncated file: that it is
+            return header if isinstance(header, AudioFault) or fault is None else fault
         try:
             file.seek(file.frames - 1)
             if len(file.read(1)) == 1:
-                return AudioInfo(file.frames, file.samplerate, file.channels, file.format)
+                return info
         except (soundfile.LibsndfileError, OSError):
             pass
         return AudioFault(DAMAGED, f"sample {file.frames}, the last, is not there")
 
 
-def check_samples(path: str) -> AudioFault | None:
-    """Decode a whole file; return what is wrong with its samples, if anything.
+def is_ready(info: AudioInfo, fs: int) -> bool:
+    """Return whether a file has the format that training reads: mono at `fs` Hz."""
+    return info.channels == 1 and info.rate == fs and info.format in READABLE
 
-    A file can have a good header and a good end, and be damaged between them.
-    """
+
+def _check_samples(file: soundfile.SoundFile) -> AudioFault | None:
+    """Decode an open file from its start; return what is wrong with its samples, if anything."""
     position = 0
     try:
-        with soundfile.SoundFile(path) as file:
-            frames = file.frames
-            for block in file.blocks(BLOCK, dtype="float32"):
-                fault = non_finite(block, position)
-                if fault is not None:
-                    return fault
-                position += len(block)
+        for block in file.blocks(BLOCK, dtype="float32"):
+            fault = non_finite(block, position)
+            if fault is not None:
+                return fault
+            position += len(block)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = first_line(error)
         return AudioFault(DAMAGED, f"after sample {position}: {reason}")
-    if position != frames:
-        return AudioFault(DAMAGED, f"{position} of {frames} samples are there")
+    if position != file.frames:
+        return AudioFault(DAMAGED, f"{position} of {file.frames} samples are there")
     return None
 
 

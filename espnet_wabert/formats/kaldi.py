@@ -7,7 +7,8 @@ will apply, as it applies segments). wav.scp has paths, not pipes.
 
 import os
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,31 +120,35 @@ def write_folder(folder: DataFolder, path: str | Path) -> None:
     path = Path(path)
     for problem in inconsistencies(folder):
         raise UserError(f"{path}/{problem}")
-    lines = {
-        name: [f"{key} {column.show(value)}\n" for key, value in sorted(table.items())]
+    lines: dict[str, Iterable[str]] = {
+        name: _table_lines(table, column)
         for name, column in _COLUMNS.items()
         if (table := getattr(folder, column.field)) is not None
     }
-    lines["spk2utt"] = [f"{spk} {' '.join(utts)}\n" for spk, utts in folder.spk2utt().items()]
+    lines["spk2utt"] = (f"{spk} {' '.join(utts)}\n" for spk, utts in folder.spk2utt().items())
     if folder.words is not None:
-        lines["words.ctm"] = list(_ctm_lines(folder.words))
+        lines["words.ctm"] = _ctm_lines(folder.words)
     lines["wav.scp"] = lines.pop("wav.scp")  # the last one to be written
-    write_files(path, {name: "".join(content) for name, content in lines.items()})
+    write_files(path, lines)
     for name in (*_COLUMNS, "words.ctm"):
         if name not in lines:
             (path / name).unlink(missing_ok=True)
 
 
-def write_files(path: Path, contents: dict[str, str]) -> None:
-    """Write text files into the folder `path`: each completely or not at all, in order."""
+def write_files(path: Path, contents: Mapping[str, Iterable[str]]) -> None:
+    """Write text files, given as lines, into the folder `path`.
+
+    Each is written completely or not at all, in order; lines are not collected in memory.
+    """
     path.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
+    for name, lines in contents.items():
         try:
-            (path / f".{name}.tmp").write_bytes(content.encode("utf-8"))
+            with (path / f".{name}.tmp").open("w", encoding="utf-8", newline="") as file:
+                file.writelines(lines)
         except UnicodeEncodeError as error:
-            bad = content[error.start : error.end]
+            bad = error.object[error.start : error.end]
             raise UserError(f"{path}/{name}: {bad!r} cannot be written as UTF-8") from None
-    (path / next(reversed(contents))).unlink(missing_ok=True)
+    (path / list(contents)[-1]).unlink(missing_ok=True)
     for name in contents:
         os.replace(path / f".{name}.tmp", path / name)
 
@@ -153,12 +158,15 @@ def subset(folder: DataFolder, utterances: Iterable[str]) -> DataFolder:
     kept = set(utterances)
 
     def cut(table):
-        return None if table is None else {utt: v for utt, v in table.items() if utt in kept}
+        if table is None or table.keys() <= kept:
+            return table
+        return {utt: value for utt, value in table.items() if utt in kept}
 
     tables = {field: cut(getattr(folder, field)) for field in DataFolder._fields if field != "wav"}
     segments = tables["segments"]
     recordings = kept if segments is None else {s.recording for s in segments.values()}
-    wav = {key: value for key, value in folder.wav.items() if key in recordings}
+    used = folder.wav.keys() <= recordings
+    wav = folder.wav if used else {k: v for k, v in folder.wav.items() if k in recordings}
     return DataFolder(wav=wav, **tables)
 
 
@@ -184,7 +192,7 @@ def _path(text: str) -> str:
 def _one_word(text: str) -> str:
     if len(fields_of(text)) != 1:
         raise ValueError(f"expected one word after the id, found {text!r}")
-    return text
+    return sys.intern(text)  # a speaker has many utterances
 
 
 def _label(text: str) -> str:
@@ -260,11 +268,16 @@ def _read_map(file: Path, parse: Callable, problems: list[str]) -> dict:
             problems.append(f"{file}:{number}: {key!r} after {previous!r}; sort with LC_ALL=C")
         else:
             try:
-                table[key] = parse(value[0].rstrip(BLANKS))
+                # The maps of a folder share their keys.
+                table[sys.intern(key)] = parse(value[0].rstrip(BLANKS))
             except ValueError as error:
                 problems.append(f"{file}:{number}: {key!r}: {error}")
             previous = key
     return table
+
+
+def _table_lines(table: dict, column: _Column) -> Iterable[str]:
+    return (f"{key} {column.show(table[key])}\n" for key in sorted(table))
 
 
 def _ctm_lines(words: dict[str, tuple[Word, ...]]) -> Iterable[str]:

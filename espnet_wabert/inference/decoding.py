@@ -1,13 +1,18 @@
-"""Decode a data folder into files: alignments and hypotheses, or sentiment."""
+"""Decode a data folder into files: alignments and hypotheses, or sentiment.
+
+A model is given as a function that returns it, for `workers` in other processes.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import kaldiio
 import numpy as np
-from tqdm import tqdm
 
+from espnet_wabert.alignment.aligner import Alignment
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
@@ -15,11 +20,32 @@ from espnet_wabert.formats.kaldi import DataFolder, read_folder
 from espnet_wabert.formats.lines import read_table, write_atomically
 from espnet_wabert.formats.words import write_ctm
 from espnet_wabert.inference.api import Classification, WaBERTInference
+from espnet_wabert.inference.reading import Transcription
 from espnet_wabert.modules.batching import length_batches
+from espnet_wabert.workers.progress import progress
+from espnet_wabert.workers.workers import HERE, Workers
 
 SHORTEST = 400  # samples: the receptive field of a frame
+# Returns a model; workers call it for each batch (`made_once`).
+Model = Callable[[], WaBERTInference]
 Recognizer = Callable[[Sequence[np.ndarray]], list[str]]  # of recognizer.py
 TEXT_BINS = 4000  # characters per padded batch of transcripts
+
+
+class SpeechBatch(NamedTuple):
+    """Utterances that are computed together, where their speech is, and texts that belong to it."""
+
+    utterances: list[str]
+    places: list[str]  # audio files, or matrices in an ark
+    cached: bool  # which of the two
+    texts: list[str] | None = None
+
+    def read(self) -> list[np.ndarray]:
+        """Return waveforms (S,) or features (T, W)."""
+        if self.cached:
+            return [kaldiio.load_mat(place) for place in self.places]
+        pairs = zip(self.utterances, self.places, strict=True)
+        return [read_audio(place, utterance) for utterance, place in pairs]
 
 
 class SpeechSource:
@@ -32,23 +58,25 @@ class SpeechSource:
 
     def __init__(self, data: str | Path, feats: str | Path | None):
         self.folder: DataFolder = read_folder(data)
-        self.matrices = None
+        self.cached = bool(feats)
+        self.places = self.folder.wav
         if feats:
             scp = Path(feats) / "feats.scp"
             if not scp.is_file():
                 raise UserError(f"{scp}: no such features; stage 10 caches them")
-            self.matrices = kaldiio.load_scp(str(scp))
-            missing = sorted(u for u in self.folder.wav if u not in self.matrices)
+            self.places = read_table(scp)
+            missing = sorted(u for u in self.folder.wav if u not in self.places)
             if missing:
                 raise UserError(f"{scp}: {len(missing)} utterances are missing ({missing[0]}, ...)")
 
     def __getitem__(self, utterance: str) -> np.ndarray:
-        if self.matrices is not None:
-            return self.matrices[utterance]
-        return read_audio(self.folder.wav[utterance], utterance)
+        return SpeechBatch([utterance], [self.places[utterance]], self.cached).read()[0]
 
-    def batches(self, seconds: float) -> Iterator[tuple[list[str], list[np.ndarray]]]:
-        """Yield batches of utterances with their speech, `seconds` of padded audio each."""
+    def batches(self, seconds: float, texts: dict[str, str] | None = None) -> list[SpeechBatch]:
+        """Return batches of utterances, `seconds` of padded audio each, with their `texts`.
+
+        They are the same, whoever computes them: padding can change the last bits of results.
+        """
         samples = self.folder.samples
         if samples is None:
             raise UserError("the data folder lacks utt2num_samples; run format_wav (stage 3)")
@@ -58,29 +86,43 @@ class SpeechSource:
                 f"utterance {short[0]}: {samples[short[0]]} samples, less than a frame; remove it"
                 f" (filter_lengths, stage 4) ({len(short)} such utterances)"
             )
-        with tqdm(total=len(samples), desc="decoding", unit="utt") as bar:
-            for batch in length_batches(samples, int(seconds * SAMPLE_RATE)):
-                yield batch, [self[u] for u in batch]
-                bar.update(len(batch))
+        groups = length_batches(samples, int(seconds * SAMPLE_RATE))
+        return [self._batch(group, texts) for group in groups]
+
+    def _batch(self, group: list[str], texts: dict[str, str] | None) -> SpeechBatch:
+        lines = None if texts is None else [texts[u] for u in group]
+        return SpeechBatch(group, [self.places[u] for u in group], self.cached, lines)
+
+
+def _each(function: Callable, batches: Sequence[SpeechBatch], workers: Workers) -> Iterator:
+    """Yield each batch with its result."""
+    with progress(sum(len(batch.utterances) for batch in batches), "decoding") as bar:
+        for batch, result in zip(batches, workers.map(function, batches), strict=True):
+            yield batch, result
+            bar.update(len(batch.utterances))
+
+
+def align_batch(model: Model, batch: SpeechBatch) -> tuple[list[Alignment], list[Transcription]]:
+    """Align and transcribe a batch (in a worker)."""
+    return model().align_and_transcribe(batch.read(), batch.texts or [])
 
 
 def decode_alignment(
-    model: WaBERTInference, source: SpeechSource, out: Path, seconds: float
+    model: Model, source: SpeechSource, out: Path, seconds: float, workers: Workers = HERE
 ) -> list[str]:
     """Align and transcribe every utterance; write words.METHOD.ctm, decoding.jsonl, hypothesis.
 
     Returns:
         The names of the files.
     """
-    texts = source.folder.text
-    if texts is None:
+    if source.folder.text is None:
         raise UserError("the data folder lacks text; alignment needs transcripts")
     words: dict[str, dict] = {}
     confidences: dict[str, dict] = {}
     entries = {}
-    for batch, speech in source.batches(seconds):
-        aligned, transcribed = model.align_and_transcribe(speech, [texts[u] for u in batch])
-        for u, a, t in zip(batch, aligned, transcribed, strict=True):
+    batches = source.batches(seconds, source.folder.text)
+    for batch, (aligned, transcribed) in _each(partial(align_batch, model), batches, workers):
+        for u, a, t in zip(batch.utterances, aligned, transcribed, strict=True):
             for method, found in a.by_method.items():
                 words.setdefault(method, {})[u] = found.words
                 if found.word_confidences is not None:
@@ -101,12 +143,18 @@ def decode_alignment(
     return [*(f"words.{method}.ctm" for method in words), "decoding.jsonl", "hypothesis"]
 
 
+def classify_batch(model: Model, batch: SpeechBatch) -> list[Classification]:
+    """Classify the sentiment of a batch (in a worker)."""
+    return model().classify(batch.read(), batch.utterances, batch.texts)
+
+
 def decode_sentiment(
-    model: WaBERTInference,
+    model: Model,
     source: SpeechSource,
     out: Path,
     seconds: float,
     text: Path | None = None,
+    workers: Workers = HERE,
 ) -> list[str]:
     """Classify every utterance; write `sentiment`: id, label, one probability per class.
 
@@ -117,28 +165,40 @@ def decode_sentiment(
     if missing:
         raise UserError(f"{text}: {len(missing)} utterances are missing ({missing[0]}, ...)")
     found: dict[str, Classification] = {}
-    for batch, speech in source.batches(seconds):
-        transcripts = None if texts is None else [texts[u] for u in batch]
-        found |= zip(batch, model.classify(speech, batch, transcripts), strict=True)
+    batches = source.batches(seconds, texts)
+    for batch, results in _each(partial(classify_batch, model), batches, workers):
+        found |= zip(batch.utterances, results, strict=True)
     return _write_sentiment(found, out)
 
 
-def decode_text_sentiment(model: WaBERTInference, text: Path, out: Path) -> list[str]:
+def decode_text_sentiment(model: Model, text: Path, out: Path) -> list[str]:
     """Classify every line of a Kaldi `text`: transcripts, or the hypotheses of a recognizer."""
     texts = read_table(text)
     if not texts:
         raise UserError(f"{text}:1: is empty; it must have one utterance per line")
     found: dict[str, Classification] = {}
     for batch in length_batches({u: len(line) + 1 for u, line in texts.items()}, TEXT_BINS):
-        found |= zip(batch, model.classify([texts[u] for u in batch], batch), strict=True)
+        found |= zip(batch, model().classify([texts[u] for u in batch], batch), strict=True)
     return _write_sentiment(found, out)
 
 
-def transcribe(recognizer: Recognizer, source: SpeechSource, text: Path, seconds: float) -> None:
+def transcribe_batch(recognizer: Callable[[], Recognizer], batch: SpeechBatch) -> list[str]:
+    """Return the hypotheses of a batch (in a worker)."""
+    return recognizer()(batch.read())
+
+
+def transcribe(
+    recognizer: Callable[[], Recognizer],
+    source: SpeechSource,
+    text: Path,
+    seconds: float,
+    workers: Workers = HERE,
+) -> None:
     """Write the hypothesis of a recognizer for every utterance as a Kaldi `text`."""
     hypotheses: dict[str, str] = {}
-    for batch, speech in source.batches(seconds):
-        hypotheses |= zip(batch, recognizer(speech), strict=True)
+    function = partial(transcribe_batch, recognizer)
+    for batch, lines in _each(function, source.batches(seconds), workers):
+        hypotheses |= zip(batch.utterances, lines, strict=True)
     text.parent.mkdir(parents=True, exist_ok=True)
     _write(text, [f"{u} {hypotheses[u]}".rstrip() for u in sorted(hypotheses)])
 

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +57,19 @@ class WordPieceTokenizer:
         """Return the pieces of words that are split already; a word may be empty."""
         encoding = self.tokenizer.encode(words, is_pretokenized=True)
         return Encoded(encoding.ids, encoding.tokens, list(words), encoding.word_ids, list(words))
+
+    def counts(self, texts: Iterable[str]) -> Iterator[int]:
+        """Yield the number of tokens of each transcript, as `encode` has them.
+
+        Pieces do not cross white space, so that each word is encoded only when it is new.
+        """
+        known: dict[str, int] = {}
+        for text in texts:
+            words = text.split()
+            for word in words:
+                if word not in known:
+                    known[word] = len(self.encode_words([word]).ids) - 2  # [CLS] and [SEP]
+            yield sum(map(known.__getitem__, words), 2)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of token ids, without the special tokens."""

@@ -4,12 +4,15 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import kaldiio
 import soundfile
 import torch
-from tqdm import tqdm
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
@@ -19,20 +22,58 @@ from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.modules.batching import length_batches, pad, to_tensors
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.frozen import fingerprint
+from espnet_wabert.workers.progress import progress
+from espnet_wabert.workers.workers import HERE, Workers
 
 STAMP = "cache.json"
 FILES = ("feats.ark", "feats.scp", "utt2num_frames")
 SIXTEEN_BITS = 3  # Kaldi's kTwoByteAuto: half the size, and an error of 1/65536 of the range
 
 
+def build_frontend(config: str, conf: str) -> HuggingFaceFrontend:
+    """Return the frontend of the yaml `config`, whose frontend_conf is `conf` (JSON)."""
+    try:
+        return HuggingFaceFrontend(**json.loads(conf))
+    except TypeError as error:  # an argument that the frontend does not take
+        raise UserError(f"{config}: frontend_conf: {error}") from error
+
+
+class AudioBatch(NamedTuple):
+    """Utterances whose features are computed together, and their audio files."""
+
+    utterances: list[str]
+    paths: list[str]
+
+
+class Features(NamedTuple):
+    """An utterance's number of frames, and its entry in the ark."""
+
+    frames: int
+    entry: bytes
+
+
 def extract_features(
-    frontend: HuggingFaceFrontend, data: str | Path, out: str | Path, bins: int, device: str
+    make: Callable[[], HuggingFaceFrontend],
+    data: str | Path,
+    out: str | Path,
+    bins: int,
+    device: str,
+    workers: Workers = HERE,
 ) -> int:
     """Write the features of a data folder to `out`; return the number of utterances.
 
     `out` gets feats.ark, feats.scp, utt2num_frames, and cache.json, which says what they were made
     of. A complete cache of the same frontend and the same recordings is kept; then 0 is returned.
+
+    Args:
+        make: returns the frontend; each worker calls it once for each batch.
+        data: data folder.
+        out: folder of the cache.
+        bins: samples per padded batch.
+        device: "cpu" or "cuda".
+        workers: who computes the batches, which are the same for all of them.
     """
+    frontend = make()
     if any(parameter.requires_grad for parameter in frontend.parameters()):
         raise UserError("frontend_conf.freeze: only a wholly frozen frontend (all) can be cached")
     folder, out = read_folder(data), Path(out)
@@ -45,29 +86,47 @@ def extract_features(
         logging.warning("%s: computed again: %s", out, reason)
     out.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    frontend = frontend.to(device).eval()
     samples = folder.samples or {u: soundfile.info(p).frames for u, p in folder.wav.items()}
-    counts = {}
-    writer = kaldiio.WriteHelper(
-        f"ark,scp:{out / 'feats.ark'},{out / 'feats.scp.part'}", compression_method=SIXTEEN_BITS
-    )
-    with writer, tqdm(total=len(samples), desc=f"features {out.name}", unit="utt") as bar:
-        for batch in length_batches(samples, bins):
-            audio = to_tensors([read_audio(folder.wav[u], u) for u in batch], device)
-            with torch.inference_mode():
-                frames, frame_lengths = frontend(*pad(audio))
-            for utterance, matrix, count in zip(batch, frames, frame_lengths.tolist(), strict=True):
-                writer(utterance, matrix[:count].cpu().numpy())
+    batches = [
+        AudioBatch(batch, [folder.wav[u] for u in batch]) for batch in length_batches(samples, bins)
+    ]
+    computed = workers.map(partial(features_of, make, device), batches)
+    lines, counts = [], {}
+    with (
+        (out / "feats.ark").open("wb") as ark,
+        progress(len(samples), f"features {out.name}") as bar,
+    ):
+        for batch, features in zip(batches, computed, strict=True):
+            for utterance, (count, entry) in zip(batch.utterances, features, strict=True):
+                place = ark.tell() + len(f"{utterance} ".encode())
+                lines.append(f"{utterance} {out / 'feats.ark'}:{place}\n")
+                ark.write(entry)
                 counts[utterance] = count
-            bar.update(len(batch))
-    scp = sorted((out / "feats.scp.part").read_text(encoding="utf-8").splitlines())
-    (out / "feats.scp").write_text("".join(f"{line}\n" for line in scp), encoding="utf-8")
-    (out / "feats.scp.part").unlink()
+            bar.update(len(features))
+    (out / "feats.scp").write_text("".join(sorted(lines)), encoding="utf-8")
     table = "".join(f"{u} {n}\n" for u, n in sorted(counts.items()))
     (out / "utt2num_frames").write_text(table, encoding="utf-8")
     made = source | {"files": {name: file_sha256(out / name) for name in FILES}}
     write_atomically(stamp, json.dumps(made))
     return len(counts)
+
+
+@torch.inference_mode()
+def features_of(
+    make: Callable[[], HuggingFaceFrontend], device: str, batch: AudioBatch
+) -> list[Features]:
+    """Return the features of a batch (in a worker)."""
+    frontend = make().to(device).eval()
+    pairs = zip(batch.utterances, batch.paths, strict=True)
+    audio = to_tensors([read_audio(path, utterance) for utterance, path in pairs], device)
+    frames, lengths = frontend(*pad(audio))
+    found = []
+    for utterance, matrix, count in zip(batch.utterances, frames, lengths.tolist(), strict=True):
+        entry = BytesIO()
+        matrix = matrix[:count].cpu().numpy()
+        kaldiio.save_ark(entry, {utterance: matrix}, compression_method=SIXTEEN_BITS)
+        found.append(Features(count, entry.getvalue()))
+    return found
 
 
 def _out_of_date(out: Path, source: dict) -> str | None:

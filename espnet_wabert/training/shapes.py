@@ -39,7 +39,8 @@ def write_shapes(
     shapes["speech_shape"] = {u: counts[u] for u in sorted(folder.wav)}
     if vocabulary and folder.text is not None:
         pieces = WordPieceTokenizer(read_vocabulary(vocabulary))
-        shapes["text_shape"] = {u: len(pieces.encode(t).ids) for u, t in folder.text.items()}
+        counts_of = pieces.counts(folder.text.values())
+        shapes["text_shape"] = dict(zip(folder.text, counts_of, strict=True))
     for name, shape in shapes.items():
         lines = [f"{u} {n}\n" for u, n in sorted(shape.items())]
         (out / name).write_text("".join(lines), encoding="utf-8")

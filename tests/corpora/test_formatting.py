@@ -13,6 +13,7 @@ from espnet_wabert.corpora.speed import parse_factors, perturb
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, Segment, read_folder, write_folder
 from espnet_wabert.formats.word import Word
+from espnet_wabert.workers.processes import Processes
 
 
 def folder_of(paths, **fields) -> DataFolder:
@@ -182,8 +183,9 @@ def test_a_segment_outside_its_recording_is_bad(tmp_path):
 def test_two_processes_give_the_same(tmp_path):
     paths = [write_audio(tmp_path / f"{n:02d}.flac", 0.1, rate=8000) for n in range(40)]
     folder = folder_of(paths)
-    one = format_folder(folder, tmp_path / "one", nj=1).folder
-    two = format_folder(folder, tmp_path / "two", nj=2).folder
+    one = format_folder(folder, tmp_path / "one").folder
+    with Processes(2) as workers:
+        two = format_folder(folder, tmp_path / "two", workers=workers).folder
     assert one.samples == two.samples
     for utt in folder.utt2spk:
         with open(one.wav[utt], "rb") as left, open(two.wav[utt], "rb") as right:

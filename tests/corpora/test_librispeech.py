@@ -7,6 +7,7 @@ from espnet_wabert.corpora.librispeech import prepare_librispeech
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import read_folder
 from espnet_wabert.formats.word import Word
+from espnet_wabert.workers.processes import Processes
 
 PART = "train-clean-100"
 
@@ -188,12 +189,7 @@ def test_lines_that_stop(corpus):
 def test_processes_give_the_same_folder(corpus, monkeypatch):
     prepare(corpus)
     one = read_folder(corpus.parent / "data")
-    monkeypatch.setattr("espnet_wabert.corpora.assemble.parallel_map", in_two_processes)
-    prepare(corpus, nj=2)
+    monkeypatch.setattr("espnet_wabert.corpora.assemble.WORTH_A_WORKER", 2)
+    with Processes(2) as workers:
+        prepare(corpus, workers=workers)
     assert read_folder(corpus.parent / "data") == one
-
-
-def in_two_processes(function, items, nj, label):
-    from espnet_wabert.corpora.parallel import parallel_map
-
-    return parallel_map(function, items, nj, label, worth=2)

@@ -89,14 +89,14 @@ def test_an_empty_file_of_hypotheses_is_refused(tmp_path):
     model = WaBERTInference.from_pretrained(save(text_arguments(), tmp_path))
     (tmp_path / "text").write_text("")
     with pytest.raises(UserError, match="text:1: is empty"):
-        decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
+        decode_text_sentiment(lambda: model, tmp_path / "text", tmp_path / "out")
     (tmp_path / "text").write_text("a the good\nb\n")  # an empty hypothesis is allowed
-    decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
+    decode_text_sentiment(lambda: model, tmp_path / "text", tmp_path / "out")
     lines = (tmp_path / "out/sentiment").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["a", "b"]
     (tmp_path / "text").write_text("a the good\na again\n")
     with pytest.raises(UserError, match="text:2: utterance a occurs twice"):
-        decode_text_sentiment(model, tmp_path / "text", tmp_path / "out")
+        decode_text_sentiment(lambda: model, tmp_path / "text", tmp_path / "out")
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_spaces_in_paths_and_paths_relative_to_the_caller(work, tmp_path):
     assert (tmp_path / "my dump/raw/timit_test/wav.scp").is_file()
 
 
-def test_sets_are_decoded_side_by_side_as_one_after_the_other(work):
+def test_two_processes_decode_as_one(work):
     options = ("--slu_config", str(ROOT / "conf/tiny/sentiment.yaml"), "--stage", "12")
     decoded = work / "slue_sa/exp/sentiment/decode"
     before = {name: (decoded / name / "sentiment").read_text() for name in ("dev", "test")}
@@ -225,6 +225,8 @@ def test_sets_are_decoded_side_by_side_as_one_after_the_other(work):
         (("--stage",), "option --stage needs a value"),
         (("--stage", "abc"), "option --stage abc: not an integer"),
         (("--nj", "-1"), "option --nj -1: not an integer"),
+        (("--inference_nj", "0"), "option --inference_nj 0: not a positive integer"),
+        (("--dask", "nowhere.yaml"), "nowhere.yaml: no such configuration"),
         (("--batch_seconds", "long"), "option --batch_seconds long: not a number"),
         (("--mini", "yes"), "option --mini yes: neither true nor false"),
         (("--mini", "True"), "option --mini True: neither true nor false"),

@@ -18,6 +18,7 @@ more_data=            # a formatted data folder that joins the training data
 train_word_times=true # read the word times of the training data, where there are any
 datadir=data          # where the data folders go
 nj=1                  # processes for audio files
+dask=                 # a Dask cluster for them: its yaml
 skip_bad=false        # leave unreadable utterances out
 # End of options
 parse_options "$@"
@@ -33,7 +34,7 @@ elif [ -z "${librispeech}" ]; then
         ${md5sums:+--md5sums "${md5sums}"}
 fi
 prepare=(run prepare_data librispeech --corpus "${librispeech:-${corpora}/LibriSpeech}"
-    --nj "${nj}" --skip_bad "${skip_bad}")
+    --nj "${nj}" --dask "${dask}" --skip_bad "${skip_bad}")
 "${prepare[@]}" --parts "${train_parts}" --word_times "${train_word_times}" \
     --out "${datadir}/train_960"
 if [ -n "${more_data}" ]; then

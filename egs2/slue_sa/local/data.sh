@@ -17,6 +17,7 @@ slue_labels=          # the test labels: .tsv, .parquet or folder
 trim=true             # use start_second to end_second
 datadir=data          # where the data folders go
 nj=1                  # processes for audio files
+dask=                 # a Dask cluster for them: its yaml
 skip_bad=false        # leave unreadable utterances out
 # End of options
 parse_options "$@"
@@ -31,5 +32,5 @@ fi
 for pair in fine-tune:fine_tune dev:dev test:test; do
     run prepare_data slue --corpus "${slue:-${corpora}/slue-voxceleb}" --split "${pair%%:*}" \
         --version "${slue_version}" --trim "${trim}" ${slue_labels:+--labels "${slue_labels}"} \
-        --nj "${nj}" --skip_bad "${skip_bad}" --out "${datadir}/${pair##*:}"
+        --nj "${nj}" --dask "${dask}" --skip_bad "${skip_bad}" --out "${datadir}/${pair##*:}"
 done

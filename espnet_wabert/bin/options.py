@@ -1,0 +1,33 @@
+"""Options that several commands have."""
+
+import os
+from collections.abc import Callable
+
+import click
+
+AUDIO_NJ = min(8, os.cpu_count() or 1)  # processes that read audio files, by default
+
+
+def worker_options(nj: int | None = None) -> Callable:
+    """Add --nj (with this default) and --dask, which choose the workers of a command."""
+    one = "one core each" + ("; default: this process, with all cores" if nj is None else "")
+    options = [
+        click.option(
+            "--nj",
+            type=click.IntRange(1),
+            default=nj,
+            show_default=nj is not None,
+            help=f"Processes, {one}.",
+        ),
+        click.option(
+            "--dask",
+            help="Workers of a Dask cluster instead: its yaml, such as conf/dask_local.yaml.",
+        ),
+    ]
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
