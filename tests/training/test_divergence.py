@@ -1,6 +1,7 @@
 """NaN, infinity and divergence stop a training with the batch's ids, before anything is saved."""
 
 import logging
+import os
 import shutil
 
 import numpy as np
@@ -93,6 +94,8 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     sources = write_tiny_sources(folder / "sources")
     data = write_data(folder / "data")
+    samples, rate = soundfile.read(data / "u3.wav")
+    soundfile.write(data / "u3.wav", samples, rate, subtype="FLOAT")
     train("align", sources, data, folder / "exp", "--max_epoch", "1")
     return sources, data, folder / "exp"
 
@@ -107,17 +110,21 @@ def trained(tmp_path_factory):
     ],
 )
 def test_no_checkpoint_is_touched(trained, tmp_path, monkeypatch, harm, message):
-    """The second epoch has a NaN sample, too large a step, or an infinite gradient."""
+    """The second epoch has a NaN sample, too large a step, or an infinite gradient.
+
+    The recording keeps its size and its time: otherwise its change alone is an error.
+    """
     sources, data, exp = trained
     shutil.copytree(exp, tmp_path / "exp", symlinks=True)
     before = {path.name: path.read_bytes() for path in (tmp_path / "exp").glob("*.pth*")}
     more = ["--max_epoch", "2", "--resume", "true", "--num_workers", "0"]
     recording = data / "u3.wav"
-    kept = recording.read_bytes()
+    kept, times = recording.read_bytes(), recording.stat()
     if harm == "sample":
         samples, rate = soundfile.read(recording)
         samples[100] = np.nan
         soundfile.write(recording, samples, rate, subtype="FLOAT")
+        os.utime(recording, ns=(times.st_atime_ns, times.st_mtime_ns))
     elif harm == "rate":
         monkeypatch.setattr(torch.optim.AdamW, "step", explode)
     else:
@@ -127,6 +134,7 @@ def test_no_checkpoint_is_touched(trained, tmp_path, monkeypatch, harm, message)
             train("align", sources, data, tmp_path / "exp", *more)
     finally:
         recording.write_bytes(kept)
+        os.utime(recording, ns=(times.st_atime_ns, times.st_mtime_ns))
     after = {path.name: path.read_bytes() for path in (tmp_path / "exp").glob("*.pth*")}
     assert before == after
 
