@@ -16,7 +16,8 @@ from espnet_wabert.corpora.speed import FACTOR_RANGE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
 from espnet_wabert.formats.kaldi import Segment
-from espnet_wabert.inference.recordings import from_stream, is_list, load, one_file
+from espnet_wabert.inference.listing import is_list
+from espnet_wabert.inference.recordings import from_stream, load, one_file
 from faults import damage
 from faults.drawn import drawn
 from faults.outcomes import Outcome, Try, Verdict

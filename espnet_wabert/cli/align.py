@@ -10,7 +10,11 @@ from espnet_wabert.errors import UserError, one_line_errors
 
 @click.command()
 @click.argument("audio")
-@click.option("--text", required=True, help="Transcript, file with it, or 'utt-id transcript'.")
+@click.option(
+    "--text",
+    help="Transcript, file with it, 'utt-id transcript' lines, or a folder of .txt or .lab files;"
+    " default: those beside the recordings of a folder.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option(
     "--format", "formats", default="textgrid,ctm,json", show_default=True,
@@ -27,25 +31,34 @@ from espnet_wabert.errors import UserError, one_line_errors
 def align(audio, text, out, formats, method, min_confidence, batch_seconds, **loading):
     """Align AUDIO with its transcript: when is each word said?
 
-    AUDIO is a recording (any format, rate and number of channels), a wav.scp, or the feats.scp of
-    cached features. The alignment of one recording without --out is printed as a table.
+    AUDIO is a recording (any format, rate and number of channels), a folder of them, a wav.scp, or
+    the feats.scp of cached features. The alignment of one recording without --out is printed as a
+    table.
 
     \b
     wabert align talk.mp3 --text "what was said"
     wabert align talk.mp3 --text talk.txt --out aligned --format srt
+    wabert align recordings/ --out aligned            # with a .txt or .lab beside each
     wabert align wav.scp --text text --out aligned
     """  # noqa: D301
     from espnet_wabert.formats.aligned_files import KINDS, Writer, table
     from espnet_wabert.inference import recordings
     from espnet_wabert.inference.align_corpus import align_all, choose_method
     from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.inference.listing import is_list
 
     kinds = formats.lower().split(",")
     if not set(kinds) <= set(KINDS):
         raise UserError(f"--format {formats}: must be one or more of {','.join(KINDS)}")
-    many = recordings.is_list(audio)
+    folder = Path(audio).is_dir()
+    many = folder or is_list(audio)
     if many and out is None:
-        raise UserError(f"{audio}: a list of recordings needs --out, a folder for the files")
+        kind = "folder" if folder else "list"
+        raise UserError(f"{audio}: a {kind} of recordings needs --out, a folder for the files")
+    if text is None:
+        if not folder:
+            raise UserError(f"{audio}: its transcript is needed: --text")
+        text = audio
     given = (recordings.many_recordings if many else recordings.one_recording)(audio, text)
     inference = WaBERTInference.from_pretrained(**loading)
     choose_method(inference, method)  # an invalid --method ends here

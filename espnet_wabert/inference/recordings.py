@@ -1,7 +1,5 @@
 """Recordings, with transcripts or without, from files, folders or lists, and their problems."""
 
-import glob
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -21,11 +19,10 @@ from espnet_wabert.formats.audio import (
     read_mono,
     resample,
 )
-from espnet_wabert.formats.lines import is_file_name, name_some, numbered_lines, read_table
+from espnet_wabert.formats.lines import is_file_name, name_some
+from espnet_wabert.inference.listing import STDIN, audio_paths, read_list, text_of, transcripts
 
-STDIN = "-"
 MOST_CHANNELS = 64  # a larger first dimension is that of samples
-OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
 MOST_BYTES = 1 << 31  # of audio on standard input
 SHORTEST = 400  # samples: the receptive field of a frame
 _ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
@@ -120,12 +117,12 @@ def _standard_input(utterance: str, text: str | None) -> Recording:
 
 
 def many_recordings(scp: str, text: str) -> Recordings:
-    """Return the utterances that are in both wav.scp (or feats.scp) and text.
+    """Return the utterances that are in both wav.scp (or feats.scp, or a folder) and text.
 
-    A note names those in one list only. An utterance with an unreadable file or without a
-    transcript is skipped with the reason.
+    `text` is a list or a folder of transcripts. A note names those in one list only. An utterance
+    with an unreadable file or without a transcript is skipped with the reason.
     """
-    paths, texts = _read_list(scp, "a path"), _read_list(text, "a transcript")
+    paths, texts = audio_paths([scp]), transcripts(text)
     both = [u for u in paths if u in texts]
     if not both:
         raise UserError(f"{scp} and {text} have no utterance in common")
@@ -152,18 +149,10 @@ def many_recordings(scp: str, text: str) -> Recordings:
 def without_transcript(sources: Sequence[str]) -> Recordings:
     """Return the recordings of audio files, folders of them, and wav.scp lists.
 
-    The id of a file is its name without the suffix. Unreadable files are skipped with the reason.
+    Unreadable files are skipped with the reason.
     """
-    paths: dict[str, str] = {}
-    for source in sources:
-        for utterance, path in _listed(source):
-            if utterance in paths:
-                raise UserError(
-                    f"{path}: utterance id {utterance!r} is also that of {paths[utterance]}"
-                )
-            paths[utterance] = path
     recordings, skipped = [], {}
-    for utterance, path in paths.items():
+    for utterance, path in audio_paths(sources).items():
         if path == STDIN:
             recordings.append(_standard_input(utterance, None))
             continue
@@ -173,47 +162,6 @@ def without_transcript(sources: Sequence[str]) -> Recordings:
         else:
             recordings.append(found)
     return Recordings(recordings, skipped, _channel_notes(recordings))
-
-
-def _listed(source: str) -> list[tuple[str, str]]:
-    """Return the ids and paths of a wav.scp, a folder or one file."""
-    if is_list(source):
-        return list(_read_list(source, "a path").items())
-    if source == STDIN:
-        return [("stdin", source)]
-    if not Path(source).exists() and glob.has_magic(source):  # the shell did not expand it
-        files = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
-        if not files:
-            raise UserError(f"{source}: no such file")
-        return [(path.stem, str(path)) for path in files if not path.is_dir()]
-    if not Path(source).is_dir():
-        return [(Path(source).stem, source)]
-    files = sorted(p for p in Path(source).iterdir() if _named_audio(p))
-    if not files:
-        raise UserError(f"{source}: no audio file in this folder")
-    return [(path.stem, str(path)) for path in files]
-
-
-def _named_audio(path: Path) -> bool:
-    """Return whether a file has the suffix of an audio format."""
-    import soundfile
-
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES
-    return path.suffix.lower() in suffixes
-
-
-def is_list(path: str) -> bool:
-    """Return whether a file is a wav.scp: by its name, or because it has text lines."""
-    if Path(path).suffix == ".scp":
-        return True
-    if not os.path.isfile(path) or _named_audio(Path(path)):
-        return False  # a device or a pipe could be read without end
-    if not isinstance(inspect(path), AudioFault):
-        return False
-    try:
-        return len(next(numbered_lines(path), (0, ""))[1].split(None, 1)) == 2
-    except UserError:  # neither audio nor text
-        return False
 
 
 def load(recording: Recording) -> np.ndarray:
@@ -244,7 +192,7 @@ def _transcript(text: str) -> str:
     except OSError:  # too long for a file name
         is_file = False
     if is_file:
-        return " ".join(line for _, line in numbered_lines(text))
+        return text_of(text)
     if text.endswith(".txt") and not text.split()[1:]:
         raise UserError(f"{text}: no such file")
     return text
@@ -283,14 +231,6 @@ def _channel_notes(recordings: list[Recording]) -> list[str]:
     ]
 
 
-def _read_list(path: str, what: str) -> dict[str, str]:
-    """Read `id value` lines; values may be empty."""
-    table = read_table(path)
-    if not table:
-        raise UserError(f"{path}:1: is empty; it must have lines 'utterance-id {what}'")
-    return table
-
-
 def _frame_counts(scp: str) -> dict[str, str]:
     """Read the number of frames of each utterance of a feats.scp, from utt2num_frames."""
-    return _read_list(str(Path(scp).parent / "utt2num_frames"), "frames")
+    return read_list(str(Path(scp).parent / "utt2num_frames"), "frames")

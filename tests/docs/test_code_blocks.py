@@ -101,6 +101,8 @@ def folder(tmp_path_factory):
     (folder / "wav.scp").write_text("".join(f"{name} {path}\n" for name, path in paths.items()))
     texts = {"dashwood": DASHWOOD, "amiable": "he might even have been made amiable himself"}
     (folder / "text").write_text("".join(f"{name} {text}\n" for name, text in texts.items()))
+    for name, text in texts.items():
+        (folder / "recordings" / f"{name}.txt").write_text(text)
     rows = ["path,label"]
     (folder / "clips").mkdir()
     for second in range(5):

@@ -127,3 +127,63 @@ def test_the_shell_completes_commands_and_options(typed, wanted):
     command = [str(Path(sys.executable).parent / "wabert")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout.splitlines() == [f"plain,{wanted}"]
+
+
+def test_align_takes_a_folder_with_a_transcript_beside_each_recording(model, tmp_path):
+    folder, out = tmp_path / "speech", tmp_path / "out"
+    folder.mkdir()
+    for name, suffix in (("a", ".txt"), ("b", ".LAB"), ("c", ".lab")):
+        noise(folder / f"{name}.wav")
+        (folder / f"{name}{suffix}").write_text("the good\nfilm\n")
+    noise(folder / "d.wav")
+    done = run("align", folder, "--out", out, "--model", model)
+    assert done.exit_code == 0, done.output
+    assert "3 utterances aligned" in done.output and "not in" in done.output
+    words = read_words(out / "words.ctm")
+    assert {name: len(row) for name, row in words.items()} == {"a": 3, "b": 3, "c": 3}
+    lines = "".join(f"{name} the film\n" for name in "abd")
+    (tmp_path / "text").write_text(lines)
+    done = run("align", folder, "--text", tmp_path / "text", "--out", out, "--model", model)
+    assert done.exit_code == 0 and sorted(read_words(out / "words.ctm")) == ["a", "b", "d"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["speech"], "speech: a folder of recordings needs --out"),
+        (["speech", "--out", "out"], "no transcript (.txt or .lab) in this folder"),
+        (["speech/a.wav"], "speech/a.wav: its transcript is needed: --text"),
+        (["empty", "--out", "out"], "empty: no audio file in this folder"),
+    ],
+)
+def test_mistakes_with_folders_are_one_line(model, tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("speech", "empty"):
+        (tmp_path / name).mkdir()
+    noise(tmp_path / "speech/a.wav")
+    done = run("align", *given, "--model", model)
+    assert done.exit_code == 1 and message in done.output and done.output.count("\n") == 1
+
+
+def test_two_transcripts_of_a_recording_are_an_error(model, tmp_path):
+    noise(tmp_path / "a.wav")
+    for suffix in (".lab", ".txt"):
+        (tmp_path / f"a{suffix}").write_text("good")
+    done = run("align", tmp_path, "--out", tmp_path / "out", "--model", model)
+    assert done.exit_code == 1 and "is a transcript of the same recording" in done.output
+
+
+def test_files_that_differ_in_their_suffix_only_are_both_read(model, tmp_path):
+    noise(tmp_path / "a.wav"), noise(tmp_path / "a.flac"), noise(tmp_path / "b.wav")
+    done = run("transcribe", tmp_path, "--model", model, "--format", "json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout[done.stdout.index("[") :])
+    assert [row["utterance"] for row in found] == ["a.flac", "a.wav", "b"]
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta:x"])
+def test_a_device_that_is_not_there_is_one_line(model, tmp_path, device):
+    path = noise(tmp_path / "a.wav")
+    done = run("transcribe", path, "--model", model, "--device", device)
+    assert done.exit_code == 1 and done.output.startswith(f"error: device {device}: ")
+    assert done.output.count("\n") == 1

@@ -1,0 +1,112 @@
+"""What a command was given: the ids and paths of recordings, and their transcripts.
+
+The id of a file is its name without the suffix; with the suffix, if two files have the same one.
+"""
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.audio import AudioFault, inspect
+from espnet_wabert.formats.lines import numbered_lines, read_table
+
+STDIN = "-"
+OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
+TRANSCRIPTS = {".txt", ".lab"}  # of one recording, beside it
+
+
+def audio_paths(sources: Sequence[str]) -> dict[str, str]:
+    """Return the paths of recordings by id, of audio files, folders, patterns and wav.scp lists.
+
+    Raises:
+        UserError: a source does not exist, or two recordings have the same id.
+    """
+    pairs = [pair for source in sources for pair in _listed(source)]
+    count = Counter(utterance for utterance, _ in pairs)
+    names = Counter(Path(path).name for _, path in pairs)
+    paths: dict[str, str] = {}
+    for utterance, path in pairs:
+        name = Path(path).name
+        if count[utterance] > 1 and names[name] == 1 and Path(path).stem == utterance:
+            utterance = name
+        if utterance in paths:
+            raise UserError(
+                f"{path}: utterance id {utterance!r} is also that of {paths[utterance]}"
+            )
+        paths[utterance] = path
+    return paths
+
+
+def transcripts(text: str) -> dict[str, str]:
+    """Return transcripts by id, of `utt-id transcript` lines or of a folder of .txt or .lab files.
+
+    Raises:
+        UserError: there is none, or a file is no text.
+    """
+    if not Path(text).is_dir():
+        return read_list(text, "a transcript")
+    found: dict[str, Path] = {}
+    for path in sorted(p for p in Path(text).iterdir() if p.suffix.lower() in TRANSCRIPTS):
+        if path.stem in found:
+            raise UserError(f"{path}: {found[path.stem]} is a transcript of the same recording")
+        found[path.stem] = path
+    if not found:
+        raise UserError(f"{text}: no transcript (.txt or .lab) in this folder")
+    return {utterance: text_of(str(path)) for utterance, path in found.items()}
+
+
+def text_of(path: str) -> str:
+    """Return the lines of a text file as one."""
+    return " ".join(line for _, line in numbered_lines(path))
+
+
+def read_list(path: str, what: str) -> dict[str, str]:
+    """Read `id value` lines; values may be empty."""
+    table = read_table(path)
+    if not table:
+        raise UserError(f"{path}:1: is empty; it must have lines 'utterance-id {what}'")
+    return table
+
+
+def is_list(path: str) -> bool:
+    """Return whether a file is a wav.scp: by its name, or because it has text lines."""
+    if Path(path).suffix == ".scp":
+        return True
+    if not os.path.isfile(path) or _named_audio(Path(path)):
+        return False  # a device or a pipe could be read without end
+    if not isinstance(inspect(path), AudioFault):
+        return False
+    try:
+        return len(next(numbered_lines(path), (0, ""))[1].split(None, 1)) == 2
+    except UserError:  # neither audio nor text
+        return False
+
+
+def _listed(source: str) -> list[tuple[str, str]]:
+    """Return the ids and paths of a wav.scp, a folder or one file."""
+    if is_list(source):
+        return list(read_list(source, "a path").items())
+    if source == STDIN:
+        return [("stdin", source)]
+    if not Path(source).exists() and glob.has_magic(source):  # the shell did not expand it
+        files = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
+        if not files:
+            raise UserError(f"{source}: no such file")
+        return [(path.stem, str(path)) for path in files if not path.is_dir()]
+    if not Path(source).is_dir():
+        return [(Path(source).stem, source)]
+    files = sorted(p for p in Path(source).iterdir() if _named_audio(p))
+    if not files:
+        raise UserError(f"{source}: no audio file in this folder")
+    return [(path.stem, str(path)) for path in files]
+
+
+def _named_audio(path: Path) -> bool:
+    """Return whether a file has the suffix of an audio format."""
+    import soundfile
+
+    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES
+    return path.suffix.lower() in suffixes
