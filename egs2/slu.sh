@@ -137,7 +137,7 @@ check_ranges() {
     local option_
     [ "$((10#${stage}))" -le "$((10#${stop_stage}))" ] ||
         die "--stage ${stage}: comes after --stop_stage ${stop_stage}: nothing would be done"
-    for option_ in nj inference_nj gpu_seconds batch_seconds; do
+    for option_ in nj gpu_seconds batch_seconds; do
         [[ "${!option_}" =~ [1-9] ]] || die "--${option_} ${!option_}: must be above 0"
     done
 }

@@ -1,6 +1,5 @@
 """Commands on damaged files and odd places for output: one line, or all that was asked for."""
 
-import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -109,7 +108,6 @@ def _said(done: Result) -> Verdict:
 def tries(count: int, seed: int, work: Path) -> Iterator[Try]:
     """Yield `count` damaged files for each command, and the places for output."""
     work.mkdir(parents=True, exist_ok=True)
-    logging.disable(logging.ERROR)
     paths = {
         "model": str(write_model(work / "model")),
         "classifier": str(save(arguments("wabert_sentiment"), work / "classifier")),

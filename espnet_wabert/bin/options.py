@@ -21,7 +21,7 @@ def worker_options(nj: int | None = None) -> Callable:
         ),
         click.option(
             "--dask",
-            help="Workers of a Dask cluster instead: its yaml, such as conf/dask_local.yaml.",
+            help="Workers of a Dask cluster instead: its yaml, such as egs2/dask/local.yaml.",
         ),
     ]
 

@@ -10,7 +10,7 @@ import torch
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment
 from espnet_wabert.errors import UserError
-from espnet_wabert.graphs.model import ExportedSentiment, load_exported
+from espnet_wabert.graphs.model import ExportedFrontend, ExportedSentiment, load_exported
 from espnet_wabert.inference.reading import Reader, Transcription
 from espnet_wabert.models.checkpoint import EXPORTED, Files, find_files, load_model
 from espnet_wabert.models.origin import SOURCE
@@ -99,7 +99,7 @@ class WaBERTInference:
 
     def _set_precision(self, precision: str) -> None:
         frontend = getattr(self.model, "frontend", None)
-        if isinstance(frontend, HuggingFaceFrontend):
+        if isinstance(frontend, HuggingFaceFrontend) and not isinstance(frontend, ExportedFrontend):
             frontend.precision = precision
         elif precision != "float32":
             raise UserError(f"precision {precision}: only for a speech encoder of PyTorch")

@@ -38,6 +38,8 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         precision: "float32", or "bfloat16" for the encoder in inference.
     """
 
+    precision = "float32"
+
     def __init__(
         self,
         model_name_or_path: str | None = "facebook/data2vec-audio-base",
@@ -64,7 +66,6 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         self.encoder = build_speech_encoder(
             hf_config, hf_model, self.normalize, spec_augment, layerdrop
         )
-        self.precision = "float32"
         self.layers = len(self.encoder.stages()) - 2 if all_layers else 1
         self.conv_size = self.encoder.conv_width if convolutions else 0  # L
         if freeze == "all" and (spec_augment or layerdrop):

@@ -83,6 +83,7 @@ def launch(
             result = context.wait(period=0.2)
         finally:
             context.close()
+            logging.disable(logging.NOTSET)
         for local, failure in result.failures.items() if result else ():
             raise UserError(_describe(failure, first + local, size))
 

@@ -113,17 +113,19 @@ def test_a_wrong_yaml_is_one_line(tmp_path, change, message):
 @pytest.mark.slow
 def test_the_yaml_for_slurm(tmp_path, monkeypatch):
     """In the place of Slurm, a script starts each job's own script on this machine."""
-    path = str(ROOT / "conf" / "dask_slurm.yaml")
+    path = str(ROOT / "egs2" / "dask" / "slurm.yaml")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     with pytest.raises(UserError, match="SLURMCluster: this machine has no command sbatch"):
         open_workers(None, path)
-    start = 'setsid bash "$1" >/dev/null 2>&1 &\necho "job $!"'
+    # As Slurm's, it keeps a copy: the file is deleted when the command ends.
+    start = f'cp "$1" {tmp_path}/job.$$; setsid bash {tmp_path}/job.$$ >/dev/null 2>&1 &'
+    start += '\necho "job $!"'
     for name, lines in (("sbatch", start), ("scancel", "kill -- -$1")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
-    conf = yaml.safe_load((ROOT / "conf" / "dask_slurm.yaml").read_text())
+    conf = yaml.safe_load((ROOT / "egs2" / "dask" / "slurm.yaml").read_text())
     loopback = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     conf["arguments"] |= {"scheduler_options": loopback, "log_directory": str(tmp_path)}
     path = write(tmp_path / "dask.yaml", conf | {"workers": 1, "wait_seconds": 60})
@@ -132,7 +134,7 @@ def test_the_yaml_for_slurm(tmp_path, monkeypatch):
 
 
 def test_the_yaml_for_this_machine():
-    with open_workers(None, str(ROOT / "conf" / "dask_local.yaml")) as workers:
+    with open_workers(None, str(ROOT / "egs2" / "dask" / "local.yaml")) as workers:
         assert workers.count == 2
 
 
