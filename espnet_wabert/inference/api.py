@@ -18,7 +18,6 @@ from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.models.text_sentiment import TextSentiment
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.batching import pad, to_tensors
-from espnet_wabert.modules.device import check_device
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.precision import check_precision
 from espnet_wabert.modules.text_encoder import build_tokenizer
@@ -71,7 +70,6 @@ class WaBERTInference:
         ngram: str | Path | None = None,
         precision: str = "float32",
     ):
-        check_device(device)
         check_precision(precision, device)
         self.device = device
         files = Files(Path(slu_train_config), Path(slu_model_file))

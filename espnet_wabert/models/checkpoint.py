@@ -24,6 +24,7 @@ from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.download import CONFIG_KEY, MODEL_KEY, NGRAM, Files, from_hub, from_zip
 from espnet_wabert.models.origin import SOURCE, check_origin, check_source_weights, sources
 from espnet_wabert.models.weights_file import read_weights
+from espnet_wabert.modules.device import check_device
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
@@ -82,8 +83,9 @@ def read_args(path: Path) -> Namespace:
 def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]:
     """Load a model for inference; fail if a weight is missing or has another shape.
 
-    The frozen weights of a slim checkpoint are loaded from their sources; a packed model has all.
+    The device is checked first. The frozen weights of a slim checkpoint are loaded from their sources; a packed model has all.
     """
+    check_device(device)
     args = read_args(files.config)
     state = read_state(files.weights)
     complete = getattr(args, "packed", False)
