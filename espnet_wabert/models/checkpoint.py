@@ -83,9 +83,9 @@ def read_args(path: Path) -> Namespace:
 def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]:
     """Load a model for inference; fail if a weight is missing or has another shape.
 
-    The device is checked first. The frozen weights of a slim checkpoint are loaded from their sources; a packed model has all.
+    The frozen weights of a slim checkpoint are loaded from their sources; a packed model has all.
     """
-    check_device(device)
+    check_device(device)  # before the weights are read
     args = read_args(files.config)
     state = read_state(files.weights)
     complete = getattr(args, "packed", False)
