@@ -111,8 +111,8 @@ def write(
     if loop is not None:
         note += (
             f" {loop['minutes']:g} minutes of alignment and classification in a loop"
-            f" ({loop['recordings']} recordings): memory grew by {loop['growth_megabytes']} MB"
-            f" of {loop['megabytes']}."
+            f" ({loop['recordings']} recordings of {len(memory.LENGTHS)} lengths): memory grew by"
+            f" {loop['growth_megabytes']} MB of {loop['megabytes']}."
         )
     text = DOCS.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN, 1)
