@@ -2,6 +2,7 @@
 
     python benchmarks/inference.py                  # 5 and 30 s, one and eight recordings
     python benchmarks/inference.py --seconds 600 --batch 1 --repeats 3
+    python benchmarks/inference.py --data dump/raw/dev_clean    # what bfloat16 costs
 
 The models have the sizes of data2vec base, wav2vec 2.0 base and BERT base, and random weights,
 which take as long as trained ones. The pipelines read letters with a CTC head (the most likely
@@ -37,7 +38,7 @@ from transformers import (
 from espnet_wabert.alignment.chunking import ChunkedFrontend
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.models.builder import build_model
-from espnet_wabert.modules.precision import has_bfloat16
+from espnet_wabert.modules.precision import PRECISIONS, has_bfloat16
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKENS = 3.0  # per second: of LibriSpeech, with [CLS] and [SEP]
@@ -148,6 +149,30 @@ def row(name, times, base):
     return {"system": name, "min": low, "median": middle, "max": high, "ratio": ratio}
 
 
+def accuracy(data, most):
+    """Boundary errors and WER of the model in the box with each precision, as lines of a table."""
+    from espnet_wabert.formats.words import read_words
+    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.inference.recordings import load, many_recordings
+    from espnet_wabert.scoring.boundaries import score_boundaries
+    from espnet_wabert.scoring.tokens import word_error_rate
+
+    recordings = many_recordings(str(data / "wav.scp"), str(data / "text")).recordings[:most]
+    known = read_words(data / "words.ctm")
+    speech = {one.utterance: load(one) for one in recordings}
+    texts = {one.utterance: one.text for one in recordings}
+    words = {}
+    for precision in PRECISIONS if has_bfloat16() else PRECISIONS[:1]:
+        model = WaBERTInference.from_pretrained(precision=precision)
+        read = {u: model.read([x])[0] for u, x in speech.items()}
+        words[precision] = {u: model.align([x], [texts[u]])[0].words for u, x in speech.items()}
+        found = score_boundaries({u: known[u] for u in speech}, words[precision])
+        moved = score_boundaries(words["float32"], words[precision]).mean_ms
+        rate = word_error_rate({u: t.lower() for u, t in texts.items()}, read)
+        figures = f"{found.mean_ms:.1f} / {found.median_ms:.1f} | {moved:.2f} | {rate:.3f}"
+        yield f"| {data.name}, {len(speech)} utterances | {precision} | {figures} |"
+
+
 def start(code):
     """Seconds and peak memory in MB of a new process."""
     code += "; print(open('/proc/self/status').read())"
@@ -163,9 +188,23 @@ def start(code):
 @click.option("--repeats", default=5, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "benchmarks/results")
-def main(seconds, batch, repeats, threads, out):
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Data folders with a words.ctm: only the accuracy of bfloat16 on them.",
+)
+@click.option("--most", default=60, show_default=True, help="Utterances of each.")
+def main(seconds, batch, repeats, threads, out, data, most):
     """Measure, print tables and write inference.json."""
     torch.set_num_threads(threads)
+    if data:
+        print("| data | precision | mean / median ms | ms from float32 | WER |")
+        print("| :-- | :-- | --: | --: | --: |")
+        for folder in data:
+            for line in accuracy(folder, most):
+                print(line, flush=True)
+        return
     result = {**describe(threads), "inference": [], "start": []}
     print("| task | s | peak MB |\n| :-- | --: | --: |")
     for name, code in START.items():
