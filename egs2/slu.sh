@@ -156,7 +156,6 @@ check_requirements() {
     if ! "${skip_upload_hf}" && [ "${stop_stage}" -ge 15 ]; then options+=(--hf_repo "${hf_repo}"); fi
     if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?
     if [ "${#options[@]}" -gt 0 ]; then run check_run "${options[@]}"; fi
-    if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?
 }
 
 # The experiment's name has the arguments that change the yaml, as in ESPnet's recipes.

@@ -86,7 +86,7 @@ def make_inputs(work: Path) -> list[Operation]:
     assert speech.is_dir()
 
     def cache(folder: Path) -> None:
-        extract_features(frontend, formatted, folder / "feats", 16000, "cpu")
+        extract_features(lambda: frontend, formatted, folder / "feats", 16000, "cpu")
 
     def dump(folder: Path) -> None:
         format_folder(read_folder(data), folder / "org")
@@ -97,7 +97,7 @@ def make_inputs(work: Path) -> list[Operation]:
         read_weights(find_files(packed).weights)
 
     def decode(folder: Path) -> None:
-        decode_alignment(model, SpeechSource(formatted, None), folder / "decode", 2.0)
+        decode_alignment(lambda: model, SpeechSource(formatted, None), folder / "decode", 2.0)
 
     def vocabulary(folder: Path) -> None:
         write_vocabulary(str(bert), folder / "vocab.txt")

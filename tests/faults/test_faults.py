@@ -43,6 +43,12 @@ def test_interruptions_lose_nothing(module, tmp_path, monkeypatch):
 QUICK = ("checkpoints of training", "results.json", "alignments", "unpacked model")
 
 
+def test_every_operation_runs_without_a_kill(tmp_path):
+    for operation in make_inputs(tmp_path / "made"):
+        expected, _ = kills.clean_run(operation, tmp_path / operation.name.replace(" ", "_"))
+        assert expected, operation.name
+
+
 def test_memory_of_a_loop(tmp_path):
     found, figures = memory.verdict(0.05, tmp_path)
     assert found.outcome == Outcome.RIGHT and figures["rounds"] > 3
