@@ -36,24 +36,19 @@ from cif_forms import (
     scales,
 )
 
+from espnet_wabert.models.provenance import commit, machine
+
 HERE = Path(__file__).resolve().parent
 
 
 def describe(device, threads):
     """The machine and the versions; nothing that names it."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [x for x in info.read_text().splitlines() if x.startswith("model name")]
-        cpu = names[0].split(":")[1].strip() if names else cpu
-    git = ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or "none"
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else cpu,
+        "device": machine(device),
         "threads": threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "commit": commit,
+        "commit": commit() or "none",
     }
 
 

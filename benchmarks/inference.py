@@ -36,9 +36,9 @@ from transformers import (
 )
 
 from espnet_wabert.alignment.chunking import ChunkedFrontend
-from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.constants import PRECISIONS, SAMPLE_RATE
 from espnet_wabert.models.builder import build_model
-from espnet_wabert.modules.precision import PRECISIONS, has_bfloat16
+from espnet_wabert.modules.precision import has_bfloat16
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKENS = 3.0  # per second: of LibriSpeech, with [CLS] and [SEP]

@@ -2,4 +2,5 @@
 
 SAMPLE_RATE = 16000  # Hz, of the audio that models, recognizers and formatted data use
 LABELS = ("Negative", "Neutral", "Positive")  # of SLUE-VoxCeleb, in the order of the scores
+PRECISIONS = ("float32", "bfloat16")  # of a speech encoder in inference
 PROVENANCE = "provenance.json"  # beside what a model has decoded

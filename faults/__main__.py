@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from typing import Any
 import click
 
 from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.models.provenance import commit
 from faults import audio, commands, disk, kills, memory, models, options, parsers, replays
 from faults.outcomes import SECONDS, Outcome, Tally
 
@@ -96,18 +96,14 @@ def write(
     report: str, tally: Tally, seed: int, scale: float, loop: dict | None, seconds: float
 ) -> None:
     """Write the table into the documentation, and all figures as JSON."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True,
-        check=False,
-    ).stdout.strip()  # fmt: skip
     names = ("torch", "transformers", "hypothesis", "soundfile", "numpy", "pyarrow")
     facts = {
-        "commit": commit, "seed": seed, "scale": scale, "seconds": round(seconds),
+        "commit": commit(), "seed": seed, "scale": scale, "seconds": round(seconds),
         "versions": {"python": platform.python_version(), **{n: version(n) for n in names}},
         "memory": loop, "counts": tally.as_dict(), "bad": tally.bad,
     }  # fmt: skip
     write_atomically(RESULTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    note = f"Commit {commit}, seed {seed}, {tally.total()} tries in {seconds / 60:.0f} minutes."
+    note = f"Commit {commit()}, seed {seed}, {tally.total()} tries in {seconds / 60:.0f} minutes."
     if loop is not None:
         note += (
             f" {loop['minutes']:g} minutes of alignment and classification in a loop"

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from espnet_wabert.constants import PRECISIONS
+
 SHOWN = 10  # skipped utterances
 
 
@@ -30,7 +32,7 @@ def common(command):
         click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
         click.option(
             "--precision",
-            type=click.Choice(["float32", "bfloat16"]),
+            type=click.Choice(PRECISIONS),
             default="float32",
             show_default=True,
             help="Of the speech encoder; bfloat16 is quicker on CPUs and GPUs that have it.",

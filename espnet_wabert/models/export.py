@@ -36,7 +36,8 @@ def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
     save_file(state, out / WEIGHTS)
     drop_paths(args)
     conf = {name: getattr(args, name) for name in KEPT}
-    conf |= {name: getattr(args, name) for name in ("provenance",) if hasattr(args, name)}
+    if hasattr(args, "provenance"):
+        conf["provenance"] = args.provenance
     reads_text = args.frontend == "text"
     encoders = {"frontend_conf": MINILM if reads_text else WHISPER, "postencoder_conf": MINILM}
     for part, encoder in encoders.items():

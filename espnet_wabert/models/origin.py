@@ -2,13 +2,13 @@
 
 import hashlib
 import inspect
-import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from espnet_wabert.box.files import SOURCE
 from espnet_wabert.errors import UserError
+from espnet_wabert.models.provenance import fingerprint
 from espnet_wabert.modules.cif_aligner import CIFAligner
 
 # Fields of a Hugging Face config that say nothing about the weights.
@@ -26,7 +26,7 @@ def sources(args: Namespace) -> dict[str, dict[str, str]]:
     """
     kept = getattr(args, "sources", None)
     return kept or {
-        part: {"name": Path(conf.get(SOURCE) or "").name, "config": fingerprint(conf["config"])}
+        part: {"name": Path(conf.get(SOURCE) or "").name, "config": _fingerprint(conf["config"])}
         for part in ("frontend", "postencoder")
         if getattr(args, part, None)
         and (conf := getattr(args, f"{part}_conf"))
@@ -34,11 +34,9 @@ def sources(args: Namespace) -> dict[str, dict[str, str]]:
     }
 
 
-def fingerprint(config: dict) -> str:
+def _fingerprint(config: dict) -> str:
     """Return a short hash of a Hugging Face config."""
-    kept = {key: value for key, value in config.items() if key not in INCIDENTAL}
-    text = json.dumps(kept, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return fingerprint({key: value for key, value in config.items() if key not in INCIDENTAL})
 
 
 def check_source_weights(args: Namespace, found: dict[str, str], model: str | Path) -> None:

@@ -4,9 +4,8 @@ from typing import Any
 
 import torch
 
+from espnet_wabert.constants import PRECISIONS
 from espnet_wabert.errors import UserError
-
-PRECISIONS = ("float32", "bfloat16")
 
 
 def has_bfloat16() -> bool:
