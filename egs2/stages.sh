@@ -123,7 +123,7 @@ train_stages() {
         if [ -n "${feats}" ]; then
             run extract_features --config "${slu_config}" --speech_model "${speech_model}" \
                 --dump "${dumpdir}/raw" --out "${feats}" --batch_seconds "${batch_seconds}" \
-                --sets "$(unique "${train_set}" "${valid_set}" ${test_sets})" --device "${device}" \
+                --sets "${all_sets[*]}" --device "${device}" \
                 "${model_workers[@]}"
         fi
         for set in ${train_set} ${valid_set}; do

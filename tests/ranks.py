@@ -38,6 +38,7 @@ class StillTask(WaBERTTask):
 
 def write_data(folder: Path) -> Path:
     """Write 13 utterances of noise with their transcripts and labels; return the folder."""
+    folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     files = {name: [] for name in ("wav.scp", "text", "sentiment", "speech_shape")}
     for index, text in enumerate(TEXTS):

@@ -21,11 +21,11 @@ from espnet_wabert.formats.lines import read_table, write_atomically
 from espnet_wabert.formats.words import write_ctm
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.reading import Transcription
+from espnet_wabert.inference.recordings import SHORTEST
 from espnet_wabert.modules.batching import length_batches
 from espnet_wabert.workers.progress import progress
 from espnet_wabert.workers.workers import HERE, Workers
 
-SHORTEST = 400  # samples: the receptive field of a frame
 # Returns a model; workers call it for each batch (`made_once`).
 Model = Callable[[], WaBERTInference]
 Recognizer = Callable[[Sequence[np.ndarray]], list[str]]  # of recognizer.py

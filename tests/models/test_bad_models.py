@@ -11,6 +11,14 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.models.checkpoint import find_files, load_model, pack
 
 
+def write_zip(path, members, compression=zipfile.ZIP_STORED):
+    """Write a zip with the contents of its members; return its path."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     return save(arguments(), tmp_path_factory.mktemp("good"))
@@ -131,19 +139,13 @@ def named(meta: bytes, path: str) -> bytes:
     ],
 )
 def test_a_zip(members, tmp_path, change, message):
-    path = tmp_path / "model.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in change(members).items():
-            archive.writestr(name, content)
+    path = write_zip(tmp_path / "model.zip", change(members), zipfile.ZIP_DEFLATED)
     with pytest.raises(UserError, match=message):
         find_files(path)
 
 
 def test_an_encrypted_zip(tmp_path, members):
-    path = tmp_path / "model.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    path = write_zip(tmp_path / "model.zip", members)
     content = bytearray(path.read_bytes())
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         for at in (n for n in range(len(content)) if content[n : n + 4] == mark):
@@ -162,10 +164,7 @@ def test_a_zip_that_is_cut_off(tmp_path, members):
 
 def test_a_zip_is_unpacked_again_where_the_cache_lacks_a_file(members, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    path = tmp_path / "model.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    path = write_zip(tmp_path / "model.zip", members)
     files = find_files(path)
     content = files.weights.read_bytes()
     files.weights.unlink()
@@ -175,10 +174,7 @@ def test_a_zip_is_unpacked_again_where_the_cache_lacks_a_file(members, tmp_path,
 
 def test_a_changed_file_in_the_cache_is_unpacked_again(members, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    path = tmp_path / "model.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    path = write_zip(tmp_path / "model.zip", members)
     config = find_files(path).config
     content = config.read_bytes()
     config.write_bytes(content.replace(b"wabert", b"wabird"))

@@ -75,11 +75,14 @@ def recipe(tmp_path):
     return tmp_path
 
 
+def call(recipe, sets, *more):
+    arguments = ["--config", f"{recipe}/c.yaml", "--dump", f"{recipe}/raw", "--sets", sets]
+    arguments += ["--decode", f"{recipe}/seed0", "--out", f"{recipe}/RESULTS.md", *more]
+    return CliRunner().invoke(score_decoding.main, arguments)
+
+
 def score(recipe, *more):
-    arguments = ["--config", f"{recipe}/c.yaml", "--dump", f"{recipe}/raw", "--sets", "test"]
-    arguments += ["--decode", f"{recipe}/seed0", "--out", f"{recipe}/RESULTS.md"]
-    arguments += ["--results", f"{recipe}/results.json", *more]
-    done = CliRunner().invoke(score_decoding.main, arguments)
+    done = call(recipe, "test", "--results", f"{recipe}/results.json", *more)
     assert done.exit_code == 0, done.output
     return json.loads((recipe / "results.json").read_text())
 
@@ -123,17 +126,13 @@ def test_a_missing_alignment_is_named(recipe):
     for folder in ("raw", "seed0"):
         shutil.copytree(recipe / folder / "test", recipe / folder / "dev")
     (recipe / "seed0/dev/words.grapheme.ctm").write_text("a 1 0.0 0.5 gin\n")
-    arguments = ["--config", f"{recipe}/c.yaml", "--dump", f"{recipe}/raw", "--sets", "dev test"]
-    arguments += ["--decode", f"{recipe}/seed0", "--out", f"{recipe}/RESULTS.md"]
-    done = CliRunner().invoke(score_decoding.main, arguments)
+    done = call(recipe, "dev test")
     assert done.exit_code == 1
     assert "error: test: words.grapheme.ctm: missing, though other sets have it" in done.output
 
 
 def test_a_decoded_set_has_every_utterance(recipe):
     (recipe / "raw/test/text").write_text("a gin\nb gin\n")
-    arguments = ["--config", f"{recipe}/c.yaml", "--dump", f"{recipe}/raw", "--sets", "test"]
-    arguments += ["--decode", f"{recipe}/seed0", "--out", f"{recipe}/RESULTS.md"]
-    done = CliRunner().invoke(score_decoding.main, arguments)
+    done = call(recipe, "test")
     assert done.exit_code == 1
     assert "decoding.jsonl lacks 1 utterances of the reference: b" in done.output

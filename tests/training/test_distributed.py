@@ -34,7 +34,6 @@ def alone(tmp_path_factory):
     """Every kind of model, trained by one process; returns the folder and the commands."""
     folder = tmp_path_factory.mktemp("distributed")
     sources = write_tiny_sources(folder)
-    (folder / "data").mkdir()
     data = write_data(folder / "data")
 
     def options(kind: str, processes: int) -> list[str]:

@@ -22,7 +22,6 @@ def start(tmp_path_factory):
     """Return a function that starts a training of two processes in an experiment folder."""
     folder = tmp_path_factory.mktemp("killed")
     sources = write_tiny_sources(folder)
-    (folder / "data").mkdir()
     data = write_data(folder / "data")
 
     def start(config: str, out: Path, *more: str) -> subprocess.Popen:
