@@ -110,7 +110,9 @@ stats_opts=()
 if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; then
     if [ -n "${system}" ] && [ "${stop_stage}" -ge 10 ]; then
         local/train_aligner.sh --systems "${systems}" --system "${system}" --ngpu "${ngpu}" \
-            --num_nodes "${num_nodes}" --host "${host}" --nj "${nj}" --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
+            --num_nodes "${num_nodes}" --host "${host}" --nj "${nj}" \
+            --inference_nj "${inference_nj}" --dask "${dask}" \
+            --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
             --speech_model "${speech_model}" --text_model "${text_model}" \
             --aligner_args "${aligner_args}" --aligner_opts "${aligner_opts}" --transcripts "${dumpdir}/raw/${train_set}"
     fi

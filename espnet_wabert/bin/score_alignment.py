@@ -1,7 +1,7 @@
 """Score word boundaries of any aligner (the paper's Tables 1 and 2)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,7 +38,11 @@ _path = click.Path(path_type=Path)
 @click.option("--tolerances", default="20,50,100,500,1000", show_default=True, help="In ms.")
 @one_line_errors
 def main(**options):
-    """Score the word boundaries of --hyp against --ref: mean, median, within tolerances."""
+    """Score the word boundaries of --hyp against --ref: mean, median, within tolerances.
+
+    An utterance that HYP lacks is an error, unless the aligner has named it in HYP.failures (lines of
+    utterance and reason): then it is counted as failed.
+    """
     from espnet_wabert.formats.words import cut_segments, read_words
     from espnet_wabert.models.provenance import commit
     from espnet_wabert.scoring.alignment import merge_alignment
@@ -62,6 +66,7 @@ def main(**options):
         hypothesis = {utt: words for utt, words in decoded.items() if utt not in dropped}
         _require_common(reference, hypothesis, opts.ref, path)
         runs.append(score_boundaries(reference, hypothesis, within))
+        _require_all(runs[-1].missing, path)
     row = mean_and_sd([run.as_dict() for run in runs]) if len(runs) > 1 else runs[0].as_dict()
     _print(opts.name or opts.hyps[0].name, row)
     for run in runs:
@@ -108,6 +113,20 @@ def _require_common(reference: Mapping, hypothesis: Mapping, ref: Path, hyp: Pat
         return
     one, other = (next(iter(sorted(times)), "none") for times in (reference, hypothesis))
     raise UserError(f"{ref} and {hyp} have no utterance in common (such as {one} and {other})")
+
+
+def _require_all(missing: Sequence[str], hyp: Path) -> None:
+    """Check that the aligner has named the utterances that it could not align."""
+    from espnet_wabert.formats.lines import name_some, read_table
+
+    failures = hyp.with_name(f"{hyp.name}.failures")
+    named = read_table(failures) if failures.is_file() else {}
+    lost = set(missing) - named.keys()
+    if lost:
+        raise UserError(
+            f"{hyp}: {len(lost)} utterances of the reference are missing: {name_some(lost)};"
+            f" score some with --utterances, or name those that failed in {failures.name}"
+        )
 
 
 def _print(name: str, row: dict) -> None:

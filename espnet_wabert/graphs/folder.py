@@ -13,6 +13,7 @@ import yaml
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.models.checkpoint import EXPORTED
 from espnet_wabert.models.download import NGRAM
 
@@ -80,11 +81,11 @@ def write_facts(folder: Path, facts: dict, parts: list[str], vocabulary: list[st
     """
     if vocabulary:
         lines = "".join(f"{piece}\n" for piece in vocabulary)
-        (folder / VOCABULARY).write_text(lines, encoding="utf-8")
+        write_atomically(folder / VOCABULARY, lines)
     graphs = {part: {k: dict(v) for k, v in GRAPHS[part]._asdict().items()} for part in parts}
     content = {"format": FORMAT, **facts, "graphs": graphs}
     text = yaml.safe_dump(content, sort_keys=False)
-    (folder / EXPORTED).write_text(text, encoding="utf-8")
+    write_atomically(folder / EXPORTED, text)
 
 
 def read_facts(path: Path) -> dict:

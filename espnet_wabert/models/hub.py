@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.models.checkpoint import read_args
 from espnet_wabert.models.download import CONFIG_KEY, KEYS, MODEL_KEY, packed_files
 from espnet_wabert.models.packed_zip import check_zip
@@ -98,7 +99,7 @@ def make_repository(
         config_key=CONFIG_KEY,
         model_key=MODEL_KEY,
     )
-    (out / "README.md").write_text(card, encoding="utf-8")
+    write_atomically(out / "README.md", card)
     return out
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import name_some
+from espnet_wabert.formats.lines import name_some, write_atomically
 from espnet_wabert.models.origin import SOURCE, check_source_weights
 from espnet_wabert.models.provenance import fingerprint, provenance, resumed
 from espnet_wabert.training.made_of import corpus_fingerprint, made_of
@@ -74,8 +74,7 @@ def claim_folder(args: argparse.Namespace) -> None:
         args.provenance = resumed(trained, now)
         return
     args.provenance = now
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OPTIONS).write_text(yaml.safe_dump({**given, MADE_OF: files}), encoding="utf-8")
+    write_atomically(folder / OPTIONS, yaml.safe_dump({**given, MADE_OF: files}))
 
 
 def claim_sources(args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import read_folder
+from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.formats.word import Word
 from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
 
@@ -34,7 +35,6 @@ def write_shapes(
     missing = sorted(folder.wav.keys() - counts.keys())
     if missing:
         raise UserError(f"{feats or data}: {len(missing)} utterances without length ({missing[0]})")
-    out.mkdir(parents=True, exist_ok=True)
     shapes: dict[str, dict[str, str | int]] = {}
     shapes["speech_shape"] = {u: counts[u] for u in sorted(folder.wav)}
     if vocabulary and folder.text is not None:
@@ -43,10 +43,10 @@ def write_shapes(
         shapes["text_shape"] = dict(zip(folder.text, counts_of, strict=True))
     for name, shape in shapes.items():
         lines = [f"{u} {n}\n" for u, n in sorted(shape.items())]
-        (out / name).write_text("".join(lines), encoding="utf-8")
+        write_atomically(out / name, "".join(lines))
     if folder.words is not None:
         lines = [word_times(u, folder.words.get(u, ())) for u in sorted(folder.wav)]
-        (out / "word_times").write_text("".join(lines), encoding="utf-8")
+        write_atomically(out / "word_times", "".join(lines))
     return len(folder.wav)
 
 

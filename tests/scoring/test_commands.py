@@ -25,6 +25,7 @@ def folder(tmp_path, monkeypatch):
     files["parts"] = "a text\nb text\nc voice\nd voice\n"
     for name, content in files.items():
         (tmp_path / name).write_text(content)
+    (tmp_path / "hyp.ctm.failures").write_text("b it is too short\n")
     return tmp_path
 
 
@@ -129,6 +130,9 @@ def test_alignment_of_bad_input(folder):
     assert "'x' is not a number" in fails(score_alignment, *good, "--tolerances", "20,x")
     error = fails(score_alignment, *good, "--utterances", "ids")
     assert "ids: 1 utterances are not in ref.ctm: q" in error
+    Path("hyp.ctm.failures").unlink()
+    error = fails(score_alignment, *good)
+    assert error.startswith("error: hyp.ctm: 1 utterances of the reference are missing: b; score")
 
 
 def test_sentiment(folder):

@@ -19,6 +19,8 @@ ngpu=0                # GPUs of a node
 num_nodes=1           # nodes
 host=                 # hosts, by ssh
 nj=1                  # processes for audio files
+inference_nj=         # processes for features
+dask=                 # a Dask cluster instead of both
 # End of options
 parse_options "$@"
 opts=$("${python}" -m espnet_wabert.bin.systems --table "${systems}" --system "${system}" \
@@ -27,6 +29,7 @@ if [ -z "${opts}" ] || [ -f "${aligner}" ]; then exit 0; fi
 mapfile -t opts <<< "${opts}"
 echo "${system}: training its aligner, ${aligner}"
 ../librispeech_wabert/run.sh ${aligner_opts} --nj "${nj}" --ngpu "${ngpu}" \
+    ${inference_nj:+--inference_nj "${inference_nj}"} ${dask:+--dask "${dask}"} \
     ${host:+--host "${host}"} --num_nodes "${num_nodes}" --expdir "${expdir}" \
     ${speech_model:+--speech_model "${speech_model}"} ${text_model:+--text_model "${text_model}"} \
     --stop_stage 11 --results "" "${opts[@]}"
