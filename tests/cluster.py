@@ -42,7 +42,7 @@ if [ "$1" = nowhere ]; then
     echo "ssh: Could not resolve hostname nowhere: Name or service not known" >&2
     exit 255
 fi
-cd / && env -u PYTHONPATH -u NODE_RANK bash -c "${*:2}"
+cd / && exec env -u PYTHONPATH -u NODE_RANK bash -c "${*:2}"
 """
 
 # Kaldi's slurm.pl, as espnet2.bin.launch calls it: options, the log, and srun with the command.

@@ -5,10 +5,12 @@ import os
 
 import pytest
 import soundfile
+import torch
 import yaml
 from safetensors.torch import load_file, save_file
 from tiny_sources import write_tiny_sources
 from tiny_training import train, training_command, write_data
+from transformers import BertModel
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
@@ -128,6 +130,20 @@ def test_other_pretrained_weights_are_refused(tmp_path):
     packed = WaBERTInference.from_pretrained(exp / "packed.zip")  # has its weights
     assert packed.args.provenance == read_args(exp / "config.yaml").provenance
     assert packed.args.provenance["seed"] == 0 and packed.args.provenance["threads"] >= 1
+
+
+@pytest.mark.slow
+def test_a_new_subword_head_belongs_to_no_source(tmp_path):
+    """A sentence encoder has no masked-LM head: the new one is random, and is learned."""
+    sources = write_tiny_sources(tmp_path)
+    BertModel.from_pretrained(sources[1], add_pooling_layer=False).save_pretrained(sources[1])
+    data, exp = write_data(tmp_path / "data"), tmp_path / "exp"
+    train("align", sources, data, exp, "--max_epoch", "1")
+    torch.manual_seed(1)  # another process draws other numbers
+    model = WaBERTInference.from_pretrained(exp / "valid.loss.ave.pth").model
+    saved = torch.load(exp / "valid.loss.ave.pth", weights_only=True)
+    own = {key: value for key, value in saved.items() if key.startswith("subword_head.")}
+    assert own and all(torch.equal(value, model.state_dict()[key]) for key, value in own.items())
 
 
 @pytest.mark.slow
