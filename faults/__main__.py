@@ -3,7 +3,7 @@
 PYTHONPATH=tests python -m faults                     the long form, a quarter of an hour
 PYTHONPATH=tests python -m faults --scale 0.1         a tenth of the tries
 PYTHONPATH=tests python -m faults --only kills        one class
-PYTHONPATH=tests python -m faults --minutes 60        also an hour of alignment: is memory flat?
+PYTHONPATH=tests python -m faults --only memory --minutes 60    an hour of alignment: is memory flat?
 """
 
 import json
@@ -22,11 +22,24 @@ import click
 
 from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.models.provenance import commit
-from faults import audio, commands, disk, kills, memory, models, options, parsers, replays
+from faults import (
+    audio,
+    commands,
+    disk,
+    kills,
+    machines,
+    memory,
+    models,
+    options,
+    parsers,
+    replays,
+    trainings,
+)  # fmt: skip
 from faults.outcomes import SECONDS, Outcome, Tally
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, RESULTS = ROOT / "docs/reliability.md", ROOT / "faults/results.json"
+LOOP = "memory in a loop"
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 # Tries of the long form: damaged files of each format, wrong options, interruptions of each
 # operation and kind.
@@ -39,6 +52,8 @@ TRIES: dict[str, tuple[Any, int]] = {
     "kills": (kills, 8),
     "full disk": (disk, 4),
     "damaged results": (replays, 8),
+    "workers and machines": (machines, 6),
+    "processes of a training": (trainings, 2),
 }
 
 
@@ -58,9 +73,10 @@ def main(seed: int, scale: float, only: str | None, minutes: float) -> None:
                 run_class(tally, name, module, max(1, round(scale * count)), seed,
                           Path(work) / str(number))  # fmt: skip
                 click.echo(f"{name}: {tally.total()} tries so far, {time.time() - begun:.0f} s")
-        if minutes and only is None:
-            found, loop = memory.verdict(minutes, Path(work) / "memory")
-            tally.add("memory in a loop", f"{minutes} minutes", found)
+        if minutes and (only is None or only in LOOP):
+            found, loop = memory.verdict(minutes, Path(work) / "memory", memory.ANY_LENGTH)
+            tally.add(LOOP, f"{minutes} minutes", found)
+            click.echo(f"{LOOP}: {json.dumps(loop)}")
     report = table(tally)
     click.echo(report)
     for line in tally.bad:
@@ -113,7 +129,7 @@ def write(
     if loop is not None:
         note += (
             f" {loop['minutes']:g} minutes of alignment and classification in a loop"
-            f" ({loop['recordings']} recordings of {len(memory.LENGTHS)} lengths): memory grew by"
+            f" ({loop['recordings']} recordings of 0.25 to 4 s): memory grew by"
             f" {loop['growth_megabytes']} MB of {loop['megabytes']}."
         )
     text = DOCS.read_text(encoding="utf-8")

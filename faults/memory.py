@@ -1,7 +1,7 @@
 """Alignment and classification in a loop: the memory of the process stays flat."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,15 @@ from espnet_wabert.models.checkpoint import pack
 from faults.outcomes import Outcome, Verdict
 
 WARM_UP = 0.4  # of the time: what is compiled and cached once
-# Samples. The pools of the allocator grow with each new length, for minutes, and then no more.
-LENGTHS = (4000, 9000, 16000, 24000, 37000, 48000, 64000)
+ANY_LENGTH = range(4000, 64001)  # samples
+# The pools of the allocator grow with each new length for a minute or two, and then no more.
+FEW_LENGTHS = (4000, 9000, 16000, 24000, 37000, 48000, 64000)
 GROWTH = 32.0  # MB that the later part may grow, which is noise of the allocator
 TEXTS = ("the good film", "a bad film and not the good", "good")
 
 
-def loop(minutes: float, work: Path) -> Iterator[float]:
-    """Align and classify recordings of many lengths; yield the memory in MB after each round."""
+def loop(minutes: float, work: Path, lengths: Sequence[int]) -> Iterator[float]:
+    """Align and classify recordings of random lengths; yield the memory in MB after each round."""
     tiny = pack(save(arguments(), work / "aligner"), work / "aligner.zip", with_teacher=True)
     aligner = WaBERT.from_pretrained(tiny)
     classifiers = [
@@ -32,7 +33,7 @@ def loop(minutes: float, work: Path) -> Iterator[float]:
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
         speech = [
-            (rng.normal(size=int(rng.choice(LENGTHS))) * 0.1).astype(np.float32) for _ in TEXTS
+            (rng.normal(size=int(rng.choice(lengths))) * 0.1).astype(np.float32) for _ in TEXTS
         ]
         aligner.align(speech, list(TEXTS))
         classifiers[0].classify(speech)
@@ -40,9 +41,11 @@ def loop(minutes: float, work: Path) -> Iterator[float]:
         yield process.memory_info().rss / 1e6
 
 
-def verdict(minutes: float, work: Path) -> tuple[Verdict, dict[str, float]]:
+def verdict(
+    minutes: float, work: Path, lengths: Sequence[int] = FEW_LENGTHS
+) -> tuple[Verdict, dict[str, float]]:
     """Return whether the memory stays flat, and the figures."""
-    sizes = list(loop(minutes, work))
+    sizes = list(loop(minutes, work, lengths))
     kept = sizes[int(WARM_UP * len(sizes)) :]
     third = max(1, len(kept) // 3)
     growth = float(np.median(kept[-third:]) - np.median(kept[:third]))

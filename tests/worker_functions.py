@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
@@ -10,6 +11,11 @@ calls = 0
 
 
 def square(number: int) -> int:
+    return number * number
+
+
+def square_after(seconds: float, number: int) -> int:
+    time.sleep(seconds)
     return number * number
 
 

@@ -40,8 +40,8 @@ _path = click.Path(path_type=Path)
 def main(**options):
     """Score the word boundaries of --hyp against --ref: mean, median, within tolerances.
 
-    An utterance that HYP lacks is an error, unless the aligner has named it in HYP.failures (lines of
-    utterance and reason): then it is counted as failed.
+    An utterance that HYP lacks is an error, unless the aligner has named it in HYP.failures (lines
+    of utterance and reason): then it is counted as failed.
     """
     from espnet_wabert.formats.words import cut_segments, read_words
     from espnet_wabert.models.provenance import commit

@@ -39,7 +39,7 @@ def run_on_hosts(hosts: Sequence[str], command: Sequence[str], shell: str = SSH)
         while running:
             for host in list(running):
                 status = running[host].poll()
-                if status == NO_CONNECTION:
+                if status is not None and (status == NO_CONNECTION or status < 0):
                     raise UserError(f"{host}: the connection was lost")
                 if status:
                     return status

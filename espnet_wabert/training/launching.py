@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from torch import distributed
 from torch.distributed.elastic import multiprocessing
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from espnet_wabert.errors import UserError, last_line
@@ -24,6 +25,7 @@ from espnet_wabert.training.task import WaBERTTask
 # Rank of a node: bin/on_hosts.py, srun, Open MPI, other MPIs.
 NODE_RANKS = ("NODE_RANK", "SLURM_NODEID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 LOST = "lost the connection to another process"
+AGAIN = "the same command goes on after the last whole epoch"
 PATIENCE = 5.0  # seconds in which the launcher finds the process that ended first
 
 
@@ -81,6 +83,11 @@ def launch(
         )  # fmt: skip
         try:
             result = context.wait(period=0.2)
+        except SignalException as error:
+            name = error.sigval.name
+            raise UserError(
+                f"the training was told to end ({name}), as schedulers do; {AGAIN}"
+            ) from None
         finally:
             context.close()
             logging.disable(logging.NOTSET)
@@ -102,7 +109,7 @@ def _train(words: list[str]) -> None:
 def _describe(failure: ProcessFailure, rank: int, size: int) -> str:
     """Return one line about a process that has failed; print its traceback if it has one."""
     name = f"process {rank} of {size} on {socket.gethostname()}"
-    again = "all others were ended; the same command goes on after the last whole epoch"
+    again = f"all others were ended; {AGAIN}"
     if failure.exitcode < 0:
         reason = failure.signal_name()
         if reason == "SIGKILL":

@@ -53,6 +53,8 @@ def test_a_host_that_fails_ends_the_others(folder):
     assert time.monotonic() - begin < 30
     with pytest.raises(UserError, match="^a: the connection was lost$"):
         run_on_hosts(["a", "b"], ["bash", "-c", script.replace("= 1", "= 0").replace("3", "255")])
+    with pytest.raises(UserError, match="^b: the connection was lost$"):
+        run_on_hosts(["a", "b"], ["bash", "-c", script.replace("exit 3", "kill -9 $$")])
 
 
 @pytest.mark.parametrize(

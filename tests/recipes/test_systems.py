@@ -119,6 +119,21 @@ def test_a_packed_text_model_classifies_from_its_zip_alone(work, tmp_path, monke
         assert found.scores == pytest.approx([float(s) for s in scores], abs=1e-4)
 
 
+@pytest.mark.rehearsal
+def test_a_dask_cluster_writes_the_same_files(work, tmp_path):
+    """All stages of both recipes, as the aligner of the system is trained too."""
+    for name in ("corpora", "data2vec", "bert", "ctc"):
+        (tmp_path / name).symlink_to(work / name)
+    dask = str(ROOT / "egs2/dask/local.yaml")
+    run(tmp_path, "--system", "nlp pipeline wabert_i2", "--seeds", "0", "--dask", dask)
+    own = [path for path in tmp_path.rglob("*") if path.name in ("sentiment", "text", "words.ctm")]
+    own = [path.relative_to(tmp_path) for path in own]
+    assert any("transcribe" in path.parts for path in own), own
+    assert any("decode" in path.parts for path in own), own
+    for path in own:
+        assert (tmp_path / path).read_bytes() == (work / path).read_bytes(), path
+
+
 @pytest.mark.parametrize("script", ["run.sh", "run_systems.sh"])
 @pytest.mark.parametrize(
     ("options", "message"),

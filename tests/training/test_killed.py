@@ -75,6 +75,20 @@ def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tm
         assert all(torch.equal(one[key], two[key]) for key in one)
 
 
+def test_a_scheduler_that_ends_the_launcher_gets_one_line(start, tmp_path):
+    process = start("sentiment_text", tmp_path / "exp")
+    for line in process.stdout:
+        if "1/3epoch started" in line:
+            break
+    ranks = workers(process.pid)
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in output
+    (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert "the training was told to end (SIGTERM), as schedulers do; the same command" in error
+    assert len(ranks) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in ranks)
+
+
 def test_a_mistake_of_all_processes_is_told_once(start, tmp_path):
     process = start("align", tmp_path / "exp", "--model_conf", "negatives=none")
     output, _ = process.communicate(timeout=300)
