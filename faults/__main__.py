@@ -3,7 +3,7 @@
 PYTHONPATH=tests python -m faults                     the long form, a quarter of an hour
 PYTHONPATH=tests python -m faults --scale 0.1         a tenth of the tries
 PYTHONPATH=tests python -m faults --only kills        one class
-PYTHONPATH=tests python -m faults --only memory --minutes 60    an hour of alignment: is memory flat?
+PYTHONPATH=tests python -m faults --only memory --minutes 60    an hour of alignment
 """
 
 import json
