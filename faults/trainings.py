@@ -24,7 +24,7 @@ from faults.outcomes import Outcome, Verdict
 KINDS = ("process 0", "process 1", "launcher", "launcher is told to end", "host")
 NAME = "processes of a training"
 EPOCHS = "--max_epoch 3 --num_iters_per_epoch 40 --resume true".split()
-LIMIT = 60.0  # seconds until all processes have ended; three of them import torch and ESPnet
+LIMIT = 120.0  # seconds until all processes have ended; a torch launcher waits 30 for each
 RESULTS = ("checkpoint.pth", "valid.acc.ave.pth")
 
 
@@ -116,8 +116,8 @@ def chosen(family: Sequence, kind: str) -> tuple[list, int]:
         return [process], signal.SIGTERM if "told" in kind else signal.SIGKILL
     ranks = [child for child in children if "spawn_main" in words_of(child)]
     if kind == "host":
-        launchers = [child for child in children if "bin.launch" in words_of(child)]
-        return [*launchers[-1:], *ranks[-1:]], signal.SIGKILL
+        lost = [child for child in children if "bin.launch" in words_of(child)][-1:]
+        return [*lost, *(rank for rank in ranks if rank.ppid() == lost[0].pid)], signal.SIGKILL
     return ranks[int(kind[-1]) :][:1], signal.SIGKILL
 
 
