@@ -213,8 +213,8 @@ def _build(args: Namespace, pretrained: bool) -> Any:
                 )
         model = WaBERT(frontend, encoder, postencoder, teacher, head, graphemes, letters, **conf)
     if pretrained:
-        trained = head is not None and head.trained
-        model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args, trained))
+        new = [] if head is None or head.trained else ["subword_head.predictions.transform"]
+        model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args), new)
     return model
 
 
@@ -239,16 +239,10 @@ def _frontend(args: Namespace, pretrained: bool) -> HuggingFaceFrontend | TextEn
     return frontend
 
 
-def restorable_parts(args: Namespace, trained_head: bool) -> list[str]:
-    """Return the parts of the model whose weights are from a pretrained source.
-
-    Args:
-        args: the configuration.
-        trained_head: the source has a masked-LM head; otherwise its transform is new and random.
-    """
+def restorable_parts(args: Namespace) -> list[str]:
+    """Return the parts of the model whose weights are from a pretrained source."""
     parts = ["frontend"] if (args.frontend_conf or {}).get(SOURCE, "hub") else []
     if args.postencoder is not None and (args.postencoder_conf or {}).get(SOURCE, "hub"):
-        parts += ["postencoder", "teacher", "token_decoder.postencoder"]
-        parts += ["subword_head" if trained_head else "subword_head.predictions.decoder"]
+        parts += ["postencoder", "teacher", "subword_head", "token_decoder.postencoder"]
         parts += ["token_decoder.head.predictions.decoder"]  # other parts are small
     return parts

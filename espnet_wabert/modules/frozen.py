@@ -54,11 +54,13 @@ class SlimCheckpoints:
     Args:
         model: the whole model, just built from its sources.
         names: the parts (prefixes of state_dict keys) that come from a pretrained source.
+        new: parts of these that their source lacks: they are random, and in no checksum.
     """
 
-    def __init__(self, model: nn.Module, names: Iterable[str]):
+    def __init__(self, model: nn.Module, names: Iterable[str], new: Iterable[str] = ()):
         prefixes = tuple(f"{name}." for name in names)
         self.full = False
+        self.new = tuple(f"{name}." for name in new)
         self.sources = {
             key: fingerprint(value)
             for key, value in model.state_dict().items()
@@ -71,8 +73,8 @@ class SlimCheckpoints:
         """Return a checksum of the source's weights for each part of the model (frontend, ...)."""
         parts: dict[str, int] = {}
         for key, source in sorted(self.sources.items()):
-            if key.endswith("masked_spec_embed"):
-                continue  # for SpecAugment alone; random where the source lacks it
+            if key.endswith("masked_spec_embed") or key.startswith(self.new):
+                continue  # the first is for SpecAugment alone, and random where the source lacks it
             part = key.split(".")[0]
             parts[part] = zlib.crc32(f"{key} {source}".encode(), parts.get(part, 0))
         return {part: f"{value:08x}" for part, value in parts.items()}
