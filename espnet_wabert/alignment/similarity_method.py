@@ -10,7 +10,6 @@ import torch
 from torch.nn import functional as F
 
 from espnet_wabert.alignment.method import Batch
-from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.text.wordpiece import letters_of, word_ends_of
@@ -23,9 +22,6 @@ class SimilarityMethod:
 
     name = "similarity"
 
-    def __init__(self) -> None:
-        self.aligner = SegmentalAligner()
-
     def available(self, model: WaBERT) -> bool:
         return model.teacher is not None
 
@@ -35,9 +31,13 @@ class SimilarityMethod:
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         """Align each utterance; None: more tokens than frames, so there is no path."""
+        # Not before it is used: it imports numba.
+        from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner
+
         vectors = model.encoder.project(batch.adapted)  # (B, T, H)
         targets = batch.targets
         assert targets is not None
+        aligner = SegmentalAligner()
 
         def one(row: int) -> TokenSpans | None:
             transcript, frames = batch.transcripts[row], int(batch.frame_lengths[row])
@@ -45,9 +45,7 @@ class SimilarityMethod:
                 return None
             own, target = vectors[row, :frames].float(), targets[row, : len(transcript.ids)].float()
             cosines = (target @ F.normalize(own, dim=-1).T).T.cpu().numpy()
-            spans = self.aligner(
-                cosines, letters_of(transcript), np.array(word_ends_of(transcript))
-            )
+            spans = aligner(cosines, letters_of(transcript), np.array(word_ends_of(transcript)))
             return spans._replace(confidences=mean_cosines(own, target, spans))
 
         with ThreadPoolExecutor(THREADS) as pool:

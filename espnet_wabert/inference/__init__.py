@@ -5,6 +5,9 @@ batches, `decoding` writes the results for a data folder, `recordings` finds and
 `recognizer` has the CTC and Whisper recognizers of the pipelines. Files are written by `formats`.
 """
 
-from espnet_wabert.inference.api import Classification, Transcription, WaBERTInference
+from espnet_wabert.modules.garbage import no_garbage_collection
+
+with no_garbage_collection():  # torch and transformers
+    from espnet_wabert.inference.api import Classification, Transcription, WaBERTInference
 
 __all__ = ["Classification", "Transcription", "WaBERTInference"]

@@ -26,6 +26,7 @@ from espnet_wabert.models.origin import SOURCE, check_origin, check_source_weigh
 from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.device import check_device
 from espnet_wabert.modules.frozen import full_state_dict
+from espnet_wabert.modules.garbage import no_garbage_collection
 from espnet_wabert.modules.token_decoder import TokenDecoder
 
 BERT_PARTS = ("postencoder.", "teacher.")
@@ -80,6 +81,7 @@ def read_args(path: Path) -> Namespace:
     return args
 
 
+@no_garbage_collection()
 def load_model(files: Files, device: str = "cpu") -> tuple[nn.Module, Namespace]:
     """Load a model for inference; fail if a weight is missing or has another shape.
 

@@ -16,6 +16,7 @@ Shapes: B utterances, T frames, L width of the convolutions' output, V symbols, 
 import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 
 import numpy as np
 import torch
@@ -41,15 +42,15 @@ class GraphemeLexicon:
     """
 
     def __init__(self, vocabulary: Iterable[str]):
-        self.graphemes = [graphemes_of(piece) for piece in vocabulary]
-        self.begins_word = [not piece.startswith("##") for piece in vocabulary]
+        self.vocabulary = list(vocabulary)
 
     def __call__(self, ids: Sequence[int]) -> HMMTopology:
         """Return the topology of ids (N,); [CLS] and [SEP] are the silence at both ends."""
         symbols, optional, tokens = [SILENCE], [False], [0]
         for index, token in enumerate(ids[1:-1], start=1):
-            graphemes = self.graphemes[token]
-            if graphemes and self.begins_word[token] and tokens[-1] > 0:
+            piece = self.vocabulary[token]
+            graphemes = graphemes_of(piece)
+            if graphemes and not piece.startswith("##") and tokens[-1] > 0:
                 symbols.append(SILENCE)
                 optional.append(True)
                 tokens.append(-1)
@@ -62,10 +63,11 @@ class GraphemeLexicon:
         return HMMTopology(np.array(symbols), np.array(optional), np.array(tokens))
 
 
-def graphemes_of(piece: str) -> list[int]:
+@cache
+def graphemes_of(piece: str) -> tuple[int, ...]:
     """Return the symbols of a word piece."""
     if piece.startswith("[") and piece.endswith("]") and len(piece) > 2:
-        return [WILDCARD] if piece == "[UNK]" else []
+        return (WILDCARD,) if piece == "[UNK]" else ()
     found = []
     for character in unicodedata.normalize("NFKD", piece.removeprefix("##").lower()):
         kind = unicodedata.category(character)[0]
@@ -75,7 +77,7 @@ def graphemes_of(piece: str) -> list[int]:
             kind in "LN"
         ):  # Unicode letters and numbers; not marks, punctuation, symbols, separators
             found.append(WILDCARD)
-    return found
+    return tuple(found)
 
 
 class GraphemeHead(nn.Module):

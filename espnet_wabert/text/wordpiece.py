@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,17 +38,20 @@ class WordPieceTokenizer:
 
     def __init__(self, vocabulary: Iterable[str]):
         self.vocabulary = list(vocabulary)
-        ids = {piece: index for index, piece in enumerate(self.vocabulary)}
-        missing = [token for token in SPECIAL if token not in ids]
+        known = set(self.vocabulary)
+        missing = [token for token in SPECIAL if token not in known]
         if missing:
             raise UserError(f"token_list: not a BERT vocabulary: {', '.join(missing)} missing")
-        if len(ids) != len(self.vocabulary):
+        if len(known) != len(self.vocabulary):
             raise UserError("token_list: pieces stand in it more than once")
         plain = (piece for piece in self.vocabulary if not piece.startswith("["))
-        self.uncased = not any("A" <= letter <= "Z" for piece in plain for letter in piece)
-        self.tokenizer = BertWordPieceTokenizer(
-            vocab=ids, lowercase=self.uncased, strip_accents=self.uncased
-        )
+        self.uncased = re.search("[A-Z]", " ".join(plain)) is None
+
+    @cached_property
+    def tokenizer(self) -> BertWordPieceTokenizer:
+        """That of `tokenizers`, which is built when it is needed."""
+        ids = {piece: index for index, piece in enumerate(self.vocabulary)}
+        return BertWordPieceTokenizer(vocab=ids, lowercase=self.uncased, strip_accents=self.uncased)
 
     def encode(self, text: str) -> Encoded:
         """Return the pieces of a transcript; an empty one is [CLS] [SEP]."""

@@ -24,7 +24,9 @@ from espnet_wabert.mini.real_speech import librivox
 from espnet_wabert.mini.speech import Manner
 from espnet_wabert.models import checkpoint
 from espnet_wabert.models.builder import build_model
+from espnet_wabert.models.download import Files
 from espnet_wabert.models.export import export
+from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.scoring.tokens import word_error_rate
 from espnet_wabert.text.ngram import estimate, write_arpa
 
@@ -62,6 +64,19 @@ def test_encoders_are_written_once(cache, trained):
     assert files.encoder_folder(WHISPER) == folder and folder.parent.parent == cache
     assert before == {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
     assert sorted(path.name for path in folder.parent.iterdir()) == sorted([WHISPER, MINILM])
+
+
+def test_each_loading_gives_the_weights_of_the_files(trained, tmp_path):
+    export(trained, tmp_path / "aligner")
+    of_file = checkpoint.read_state(tmp_path / "aligner" / files.WEIGHTS)
+    config = tmp_path / "aligner" / files.CONFIG
+    first, second = (
+        full_state_dict(checkpoint.load_model(Files(config, config.with_name(files.WEIGHTS)))[0])
+        for _ in range(2)
+    )
+    assert of_file and first.keys() == second.keys()
+    for key, value in first.items():
+        assert torch.equal(value, second[key]) and torch.equal(value, of_file.get(key, value)), key
 
 
 def test_an_exported_model_is_small_names_no_folder_and_says_the_same(

@@ -50,6 +50,17 @@ def test_the_command_aligns_with_the_model_in_the_box(recording):
     assert len(done.stdout.splitlines()) == 4
 
 
+def test_loading_imports_only_what_it_uses():
+    code = """
+import gc
+from espnet_wabert import WaBERT
+WaBERT.from_pretrained()
+print(gc.isenabled(), *({"numba", "sentence_transformers", "torchvision"} & {*sys.modules}))
+"""
+    done = run(code)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 def test_an_address_names_what_to_install(recording):
     code = "from espnet_wabert.cli.main import main\nmain()"
     address = "http://127.0.0.1:9/model.zip"
