@@ -175,9 +175,10 @@ def main(paper, seconds, batch, repeats, threads, out):
         print(f"\n| {configuration} | " + " | ".join(f"{kind}, s | %" for kind in found) + " |")
         print("| :-- |" + " --: | --: |" * len(found))
         for part in next(iter(found.values()))["parts"]:
-            seconds = [own["parts"].get(part, 0) for own in found.values()]
-            totals = [sum(own["parts"].values()) for own in found.values()]
-            cells = [f"{s:.3f} | {100 * s / t:.0f}" for s, t in zip(seconds, totals, strict=True)]
+            shares = [
+                (own["parts"].get(part, 0), sum(own["parts"].values())) for own in found.values()
+            ]
+            cells = [f"{own:.3f} | {100 * own / whole:.0f}" for own, whole in shares]
             print(f"| {part} | " + " | ".join(cells) + " |")
         steps = [own["step"] for own in found.values()]
         rates = [f"{one['median']:.3f} | {batch / one['median']:.0f} per s" for one in steps]
