@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MINI := exp/mini
+FIGURES := benchmarks/results
 
 .PHONY: help env mini box tables test fast rehearsal faults lint docs bench clean
 
@@ -47,11 +49,18 @@ lint: env  ## formatter, linter and type checker
 docs: env  ## the documentation site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: env  ## integrate-and-fire against its peers; inference; steps of training
+bench: mini  ## all figures of speed, in benchmarks/results: two hours on an idle machine
 	$(BIN)/python -m pip install -e ".[benchmark]"
 	$(BIN)/python benchmarks/cif.py
-	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/inference.py --repeats 3
+	$(BIN)/python benchmarks/aligners.py --data $(MINI)/librispeech_wabert/dump/raw/dev_clean
+	$(BIN)/python benchmarks/align.py
+	$(BIN)/python benchmarks/long.py --data $(MINI)/librispeech_wabert/dump/raw/test_clean > $(FIGURES)/long.jsonl
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/epochs.py $(MINI)/librispeech_wabert/exp/align $(MINI)/slue_sa/exp/sentiment_prosody
+	$(BIN)/python benchmarks/preparation.py --folder exp/preparation --text_model $(MINI)/corpora/models/minilm-l6 \
+		--count 10000 --count 281241 > $(FIGURES)/preparation.jsonl
+	$(BIN)/python -m espnet_wabert.bin.show_results  # with the seconds of each stage of make mini
 
 clean:  ## remove experiments, keep the environment
 	rm -rf exp egs2/*/exp egs2/*/dump egs2/*/data

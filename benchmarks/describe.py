@@ -1,6 +1,7 @@
-"""The machine and the versions that a benchmark's figures belong to."""
+"""What all benchmarks tell: the machine, the versions, and the noise of their times."""
 
 import platform
+import statistics
 
 import torch
 
@@ -14,3 +15,8 @@ def describe(threads):
         "torch": torch.__version__, "python": platform.python_version(),
         "commit": commit() or "none",
     }  # fmt: skip
+
+
+def spread(times):
+    """Minimum, median and maximum of the repetitions."""
+    return {"min": min(times), "median": statistics.median(times), "max": max(times)}

@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 import torch
 import yaml
-from describe import describe
+from describe import describe, spread
 from transformers import BertConfig, Data2VecAudioConfig, WhisperConfig
 
 from espnet_wabert.constants import SAMPLE_RATE
@@ -137,7 +137,7 @@ def step(model, optimizer, batch):
 
 
 def measure(model, seconds, count, repeats):
-    """Return the median seconds of the parts of a step, with waveforms and with cached features."""
+    """Return the seconds of a step and, as medians, of its parts, by the kind of input."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5)
     whole = not any(p.requires_grad for p in model.frontend.parameters())
@@ -150,7 +150,10 @@ def measure(model, seconds, count, repeats):
             if turn:
                 steps[kind].append(done)
     return {
-        kind: {part: statistics.median(one[part] for one in rows) for part in rows[0]}
+        kind: {
+            "step": spread([sum(one.values()) for one in rows]),
+            "parts": {part: statistics.median(one[part] for one in rows) for part in rows[0]},
+        }
         for kind, rows in steps.items()
     }
 
@@ -171,15 +174,17 @@ def main(paper, seconds, batch, repeats, threads, out):
         result["steps"][configuration] = found
         print(f"\n| {configuration} | " + " | ".join(f"{kind}, s | %" for kind in found) + " |")
         print("| :-- |" + " --: | --: |" * len(found))
-        totals = {kind: sum(parts.values()) for kind, parts in found.items()}
-        for part in next(iter(found.values())):
-            cells = [
-                f"{parts.get(part, 0):.3f} | {100 * parts.get(part, 0) / totals[kind]:.0f}"
-                for kind, parts in found.items()
+        for part in next(iter(found.values()))["parts"]:
+            shares = [
+                (own["parts"].get(part, 0), sum(own["parts"].values())) for own in found.values()
             ]
+            cells = [f"{own:.3f} | {100 * own / whole:.0f}" for own, whole in shares]
             print(f"| {part} | " + " | ".join(cells) + " |")
-        rates = [f"{total:.3f} | {batch / total:.0f} per s" for total in totals.values()]
+        steps = [own["step"] for own in found.values()]
+        rates = [f"{one['median']:.3f} | {batch / one['median']:.0f} per s" for one in steps]
         print("| **step, utterances** | " + " | ".join(rates) + " |")
+        ends = [f"{one['min']:.3f} to {one['max']:.3f} |" for one in steps]
+        print("| minimum to maximum | " + " | ".join(ends) + " |")
     out.mkdir(parents=True, exist_ok=True)
     name = "training_paper.json" if paper else "training.json"
     (out / name).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
