@@ -14,8 +14,12 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tqdm import tqdm
+
 from espnet_wabert.errors import one_line_errors
 
+# Its thread may hold a lock when a child is forked, which would wait for it forever.
+tqdm.monitor_interval = 0
 # Events of Python's audit hooks that change files.
 STEPS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.copyfile")
 CLEAN, FAILED = 1, 3  # exit status of one line, and of a traceback
