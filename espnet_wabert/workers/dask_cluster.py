@@ -149,7 +149,8 @@ class DaskWorkers(OtherProcesses):
         """End the workers, also in the middle of their work."""
         for part in (self._client, self._cluster):
             if part is not None:
-                part.close()
+                with suppress(Exception):  # a cluster that did not start may not end either
+                    part.close()
         self._client = self._cluster = None
 
 

@@ -12,7 +12,7 @@ from faults.operations import Operation, make_inputs
 from faults.outcomes import Outcome, Tally, Try, Verdict, judge
 
 FEW = {"text, tables, yaml, json": 6, "recordings": 4, "models and configurations": 4,
-       "commands": 1, "options and paths": 9, "workers and machines": 1}  # fmt: skip
+       "commands": 1, "options and paths": 9}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
