@@ -34,7 +34,7 @@ from faults import (
     parsers,
     replays,
     trainings,
-)  # fmt: skip
+)
 from faults.outcomes import SECONDS, Outcome, Tally
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,8 @@ from unittest import mock
 import psutil
 import worker_functions as functions
 import yaml
-from cluster import write_commands
+from cluster import QUEUE, REFUSE, write_commands, write_queue
+from recipe_runner import ROOT
 
 from espnet_wabert.recipes.hosts import run_on_hosts
 from espnet_wabert.workers.choice import open_workers
@@ -30,15 +31,8 @@ ITEMS, SECONDS = 300, 0.01  # of work, each
 # A host does this; -9: its remote shell is killed.
 FATES = (0, 0, 1, 255, -9)
 LOOPBACK = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
-# Of Slurm: keeps a copy of the job's script and starts it.
-SBATCH = """#!/bin/sh
-cp "$1" {folder}/job.$$
-setsid {interpreter} {folder}/job.$$ >/dev/null 2>&1 &
-echo $! >> {folder}/jobs
-echo "job $!"
-"""
-JOBS = {"refused": "#!/bin/sh\necho 'invalid partition' >&2\nexit 1\n", "ends at once": "true",
-        "killed": "bash"}  # fmt: skip
+LOCAL = str(ROOT / "egs2/dask/local.yaml")
+JOBS = ("refused", "ends at once", "killed")
 
 
 def tries(count: int, seed: int, work: Path) -> Iterator[Try]:
@@ -47,10 +41,10 @@ def tries(count: int, seed: int, work: Path) -> Iterator[Try]:
     for index in range(count):
         losses = rng.randint(1, 3)
         moments = sorted(rng.uniform(0, 4) for _ in range(losses))
-        for name, dask in (("processes", None), ("Dask", _local(work))):
+        for name, dask in (("processes", None), ("Dask", LOCAL)):
             act = partial(losing, moments, _workers_here, rng.randrange(1 << 30), dask)
             yield Try(f"{name} {index}: {losses} workers killed", act, is_right)
-        fate = list(JOBS)[index % len(JOBS)]
+        fate = JOBS[index % len(JOBS)]
         act = partial(under_slurm, work / f"slurm{index}", fate, rng.uniform(0, 4))
         yield Try(f"Slurm {index}: a job is {fate}", act, is_right)
         for _ in range(4):
@@ -60,15 +54,6 @@ def tries(count: int, seed: int, work: Path) -> Iterator[Try]:
                 hosts[-1] = "nowhere"  # cannot be reached
             act = partial(on_hosts, work / f"hosts{index}", hosts, fates)
             yield Try(f"hosts {index}: {hosts} {fates}", act, partial(of_hosts, hosts, fates))
-
-
-def _local(work: Path) -> str:
-    """Return the yaml of a Dask cluster on this machine."""
-    arguments = {"n_workers": 2, "threads_per_worker": 1, **LOOPBACK}
-    conf = {"cluster": "dask.distributed.LocalCluster", "arguments": arguments, "workers": 2}
-    path = work / "local.yaml"
-    path.write_text(yaml.safe_dump(conf | {"wait_seconds": 30}))
-    return str(path)
 
 
 def _work(dask: str | None) -> list[int]:
@@ -119,12 +104,8 @@ def _workers_here() -> list[int]:
 def under_slurm(folder: Path, fate: str, seconds: float) -> list[int]:
     """Do the work in two jobs, which the scheduler refuses, ends at once, or loses one of."""
     folder.mkdir()
-    script = JOBS[fate]
-    if not script.startswith("#!"):
-        script = SBATCH.format(folder=folder, interpreter=script)
-    for name, lines in (("sbatch", script), ("scancel", '#!/bin/sh\nkill -- -"$1"\n')):
-        (folder / name).write_text(lines)
-        (folder / name).chmod(0o755)
+    script = REFUSE if fate == "refused" else QUEUE
+    write_queue(folder, "true" if fate == "ends at once" else "bash", script)
     arguments = {"cores": 1, "processes": 1, "memory": "1GB", "log_directory": str(folder),
                  "scheduler_options": LOOPBACK}  # fmt: skip
     conf = {"cluster": "dask_jobqueue.SLURMCluster", "arguments": arguments, "workers": 2}

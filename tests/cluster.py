@@ -34,6 +34,15 @@ cp "$1" "${copy}"
 SLURM_SUBMIT_DIR=${PWD} bash "${copy}" "${@:2}"
 """
 
+# Starts the job and returns. It keeps a copy, as Slurm does: dask_jobqueue deletes its script.
+QUEUE = r"""#!/bin/sh
+cp "$1" {folder}/job.$$
+setsid {interpreter} {folder}/job.$$ >/dev/null 2>&1 &
+echo $! >> {folder}/jobs
+echo "job $!"
+"""
+REFUSE = "#!/bin/sh\necho 'invalid partition' >&2\nexit 1\n"
+
 # The words after the host's name are one command line there, in the home folder.
 SSH = r"""#!/usr/bin/env bash
 while [[ "$1" = -* ]]; do if [[ "$1" = -o ]]; then shift; fi; shift; done
@@ -56,6 +65,21 @@ log=$1 command=$2
 shift 2
 "${command}" --nodes "${nodes}" "$@" > "${log}" 2>&1
 """
+
+
+def write_queue(folder: Path, interpreter: str = "bash", script: str = QUEUE) -> None:
+    """Write sbatch and scancel for dask_jobqueue; `folder`/jobs lists the processes of the jobs.
+
+    Args:
+        folder: an existing one, for PATH.
+        interpreter: what runs a job's script; `true` ends it at once.
+        script: sbatch's.
+    """
+    commands = {"sbatch": script.format(folder=folder, interpreter=interpreter)}
+    commands["scancel"] = '#!/bin/sh\nkill -- -"$1"\n'
+    for name, lines in commands.items():
+        (folder / name).write_text(lines)
+        (folder / name).chmod(0o755)
 
 
 def write_commands(folder: Path) -> Path:

@@ -39,12 +39,13 @@ def run_on_hosts(hosts: Sequence[str], command: Sequence[str], shell: str = SSH)
         while running:
             for host in list(running):
                 status = running[host].poll()
-                if status is not None and (status == NO_CONNECTION or status < 0):
+                if status is None:
+                    continue
+                if status == NO_CONNECTION or status < 0:
                     raise UserError(f"{host}: the connection was lost")
                 if status:
                     return status
-                if status == 0:
-                    del running[host]
+                del running[host]
             time.sleep(0.2)
         return 0
     finally:

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import worker_functions as functions
 import yaml
+from cluster import write_queue
 from recipe_runner import ROOT
 
 from espnet_wabert.errors import UserError
@@ -117,12 +118,7 @@ def test_the_yaml_for_slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     with pytest.raises(UserError, match="SLURMCluster: this machine has no command sbatch"):
         open_workers(None, path)
-    # As Slurm's, it keeps a copy: the file is deleted when the command ends.
-    start = f'cp "$1" {tmp_path}/job.$$; setsid bash {tmp_path}/job.$$ >/dev/null 2>&1 &'
-    start += '\necho "job $!"'
-    for name, lines in (("sbatch", start), ("scancel", "kill -- -$1")):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
-        (tmp_path / name).chmod(0o755)
+    write_queue(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'tests'}")
     conf = yaml.safe_load((ROOT / "egs2" / "dask" / "slurm.yaml").read_text())
