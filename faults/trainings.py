@@ -16,14 +16,13 @@ from pathlib import Path
 import psutil
 import torch
 from cluster import write_commands
-from ranks import ROOT, command, write_data
+from ranks import ROOT, command, launcher, write_data
 from tiny_sources import write_tiny_sources
 
 from faults.outcomes import Outcome, Verdict
 
 KINDS = ("process 0", "process 1", "launcher", "launcher is told to end", "host")
 NAME = "processes of a training"
-EPOCHS = "--max_epoch 3 --num_iters_per_epoch 40 --resume true".split()
 LIMIT = 120.0  # seconds until all processes have ended; a torch launcher waits 30 for each
 RESULTS = ("checkpoint.pth", "valid.acc.ave.pth")
 
@@ -41,10 +40,7 @@ class Training:
 
     def start(self, out: Path, hosts: bool) -> subprocess.Popen:
         """Start it in an experiment folder."""
-        words = [sys.executable, "-m", "espnet_wabert.bin.launch", "--ngpu", "0"]
-        words += ["--meeting", str(out.with_name(f"meeting{time.time_ns()}"))]
-        words += ["--num_nodes" if hosts else "--processes", "2"]
-        words += ["--", *self.command(out), *EPOCHS]
+        words = launcher(self.command(out), out, nodes=2 if hosts else 1)
         if hosts:
             on_hosts = [sys.executable, "-m", "espnet_wabert.bin.on_hosts"]
             words = [*on_hosts, "--hosts", "first,second", "--", *words]

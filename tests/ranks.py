@@ -1,5 +1,7 @@
 """Training in several processes on this machine, without what is random in each process."""
 
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from tiny import VOCABULARY
 
 from espnet_wabert.training.task import WaBERTTask
 
+LONG = "--max_epoch 3 --num_iters_per_epoch 40 --resume true".split()  # can be interrupted
 ROOT = Path(__file__).parent.parent
 TEXTS = (
     "the good film", "not good", "bad and good and bad", "the film of the film", "to the bad film",
@@ -71,6 +74,20 @@ def command(config: str, sources: tuple[Path, Path], data: Path, out: Path, *mor
     # Batches of 5, 4 and 4 utterances: no two processes have the same number of them.
     options += ["--batch_type", "sorted", "--batch_size", "4", "--use_tensorboard", "false"]
     return [*options, *more]
+
+
+def launcher(words: list[str], out: Path, nodes: int = 1) -> list[str]:
+    """Return the command that starts two processes: of this node, or one on each of two nodes.
+
+    Args:
+        words: the options that `command` returns, for the experiment folder `out`.
+        out: that folder.
+        nodes: 1 or 2.
+    """
+    meeting = out.with_name(f"meeting{time.time_ns()}")
+    started = [sys.executable, "-m", "espnet_wabert.bin.launch", "--ngpu", "0"]
+    started += ["--processes", str(2 // nodes), "--num_nodes", str(nodes)]
+    return [*started, "--meeting", str(meeting), "--", *words, *LONG]
 
 
 def train(words: list[str]) -> None:

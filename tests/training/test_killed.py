@@ -3,18 +3,15 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from ranks import ROOT, command, write_data
+from ranks import ROOT, command, launcher, write_data
 from tiny_sources import write_tiny_sources
 
 pytestmark = pytest.mark.slow
-
-LONG = "--max_epoch 3 --num_iters_per_epoch 40 --resume true".split()
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +22,7 @@ def start(tmp_path_factory):
     data = write_data(folder / "data")
 
     def start(config: str, out: Path, *more: str) -> subprocess.Popen:
-        words = [sys.executable, "-m", "espnet_wabert.bin.launch", "--ngpu", "0"]
-        words += ["--processes", "2", "--meeting", str(out.parent / f"meeting{time.time_ns()}")]
-        words += ["--", *command(config, sources, data, out), *LONG, *more]
+        words = [*launcher(command(config, sources, data, out), out), *more]
         return subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
