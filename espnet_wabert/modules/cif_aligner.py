@@ -51,7 +51,9 @@ class WeightPredictor(nn.Module):
         """Return weights (B, T) in 0..1, zero outside mask (B, T, 1), of frames (B, T, D)."""
         frames = frames.masked_fill(~mask, 0.0)
         hidden = torch.relu(self.convolution(frames.transpose(1, 2))).transpose(1, 2)
-        weights = torch.sigmoid(self.projection(hidden).float())  # float32 under autocast too
+        logits = self.projection(hidden)
+        # At least float32, under autocast too.
+        weights = torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         return weights.masked_fill(~mask, 0.0).squeeze(-1)
 
 

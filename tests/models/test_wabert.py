@@ -170,9 +170,11 @@ def test_every_loss_trains_the_aligner_and_no_frozen_part(align, negatives):
 
 
 def test_padding_does_not_change_the_alignment():
+    """In float64: in float32, a CPU rounds the sums of a longer recording in its own way."""
     torch.manual_seed(0)
-    model = build_model(arguments()).eval()
+    model = build_model(arguments()).eval().double()
     data = batch()
+    data["speech"] = data["speech"].double()
     together = model.graft(
         *model.features(data["speech"], data["speech_lengths"]), data["text_lengths"]
     )
