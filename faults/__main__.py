@@ -74,7 +74,7 @@ def main(seed: int, scale: float, only: str | None, minutes: float) -> None:
                           Path(work) / str(number))  # fmt: skip
                 click.echo(f"{name}: {tally.total()} tries so far, {time.time() - begun:.0f} s")
         if minutes and (only is None or only in LOOP):
-            found, loop = memory.verdict(minutes, Path(work) / "memory", memory.ANY_LENGTH)
+            found, loop = memory.verdict(minutes, Path(work) / "memory")
             tally.add(LOOP, f"{minutes} minutes", found)
             click.echo(f"{LOOP}: {json.dumps(loop)}")
     report = table(tally)

@@ -2,7 +2,7 @@
 
 import ctypes
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,12 @@ from espnet_wabert.models.checkpoint import pack
 from faults.outcomes import Outcome, Verdict
 
 WARM_UP = 0.4  # of the time: what is compiled and cached once
-ANY_LENGTH = range(4000, 64001)  # samples
-# The pools of the allocator grow with each new length for a minute or two, and then no more.
-FEW_LENGTHS = (4000, 9000, 16000, 24000, 37000, 48000, 64000)
+LENGTHS = range(4000, 64001)  # samples
 GROWTH = 32.0  # MB that the later part may grow, which is noise of the allocator
 TEXTS = ("the good film", "a bad film and not the good", "good")
 
 
-def loop(minutes: float, work: Path, lengths: Sequence[int]) -> Iterator[float]:
+def loop(minutes: float, work: Path) -> Iterator[float]:
     """Align and classify recordings of random lengths; yield the memory in MB after each round."""
     tiny = pack(save(arguments(), work / "aligner"), work / "aligner.zip", with_teacher=True)
     aligner = WaBERT.from_pretrained(tiny)
@@ -34,7 +32,7 @@ def loop(minutes: float, work: Path, lengths: Sequence[int]) -> Iterator[float]:
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
         speech = [
-            (rng.normal(size=int(rng.choice(lengths))) * 0.1).astype(np.float32) for _ in TEXTS
+            (rng.normal(size=int(rng.choice(LENGTHS))) * 0.1).astype(np.float32) for _ in TEXTS
         ]
         aligner.align(speech, list(TEXTS))
         classifiers[0].classify(speech)
@@ -53,11 +51,9 @@ def give_back() -> None:
         trim(0)
 
 
-def verdict(
-    minutes: float, work: Path, lengths: Sequence[int] = FEW_LENGTHS
-) -> tuple[Verdict, dict[str, float]]:
+def verdict(minutes: float, work: Path) -> tuple[Verdict, dict[str, float]]:
     """Return whether the memory stays flat, and the figures."""
-    sizes = list(loop(minutes, work, lengths))
+    sizes = list(loop(minutes, work))
     kept = sizes[int(WARM_UP * len(sizes)) :]
     third = max(1, len(kept) // 3)
     growth = float(np.median(kept[-third:]) - np.median(kept[:third]))
