@@ -78,7 +78,7 @@ def launch(
     logging.disable(logging.CRITICAL)  # in this process: what torch says about the others' end
     with TemporaryDirectory() as logs:
         context = multiprocessing.start_processes(
-            "train", _train, dict.fromkeys(ranks, (words,)), ranks,
+            "train", _train, dict.fromkeys(ranks, (words, os.getpid())), ranks,
             multiprocessing.DefaultLogsSpecs(log_dir=logs),
         )  # fmt: skip
         try:
@@ -95,8 +95,12 @@ def launch(
             raise UserError(_describe(failure, first + local, size))
 
 
-def _train(words: list[str]) -> None:
+def _train(words: list[str], launcher: int) -> None:
     """Train as one of the processes. Torch's launcher has set the variables of its rank."""
+    # Torch lets the system end this process with its launcher, but only from now on: the imports
+    # before take seconds.
+    if os.getppid() != launcher:
+        raise UserError("the launcher was killed")
     try:
         WaBERTTask.main(cmd=words)
     except RuntimeError as error:

@@ -84,6 +84,16 @@ def test_a_scheduler_that_ends_the_launcher_gets_one_line(start, tmp_path):
     assert len(ranks) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in ranks)
 
 
+def test_processes_that_start_end_with_a_killed_launcher(start, tmp_path):
+    process = start("sentiment_text", tmp_path / "exp")
+    while len(ranks := workers(process.pid)) < 2:
+        time.sleep(0.05)
+    process.kill()
+    output, _ = process.communicate(timeout=120)  # when no process can print any more
+    assert "epoch started" not in output
+    assert not any(Path(f"/proc/{pid}/exe").exists() for pid in ranks)
+
+
 def test_a_mistake_of_all_processes_is_told_once(start, tmp_path):
     process = start("align", tmp_path / "exp", "--model_conf", "negatives=none")
     output, _ = process.communicate(timeout=300)
