@@ -30,7 +30,12 @@ from espnet_wabert.modules.ctc_head import CTCHead
 from espnet_wabert.modules.espnet_bases import AbsESPnetModel, force_gatherable
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
-from espnet_wabert.modules.losses import quantity_loss, similarity_loss, subword_loss
+from espnet_wabert.modules.losses import (
+    boundary_loss,
+    quantity_loss,
+    similarity_loss,
+    subword_loss,
+)
 from espnet_wabert.modules.postencoder import BertTeacher, SubwordHead, TruncatedBert
 
 
@@ -92,6 +97,8 @@ class WaBERT(SpeechPath):
             weight 1 for each; 0 switches a loss off (Table 1 has subword_weight 0).
         subword_tokens: number of random tokens per batch for L_subword, which is the most
             expensive loss because of the vocabulary; None: all.
+        boundary_weight: of `boundary_loss`, which puts CIF's cumulative weight at the edges of
+            words whose times are known; 0: the paper's model.
         grapheme_weight: of the grapheme head's loss; 0 (the paper's model): no such head.
             Above 0 it needs frontend_conf.convolutions.
         grapheme_input: what the grapheme head hears: "convolutions", or "both" them and the last
@@ -118,6 +125,7 @@ class WaBERT(SpeechPath):
         quantity_weight: float = 1.0,
         subword_weight: float = 1.0,
         subword_tokens: int | None = None,
+        boundary_weight: float = 0.0,
         grapheme_weight: float = 0.0,
         grapheme_input: str = "convolutions",
         grapheme_prior_scale: float = 0.8,
@@ -137,6 +145,7 @@ class WaBERT(SpeechPath):
         self.quantity_weight = quantity_weight
         self.subword_weight = subword_weight
         self.subword_tokens = subword_tokens
+        self.boundary_weight = boundary_weight
         self.grapheme_weight = grapheme_weight
         self.grapheme_input = grapheme_input
         self.grapheme_tolerance = grapheme_tolerance
@@ -175,8 +184,8 @@ class WaBERT(SpeechPath):
             speech_lengths: (B,) in samples, or in frames.
             text: BERT's ids of the transcript with [CLS] and [SEP] (B, N).
             text_lengths: (B,).
-            token_times: start and end of each token's word in seconds (B, N, 2), for the grapheme
-                head; infinite where they are not known.
+            token_times: start and end of each token's word in seconds (B, N, 2), for
+                `boundary_loss` and the grapheme head; infinite where they are not known.
         """
         text = text[:, : int(text_lengths.max())]
         assert self.teacher is not None, "a packed model cannot be trained"
@@ -187,6 +196,11 @@ class WaBERT(SpeechPath):
         quantity = quantity_loss(grafted.fired.quantity, text_lengths)
         loss = self.align_weight * align + self.quantity_weight * quantity
         stats = {self.align_name: align.detach(), "quantity": quantity.detach()}
+        edges = self._token_edges(token_times)
+        if self.boundary_weight and edges is not None:
+            boundary = boundary_loss(grafted.fired.weights, edges, text_lengths)
+            loss = loss + self.boundary_weight * boundary
+            stats["boundary"] = boundary.detach()
         if self.subword_weight:
             assert self.subword_head is not None
             subword = subword_loss(
@@ -202,10 +216,9 @@ class WaBERT(SpeechPath):
         stats["loss"] = loss.detach().clone()
         if self.grapheme_head is not None:
             frames = self.grapheme_frames(features)
+            edges = self._token_edges(token_times, self.grapheme_tolerance)
             with own_random_numbers(frames.device):
-                graphemes = self.grapheme_head.loss(
-                    frames, lengths, text, text_lengths, self._token_edges(token_times)
-                )
+                graphemes = self.grapheme_head.loss(frames, lengths, text, text_lengths, edges)
             loss = loss + self.grapheme_weight * graphemes
             stats["graphemes"] = graphemes.detach()
         return force_gatherable((loss, stats, len(text)), loss.device)
@@ -217,9 +230,9 @@ class WaBERT(SpeechPath):
             frames = torch.cat([frames, self.frontend.last_layer(features)], dim=-1)
         return frames
 
-    def _token_edges(self, times):
+    def _token_edges(self, times, tolerance: float | None = 0.0):
         """Return token times (B, N, 2) as edges between frames, wider by the tolerance."""
-        if times is None or self.grapheme_tolerance is None:
+        if times is None or tolerance is None:
             return None
-        slack = times.new_tensor([-self.grapheme_tolerance, self.grapheme_tolerance])
+        slack = times.new_tensor([-tolerance, tolerance])
         return (times + slack - self.frontend.encoder.seconds(0.0)) / self.frontend.hop

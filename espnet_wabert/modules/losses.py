@@ -1,13 +1,15 @@
-"""The losses of the paper, equations 1 to 5. Shapes: B utterances, N tokens, H width, V pieces.
+"""The losses of the paper, equations 1 to 5, and the boundary loss.
 
 Every loss takes the tokens of a whole batch with their lengths and returns one number: the mean
-over the batch's tokens (similarity, subword) or utterances (quantity). The paper's equation 2
-sums over an utterance's tokens where equation 3 averages. `cosine` takes the mean, so that the two
-losses have the same weight against L_quantity; `cosine_sum` is equation 2 as printed.
+over the batch's tokens (similarity, subword), utterances (quantity) or edges of words (boundary).
+The paper's equation 2 sums over an utterance's tokens where equation 3 averages. `cosine` takes the
+mean, so that the two losses have the same weight against L_quantity; `cosine_sum` is equation 2 as
+printed.
 
 In a distributed training the batch is that of all processes (global_batch.py).
 
-All losses are computed in float32, under autocast too.
+All losses are computed in float32, under autocast too. Shapes: B utterances, T frames, N tokens, H
+width, V pieces.
 """
 
 from collections.abc import Callable
@@ -127,6 +129,36 @@ def quantity_loss(predicted: torch.Tensor, lengths: torch.Tensor) -> torch.Tenso
     As printed, N_predicted - N has no lower bound; CIF's own loss (arXiv 1905.11235) is absolute.
     """
     return (predicted - lengths).abs().mean()
+
+
+def boundary_loss(
+    weights: torch.Tensor, edges: torch.Tensor, lengths: torch.Tensor
+) -> torch.Tensor:
+    """Return how many tokens CIF's cumulative weight is away from the known edges of words.
+
+    This is equation 5 for each part of an utterance that ends at an edge: the weights before the
+    start of token n's word must sum to n, those before the end of its last token to n + 1. It is
+    not in the paper. A pause gets no weight. Within a word, edges of tokens are not known.
+
+    Args:
+        weights: (B, T) of frames, scaled to the number of tokens.
+        edges: start and end of each token's word (B, N, 2), between frames; infinite where they
+            are not known, as those of [CLS] and [SEP].
+        lengths: (B,) in tokens.
+    """
+    frames = weights.shape[1]
+    mask = valid_mask(lengths, edges.shape[1])
+    differ = (edges[:, 1:] != edges[:, :-1]).any(dim=-1)  # the next token is of another word
+    known = torch.stack([F.pad(differ, (1, 0), value=True), F.pad(differ, (0, 1), value=True)], -1)
+    known = known & edges.isfinite() & mask[..., None]
+    places = edges.clamp(0, frames)[known]
+    before = places.long().clamp(max=frames - 1)
+    utterance, token, side = known.nonzero(as_tuple=True)
+    sums = F.pad(weights.float().cumsum(dim=1), (1, 0))  # (B, T + 1), at the frames' edges
+    low, high = sums[utterance, before], sums[utterance, before + 1]
+    reached = torch.lerp(low, high, places - before)
+    loss = (reached - (token + side)).abs().sum() / max(len(token), 1)
+    return weighted_mean(loss, len(token), len(lengths))
 
 
 def subword_loss(

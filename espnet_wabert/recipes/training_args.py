@@ -120,7 +120,9 @@ def _sources(conf: dict, data: Data, name: str) -> list[str]:
     sentiment = f"{raw / 'sentiment'},sentiment,text"
     if conf.get("model") == "wabert":
         sources = [speech, text]
-        if (conf.get("model_conf") or {}).get("grapheme_tolerance") is not None:
+        model_conf = conf.get("model_conf") or {}
+        tolerance = model_conf.get("grapheme_tolerance")
+        if tolerance is not None or model_conf.get("boundary_weight"):
             sources.append(f"{_word_times(data.stats / name)},word_times,text_float")
         return sources
     if conf.get("frontend") == "text":
@@ -134,8 +136,9 @@ def _word_times(stats: Path) -> Path:
     path = stats / "word_times"
     if not path.is_file():
         raise UserError(
-            f"{path}: missing; model_conf.grapheme_tolerance needs the word times of the training"
-            " data, which stage 1 reads from *.alignment.txt files (--train_word_times true)"
+            f"{path}: missing; model_conf.grapheme_tolerance and boundary_weight need the word"
+            " times of the training data, which stage 1 reads from *.alignment.txt files"
+            " (--train_word_times true)"
         )
     return path
 
