@@ -7,6 +7,7 @@ import random
 import resource
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -17,9 +18,13 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from espnet_wabert.errors import one_line_errors
+from faults.outcomes import Outcome, Verdict
 
-# Its thread may hold a lock when a child is forked, which would wait for it forever.
+# A child would wait forever for a lock that a thread of tqdm holds while it is forked, or that a
+# killed child held: tqdm's own lock is shared between processes.
 tqdm.monitor_interval = 0
+tqdm.set_lock(threading.RLock())
+SECONDS = 120  # a child that takes longer hangs, and is ended
 # Events of Python's audit hooks that change files.
 STEPS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.copyfile")
 CLEAN, FAILED = 1, 3  # exit status of one line, and of a traceback
@@ -32,6 +37,14 @@ class End(NamedTuple):
     status: int
     printed: str
     seconds: float
+
+    def bad(self, what: str) -> Verdict | None:
+        """Return the verdict of a child that did not end by itself, or with a traceback."""
+        if self.signal == signal.SIGALRM:
+            return Verdict(Outcome.HANG, f"{what}: more than {SECONDS} s")
+        if self.signal or self.status not in (0, CLEAN):
+            return Verdict(Outcome.TRACEBACK, f"{what}: {self.printed[-400:]}")
+        return None
 
 
 class Limits(NamedTuple):
@@ -79,6 +92,8 @@ def _in_child(act: Callable[[Path], Any], folder: Path, limits: Limits, output: 
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(SECONDS)
     errors = io.StringIO()
     if limits.step is not None:
         _kill_at(limits.step)

@@ -57,8 +57,9 @@ def judged(
     operation: Operation, folder: Path, expected: dict[str, bytes], end: children.End, what: str
 ) -> Verdict:
     """Return the verdict of a run on a full disk: one line, or all files; then the next run."""
-    if end.signal or end.status not in (0, children.CLEAN):
-        return Verdict(Outcome.TRACEBACK, f"{what}: {end.printed[-400:]}")
+    bad = end.bad(what)
+    if bad is not None:
+        return bad
     if end.status == 0:
         if tree(folder) == expected:
             return Verdict(Outcome.RIGHT)

@@ -7,6 +7,7 @@ random moment.
 
 import random
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,10 +58,10 @@ def kill(
         empty(folder)
         limits = children.some_limits(rng, kind, largest, seconds / (trial + 1))
         killed = children.run(operation.run, folder, limits)
-        if killed.signal:
+        if killed.signal and killed.signal != signal.SIGALRM:
             break
-        if killed.status:
-            return Verdict(Outcome.TRACEBACK, killed.printed[-300:])
+        if killed.signal or killed.status:
+            return killed.bad(str(limits)) or Verdict(Outcome.TRACEBACK, killed.printed[-300:])
     else:
         return Verdict(Outcome.WRONG, "was never killed: it is too fast")
     if operation.whole:
@@ -79,8 +80,9 @@ def half(name: str, content: bytes, expected: dict[str, bytes]) -> bool:
 def again(operation: Operation, folder: Path, expected: dict[str, bytes], what: str) -> Verdict:
     """Run an operation once more and compare what it has written."""
     end = children.run(operation.run, folder)
-    if end.signal or end.status == children.FAILED:
-        return Verdict(Outcome.TRACEBACK, f"{what}: {end.printed[-300:]}")
+    bad = end.bad(what)
+    if bad is not None:
+        return bad
     if end.status:
         return Verdict(Outcome.LOST, f"{what}: cannot go on: {end.printed[-300:]}")
     found = tree(folder)

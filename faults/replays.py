@@ -45,8 +45,9 @@ def _damage(path: Path, rng: random.Random) -> str:
 def _judge(
     operation: Operation, expected: dict[str, bytes], folder: Path, end: children.End, what: str
 ) -> Verdict:
-    if end.signal or end.status not in (0, children.CLEAN):
-        return Verdict(Outcome.TRACEBACK, f"{what}: {end.printed[-300:]}")
+    bad = end.bad(what)
+    if bad is not None:
+        return bad
     if end.status:
         return judge_message(end.printed.strip().splitlines()[-1])
     found = tree(folder)

@@ -1,9 +1,12 @@
 """A few fault and fuzz tries of each class; `make faults` runs thousands."""
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from espnet_wabert.errors import UserError
 from faults import children, disk, kills, memory, replays
@@ -100,6 +103,21 @@ def test_a_full_disk_is_seen(tmp_path):
     limits = children.Limits(file_bytes=400, full=True)
     end = children.run(write_in_place, tmp_path, limits)
     assert end.status == children.CLEAN and "File too large" in end.printed
+
+
+def test_a_child_that_hangs_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(children, "SECONDS", 1)
+    end = children.run(lambda folder: threading.Event().wait(), tmp_path)
+    assert end.bad("waits").outcome == Outcome.HANG
+
+
+def test_a_killed_child_keeps_no_lock_of_the_next_one(tmp_path):
+    def killed(folder):
+        tqdm.get_lock().acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert children.run(killed, tmp_path).signal == signal.SIGKILL
+    assert children.run(lambda folder: list(tqdm(range(2))), tmp_path).bad("counts") is None
 
 
 def test_the_table_has_every_outcome():
