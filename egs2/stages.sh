@@ -112,12 +112,12 @@ data_stages() {
 
 # Stages 10 and 11. stats_opts: more options for collect_stats.
 train_stages() {
-    local set device trained=("${train_set}" "${valid_set}") raw
+    local set device trained=("${train_set}" "${valid_set}") raw times=${word_times_model:-}
     raw=("${trained[@]/#/${dumpdir}/raw/}")
     if [ -n "${feats}" ]; then raw=("${all_sets[@]/#/${dumpdir}/raw/}"); fi
     device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 
-    if stage 10 "statistics" "${raw[@]}" "${token_list}" ${feats:+"${speech_model}"} : \
+    if stage 10 "statistics" "${raw[@]}" "${token_list}" "${times}" ${feats:+"${speech_model}"} : \
         "${trained[@]/#/${stats}/}" ${feats:+"${all_sets[@]/#/${feats}/}"}
     then
         if [ -n "${feats}" ]; then
@@ -125,6 +125,11 @@ train_stages() {
                 --dump "${dumpdir}/raw" --out "${feats}" --batch_seconds "${batch_seconds}" \
                 --sets "${all_sets[*]}" --device "${device}" \
                 "${model_workers[@]}"
+        fi
+        if [ -n "${times}" ]; then
+            run decode --model "${times}" --dump "${dumpdir}/raw" --feats "${feats}" \
+                --sets "${trained[*]}" --out "${stats}/aligned" \
+                --batch_seconds "${batch_seconds}" --device "${device}" "${model_workers[@]}"
         fi
         for set in ${train_set} ${valid_set}; do
             run collect_stats --data "${dumpdir}/raw/${set}" --feats "$(feats_of "${set}")" \

@@ -23,6 +23,7 @@ train_word_times=true # read *.alignment.txt of the training data, if there (3 G
 slu_config=../../conf/align_bert_i3.yaml  # the model and its training
 pretrained_model=     # an aligned model to start from: .pth or .zip
 results_key=          # name of the scores in RESULTS; default: alignment, or alignment_table1
+word_times_model=     # train on the word times that this model with graphemes finds: .pth or .zip
 baseline=             # stage 16: a model with another loss, drawn beside this one
 utterance=            # stage 16: the utterance to draw; default: a representative one
 # End of options
@@ -38,11 +39,11 @@ train_set=train_960
 if [ -n "${more_data}" ]; then train_set=train_more; fi
 valid_set=dev
 test_sets="dev_clean dev_other test_clean test_other"
-need librispeech timit more_data baseline
+need librispeech timit more_data baseline word_times_model
 timit=${timit:-${corpora}/TIMIT}
 if "${mini}" || [ -d "${timit}" ]; then test_sets+=" timit_test"; fi  # stage 1 of --mini makes it
 tokenizer=${text_model}
-model_options+=" utterance results_key"
+model_options+=" utterance results_key word_times_model"
 data_options+=" librispeech timit more_data train_word_times"
 corpus_folder=${librispeech:-${corpora}/LibriSpeech}
 finish_options
@@ -67,6 +68,7 @@ for number in 6 7 8 9; do
 done
 
 stats_opts=(--vocabulary "${token_list}")
+if [ -n "${word_times_model}" ]; then stats_opts+=(--words "${stats}/aligned"); fi
 if ! "${skip_train}" && [ -z "${download_model}" ]; then train_stages; fi
 
 if ! "${skip_eval}"; then

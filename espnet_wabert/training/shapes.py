@@ -9,12 +9,17 @@ from pathlib import Path
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import read_folder
 from espnet_wabert.formats.lines import write_atomically
-from espnet_wabert.formats.word import Word
+from espnet_wabert.formats.word import Word, WordTimes
+from espnet_wabert.formats.word_files import read_ctm
 from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
 
 
 def write_shapes(
-    data: str | Path, feats: str | Path | None, vocabulary: str | Path | None, out: Path
+    data: str | Path,
+    feats: str | Path | None,
+    vocabulary: str | Path | None,
+    out: Path,
+    aligned: Path | None = None,
 ) -> int:
     """Write speech_shape, text_shape and, for data with word times, word_times.
 
@@ -23,12 +28,13 @@ def write_shapes(
         feats: folder of its cached features; None or "": its audio is used.
         vocabulary: BERT's, for text_shape; None or "": none is written.
         out: folder for the files.
+        aligned: CTM of the word times instead of the data's.
 
     Returns:
         The number of utterances.
 
     Raises:
-        UserError: lengths are missing.
+        UserError: lengths or word times are missing.
     """
     folder = read_folder(data)
     counts = read_counts(Path(feats or data))
@@ -44,10 +50,17 @@ def write_shapes(
     for name, shape in shapes.items():
         lines = [f"{u} {n}\n" for u, n in sorted(shape.items())]
         write_atomically(out / name, "".join(lines))
-    if folder.words is not None:
-        lines = [word_times(u, folder.words.get(u, ())) for u in sorted(folder.wav)]
+    words = folder.words if aligned is None else _aligned_words(aligned)
+    if words is not None:
+        lines = [word_times(u, words.get(u, ())) for u in sorted(folder.wav)]
         write_atomically(out / "word_times", "".join(lines))
     return len(folder.wav)
+
+
+def _aligned_words(path: Path) -> WordTimes:
+    if not path.is_file():
+        raise UserError(f"{path}: missing; the word times' model has no grapheme head")
+    return read_ctm(path)
 
 
 def read_counts(folder: Path) -> dict[str, str]:

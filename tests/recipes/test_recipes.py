@@ -11,6 +11,7 @@ import torch
 from recipe_runner import ROOT, run_recipe, run_script
 from tiny_sources import write_tiny_sources
 
+from espnet_wabert.formats.word_files import read_ctm
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.mini.corpus import make_corpus
 
@@ -156,6 +157,33 @@ def test_a_second_run_skips_what_is_done(work):
     options += ("--speed_perturb_factors", "0.9 1.0", "--skip_done", "true")
     output = run("librispeech_wabert", work, *options)
     assert output.count("done before") == 4
+
+
+def test_the_aligner_learns_from_the_word_times_of_another_model(work):
+    """Self-training: the first model's graphemes say where the words are."""
+    first = work / "librispeech_wabert/exp/align/valid.loss.ave.pth"
+    run(
+        "librispeech_wabert", work, "--slu_config", str(ROOT / "conf/tiny/align.yaml"),
+        "--slu_tag", "self", "--slu_args", "--model_conf boundary_weight=2.0",
+        "--word_times_model", str(first), "--speed_perturb_factors", "0.9 1.0",
+        "--stage", "10", "--stop_stage", "11",
+    )  # fmt: skip
+    stats = work / "librispeech_wabert/exp/stats"
+    for name in ("train_960", "dev"):
+        aligned = read_ctm(stats / f"self/aligned/{name}/words.grapheme.ctm")
+        known = read_word_times(stats / f"align/{name}/word_times")
+        found = read_word_times(stats / f"self/{name}/word_times")
+        assert found.keys() == known.keys() and found != known
+        for utterance, words in aligned.items():
+            edges = [x for word in words for x in (word.start, word.end)]
+            assert found[utterance] == pytest.approx(edges, abs=1e-3)
+            assert len(found[utterance]) == len(known[utterance])
+    assert "boundary=" in (work / "librispeech_wabert/exp/self/train.log").read_text()
+
+
+def read_word_times(path):
+    lines = path.read_text().splitlines()
+    return {line.split()[0]: [float(x) for x in line.split()[1:]] for line in lines}
 
 
 def test_only_what_has_changed_is_run_again(work):
