@@ -38,7 +38,7 @@ fast: env  ## the tests that run no recipe and make no corpus: under two minutes
 rehearsal: env  ## the real run in miniature: every stage interrupted, Table 3, a hub; ten minutes
 	$(BIN)/python -m pytest -m rehearsal tests/rehearsal tests/recipes
 
-faults: env  ## hostile input, kills, full disks, damaged files: thousands of tries, a quarter of an hour
+faults: env  ## hostile input, kills, full disks, damaged files: thousands of tries, half an hour
 	PYTHONPATH=tests HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m faults
 
 lint: env  ## formatter, linter and type checker

@@ -1,6 +1,6 @@
 """`make faults`: all fault tests, the table of docs/reliability.md, and faults/results.json.
 
-PYTHONPATH=tests python -m faults                     the long form, a quarter of an hour
+PYTHONPATH=tests python -m faults                     the long form, half an hour
 PYTHONPATH=tests python -m faults --scale 0.1         a tenth of the tries
 PYTHONPATH=tests python -m faults --only kills        one class
 PYTHONPATH=tests python -m faults --only memory --minutes 60    an hour of alignment
