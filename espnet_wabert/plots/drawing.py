@@ -58,7 +58,8 @@ def draw_similarity(path: str | Path, matrices: Mapping[str, np.ndarray], tokens
     A dot marks the largest value of each row; in a good model the dots are on the diagonal.
     """
     one = len(matrices) == 1
-    figure = new_figure(WIDTH * (0.7 if one else 0.5))
+    labels = 0.055 * max(map(len, tokens))  # inches of the longest one, below the panels
+    figure = new_figure(WIDTH * (0.65 if one else 0.45) + labels)
     panels = figure.subplots(1, len(matrices), sharey=True, squeeze=False)[0]
     places = np.arange(len(tokens))
     for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
