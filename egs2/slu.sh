@@ -53,7 +53,8 @@ hf_license=apache-2.0 # ... and the licence of the weights
 
 # Files and folders among the options of all recipes, and models (a name on a hub, or a folder).
 path_options="dask expdir dumpdir datadir corpora slu_config pretrained_model results
-    librispeech md5sums timit more_data baseline word_times_model slue slue_labels systems ngrams aligner_expdir"
+    librispeech md5sums timit more_data baseline word_times_model slue slue_labels systems ngrams
+    aligner_expdir"
 path_options=${path_options//$'\n'/ }
 source_options="speech_model text_model download_model recognizer"
 data_options="speed_perturb_factors skip_bad tokenizer"  # a change of these repeats stages 1-5

@@ -130,6 +130,7 @@ train_stages() {
             run decode --model "${times}" --dump "${dumpdir}/raw" --feats "${feats}" \
                 --sets "${trained[*]}" --out "${stats}/aligned" \
                 --batch_seconds "${batch_seconds}" --device "${device}" "${model_workers[@]}"
+            stats_opts+=(--words "${stats}/aligned")
         fi
         for set in ${train_set} ${valid_set}; do
             run collect_stats --data "${dumpdir}/raw/${set}" --feats "$(feats_of "${set}")" \

@@ -68,7 +68,6 @@ for number in 6 7 8 9; do
 done
 
 stats_opts=(--vocabulary "${token_list}")
-if [ -n "${word_times_model}" ]; then stats_opts+=(--words "${stats}/aligned"); fi
 if ! "${skip_train}" && [ -z "${download_model}" ]; then train_stages; fi
 
 if ! "${skip_eval}"; then

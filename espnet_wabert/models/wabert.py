@@ -196,8 +196,8 @@ class WaBERT(SpeechPath):
         quantity = quantity_loss(grafted.fired.quantity, text_lengths)
         loss = self.align_weight * align + self.quantity_weight * quantity
         stats = {self.align_name: align.detach(), "quantity": quantity.detach()}
-        edges = self._token_edges(token_times)
-        if self.boundary_weight and edges is not None:
+        if self.boundary_weight and token_times is not None:
+            edges = self._token_edges(token_times, 0.0)
             boundary = boundary_loss(grafted.fired.weights, edges, text_lengths)
             loss = loss + self.boundary_weight * boundary
             stats["boundary"] = boundary.detach()
@@ -230,7 +230,7 @@ class WaBERT(SpeechPath):
             frames = torch.cat([frames, self.frontend.last_layer(features)], dim=-1)
         return frames
 
-    def _token_edges(self, times, tolerance: float | None = 0.0):
+    def _token_edges(self, times, tolerance: float | None):
         """Return token times (B, N, 2) as edges between frames, wider by the tolerance."""
         if times is None or tolerance is None:
             return None
