@@ -1,11 +1,14 @@
 """Where the time of a training step goes, and what cached features save.
 
     python benchmarks/training.py                # the configurations of make mini
-    python benchmarks/training.py --batch 16 --seconds 10
+    python benchmarks/training.py --bfloat16     # as use_amp in a configuration
+    python benchmarks/training.py --paper --frozen --batch 4
 
 The models are those of conf/mini (Whisper tiny, MiniLM) with random weights, and of conf (data2vec
-base, BERT base) with `--paper`. Each step has forward, backward, clipping and the optimizer; steps
-with waveforms and with cached features take turns. All times are of this run: compare the shares.
+base, BERT base) with `--paper`. The paper trains its speech encoder; with `--frozen` its features
+can be cached (`--slu_args "--frontend_conf freeze=all"`). Each step has forward, backward, clipping
+and the optimizer; steps with waveforms and with cached features take turns. All times are of this
+run: compare the shares.
 """
 
 import json
@@ -55,9 +58,11 @@ def pieces(count):
     return ends + [word for word, _ in zip(words, range(count - len(ends)), strict=False)]
 
 
-def build(configuration, paper):
+def build(configuration, paper, frozen):
     """The model of a configuration, with its frozen encoder, and random weights."""
     args = yaml.safe_load((ROOT / "conf" / configuration).read_text())
+    if frozen:
+        args["frontend_conf"]["freeze"] = "all"
     speech = Data2VecAudioConfig() if paper else WhisperConfig(d_model=384)
     text = BertConfig() if paper else BertConfig(**MINILM)
     for part, config in (("frontend", speech), ("postencoder", text)):
@@ -114,7 +119,7 @@ def timed(owner, name, spent, label):
         setattr(owner, name, method)
 
 
-def step(model, optimizer, batch):
+def step(model, optimizer, batch, bfloat16):
     """Do one step of training; return the seconds of its parts."""
     spent, begin = defaultdict(float), time.perf_counter()
     with ExitStack() as stack:
@@ -123,6 +128,7 @@ def step(model, optimizer, batch):
             if owner is not None and hasattr(owner, method):
                 stack.enter_context(timed(owner, method, spent, label))
         stack.enter_context(timed(wabert, "subword_loss", spent, "subword loss"))
+        stack.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=bfloat16))
         loss = model(**batch)[0]
     forward = time.perf_counter()
     loss.backward()
@@ -136,7 +142,7 @@ def step(model, optimizer, batch):
     return dict(spent)
 
 
-def measure(model, seconds, count, repeats):
+def measure(model, seconds, count, repeats, bfloat16):
     """Return the seconds of a step and, as medians, of its parts, by the kind of input."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5)
@@ -146,7 +152,7 @@ def measure(model, seconds, count, repeats):
     steps = {kind: [] for kind in kinds}
     for turn in range(repeats + 1):
         for kind, batch in batches.items():
-            done = step(model, optimizer, batch)
+            done = step(model, optimizer, batch, bfloat16)
             if turn:
                 steps[kind].append(done)
     return {
@@ -160,17 +166,20 @@ def measure(model, seconds, count, repeats):
 
 @click.command()
 @click.option("--paper", is_flag=True, help="The paper's sizes instead of make mini's.")
+@click.option("--frozen", is_flag=True, help="Freeze all of the speech encoder.")
+@click.option("--bfloat16", is_flag=True, help="Forward in bfloat16, as with use_amp.")
 @click.option("--seconds", default=6.0, show_default=True, help="Of an utterance.")
 @click.option("--batch", default=12, show_default=True, help="Utterances.")
 @click.option("--repeats", default=5, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "benchmarks/results")
-def main(paper, seconds, batch, repeats, threads, out):
+def main(paper, frozen, bfloat16, seconds, batch, repeats, threads, out):
     """Measure, print tables and write training.json."""
     torch.set_num_threads(threads)
     result = {**describe(threads), "utterances": batch, "seconds": seconds, "steps": {}}
+    result |= {"frozen": frozen, "bfloat16": bfloat16}
     for configuration in CONFIGURATIONS[paper]:
-        found = measure(build(configuration, paper), seconds, batch, repeats)
+        found = measure(build(configuration, paper, frozen), seconds, batch, repeats, bfloat16)
         result["steps"][configuration] = found
         print(f"\n| {configuration} | " + " | ".join(f"{kind}, s | %" for kind in found) + " |")
         print("| :-- |" + " --: | --: |" * len(found))
@@ -186,8 +195,9 @@ def main(paper, seconds, batch, repeats, threads, out):
         ends = [f"{one['min']:.3f} to {one['max']:.3f} |" for one in steps]
         print("| minimum to maximum | " + " | ".join(ends) + " |")
     out.mkdir(parents=True, exist_ok=True)
-    name = "training_paper.json" if paper else "training.json"
-    (out / name).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    kinds = {"paper": paper, "frozen": frozen, "bfloat16": bfloat16}
+    name = "_".join(["training", *(kind for kind, given in kinds.items() if given)])
+    (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from torch import nn
 
 from espnet_wabert.cif import ArgumentError, CIFOutput, cif
 from espnet_wabert.errors import UserError
+from espnet_wabert.modules.convolution import FrameConvolution
 from espnet_wabert.modules.espnet_bases import AbsEncoder
 from espnet_wabert.modules.masking import valid_mask
 
@@ -20,7 +21,7 @@ class ConvBlock(nn.Module):
     def __init__(self, size: int, kernel_size: int, dropout: float):
         super().__init__()
         self.norm = nn.LayerNorm(size)
-        self.depthwise = nn.Conv1d(size, size, kernel_size, padding=kernel_size // 2, groups=size)
+        self.depthwise = FrameConvolution(size, size, kernel_size, groups=size)
         self.feed_forward = nn.Sequential(
             nn.GELU(), nn.Linear(size, 2 * size), nn.GELU(), nn.Dropout(dropout),
             nn.Linear(2 * size, size), nn.Dropout(dropout),
@@ -29,8 +30,7 @@ class ConvBlock(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Transform frames (B, T, D); mask (B, T, 1) is true within each length."""
         y = self.norm(x).masked_fill(~mask, 0.0)  # padding must equal the end of the audio
-        y = self.depthwise(y.transpose(1, 2)).transpose(1, 2)
-        return x + self.feed_forward(y)
+        return x + self.feed_forward(self.depthwise(y))
 
 
 class WeightPredictor(nn.Module):
@@ -43,15 +43,14 @@ class WeightPredictor(nn.Module):
 
     def __init__(self, size: int, hidden_size: int, kernel_size: int, initial_rate: float):
         super().__init__()
-        self.convolution = nn.Conv1d(size, hidden_size, kernel_size, padding=kernel_size // 2)
+        self.convolution = FrameConvolution(size, hidden_size, kernel_size)
         self.projection = nn.Linear(hidden_size, 1)
         nn.init.constant_(self.projection.bias, math.log(initial_rate / (1.0 - initial_rate)))
 
     def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return weights (B, T) in 0..1, zero outside mask (B, T, 1), of frames (B, T, D)."""
         frames = frames.masked_fill(~mask, 0.0)
-        hidden = torch.relu(self.convolution(frames.transpose(1, 2))).transpose(1, 2)
-        logits = self.projection(hidden)
+        logits = self.projection(torch.relu(self.convolution(frames)))
         # At least float32, under autocast too.
         weights = torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
         return weights.masked_fill(~mask, 0.0).squeeze(-1)

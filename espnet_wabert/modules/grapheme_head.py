@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from espnet_wabert.modules.convolution import FrameConvolution
 from espnet_wabert.modules.forward_sum import ForwardSum, HMMTopology
 from espnet_wabert.modules.global_batch import mean_of_rows
 from espnet_wabert.modules.masking import valid_mask
@@ -109,7 +110,7 @@ class GraphemeHead(nn.Module):
     ):
         super().__init__()
         self.lexicon = GraphemeLexicon(vocabulary)
-        self.convolution = nn.Conv1d(width, size, kernel, padding=kernel // 2)
+        self.convolution = FrameConvolution(width, size, kernel)
         self.classifier = nn.Sequential(
             nn.GELU(), nn.LayerNorm(size), nn.Dropout(dropout),
             nn.Linear(size, size), nn.GELU(), nn.Dropout(dropout),
@@ -122,8 +123,7 @@ class GraphemeHead(nn.Module):
         """Return the log-probabilities (B, T, V) of frames (B, T, L)."""
         mask = valid_mask(lengths, frames.shape[1])[..., None]
         frames = standardize(frames.float(), mask).masked_fill(~mask, 0.0)
-        hidden = self.convolution(frames.transpose(1, 2)).transpose(1, 2)
-        return self.classifier(hidden).float().log_softmax(dim=-1)
+        return self.classifier(self.convolution(frames)).float().log_softmax(dim=-1)
 
     def scale(self, log_p: torch.Tensor) -> torch.Tensor:
         """Return scaled log-likelihoods (B, T, V + 1); the last one is the wildcard's."""

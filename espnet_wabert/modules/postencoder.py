@@ -19,6 +19,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.modules.espnet_bases import AbsPostEncoder
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.masking import attention_mask, valid_mask
+from espnet_wabert.modules.precision import token_attention
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
 
 
@@ -87,8 +88,9 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
         if input.shape[1] == 0:  # silence: attention needs at least one token
             return input, input_lengths
         mask = attention_mask(input_lengths, input)
-        for layer in self.layers:
-            input = layer(input, mask)
+        with token_attention(input.device):
+            for layer in self.layers:
+                input = layer(input, mask)
         return input, input_lengths
 
 
@@ -124,8 +126,9 @@ class BertTeacher(nn.Module):
         tokens = tokens.masked_fill(~valid_mask(lengths, tokens.shape[1]), 0)
         hidden = self.embeddings(input_ids=tokens)
         mask = attention_mask(lengths, hidden)
-        for layer in self.layers:
-            hidden = layer(hidden, mask)
+        with token_attention(hidden.device):
+            for layer in self.layers:
+                hidden = layer(hidden, mask)
         return hidden
 
 

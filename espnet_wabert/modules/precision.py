@@ -1,8 +1,13 @@
-"""The arithmetic of speech encoders in inference: float32, or bfloat16 where it is quicker."""
+"""The arithmetic of speech encoders in inference: float32, or bfloat16 where it is quicker.
 
+And what follows from bfloat16 in training.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from espnet_wabert.constants import PRECISIONS
 from espnet_wabert.errors import UserError
@@ -24,3 +29,14 @@ def check_precision(precision: str, device: str) -> None:
         raise UserError(f"precision {precision}: must be one of {', '.join(PRECISIONS)}")
     if precision == "bfloat16" and device == "cpu" and not has_bfloat16():
         raise UserError("precision bfloat16: this CPU does not have it; use float32")
+
+
+def token_attention(device: torch.device) -> AbstractContextManager:
+    """Return the context for attention between the tokens of transcripts.
+
+    In bfloat16 on a CPU torch's fused kernel multiplies the matrices of each head of each utterance
+    one by one; for a dozen tokens one product of all of them is 7 times as fast in training.
+    """
+    if device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        return sdpa_kernel(SDPBackend.MATH)
+    return nullcontext()

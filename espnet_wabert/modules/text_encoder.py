@@ -12,6 +12,7 @@ from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.modules.espnet_bases import AbsFrontend
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.masking import valid_mask
+from espnet_wabert.modules.precision import token_attention
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
 
 
@@ -75,7 +76,8 @@ class TextEncoder(FrozenInEval, AbsFrontend):
         input = input[:, : int(input_lengths.max())]
         mask = valid_mask(input_lengths, input.shape[1])
         ids = input.masked_fill(~mask, self.padding)  # RoBERTa derives positions from it
-        hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        with token_attention(ids.device):
+            hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         return hidden, input_lengths
 
 
