@@ -28,7 +28,7 @@ class FrameConvolution(nn.Conv1d):
         if self.groups > 1 and frames.device.type == "cpu":
             # The CPU's depthwise kernel for bfloat16 takes twice as long as that for float32.
             with torch.autocast("cpu", enabled=False):
-                return self._convolve(frames.float())
+                return self._convolve(frames.to(self.weight.dtype))
         return self._convolve(frames)
 
     def _convolve(self, frames: torch.Tensor) -> torch.Tensor:

@@ -35,3 +35,8 @@ def test_depthwise_is_float32_under_bfloat16():
     with torch.autocast("cpu", torch.bfloat16):
         found = layer(frames)
     torch.testing.assert_close(found, layer(frames))
+
+
+def test_double():
+    layer = FrameConvolution(8, 8, 3, groups=8).double()
+    assert layer(torch.randn(2, 9, 8).double()).dtype is torch.float64
