@@ -57,6 +57,7 @@ bench: mini  ## all figures of speed, in benchmarks/results: two hours on an idl
 	$(BIN)/python benchmarks/align.py
 	$(BIN)/python benchmarks/long.py --data $(MINI)/librispeech_wabert/dump/raw/test_clean > $(FIGURES)/long.jsonl
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/training.py --paper --frozen --batch 4
 	$(BIN)/python benchmarks/epochs.py $(MINI)/librispeech_wabert/exp/align $(MINI)/slue_sa/exp/sentiment_prosody
 	$(BIN)/python benchmarks/preparation.py --folder exp/preparation --text_model $(MINI)/corpora/models/minilm-l6 \
 		--count 10000 --count 281241 > $(FIGURES)/preparation.jsonl
