@@ -2,15 +2,16 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
+
+from forked_python import forked_python
 
 ROOT = Path(__file__).parent.parent
 
 
 def run_script(script: str, *options: str, fails: bool = False, cwd: Path | None = None) -> str:
     """Run a script of `egs2/`; return what it printed."""
-    environment = {**os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHON": forked_python(), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [str(ROOT / "egs2" / script), *options],
         capture_output=True,

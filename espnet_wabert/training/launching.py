@@ -20,7 +20,6 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from espnet_wabert.errors import UserError, last_line
-from espnet_wabert.training.task import WaBERTTask
 
 # Rank of a node: bin/on_hosts.py, srun, Open MPI, other MPIs.
 NODE_RANKS = ("NODE_RANK", "SLURM_NODEID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
@@ -97,6 +96,8 @@ def launch(
 
 def _train(words: list[str], launcher: int) -> None:
     """Train as one of the processes. Torch's launcher has set the variables of its rank."""
+    from espnet_wabert.training.task import WaBERTTask  # imports ESPnet; the launcher needs none
+
     # Torch lets the system end this process with its launcher, but only from now on: the imports
     # before take seconds.
     if os.getppid() != launcher:

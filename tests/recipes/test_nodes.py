@@ -2,17 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from cluster import write_commands
+from forked_python import forked_python
 from recipe_runner import ROOT
 from tiny_sources import write_tiny_sources
-
-from espnet_wabert.mini.corpus import make_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +45,7 @@ class Cluster:
         own += ["--text_model", str(self.work / "bert"), "--nj", "1", "--ngpu", "0"]
         own += ["--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--slu_args", STILL]
         environment = {
-            **os.environ, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", **variables,
+            **os.environ, "PYTHON": forked_python(), "OMP_NUM_THREADS": "1", **variables,
             "PATH": f"{self.commands}:{os.environ['PATH']}", "CLUSTER_LOG": str(self.log),
         }  # fmt: skip
         done = subprocess.run(
@@ -62,10 +61,10 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tiny_corpus, tmp_path_factory):
     """Stages 1 to 11 by one process, in the experiment `alone`."""
     work = tmp_path_factory.mktemp("nodes")
-    make_corpus(work / "corpora", seed=1, size="tiny", jobs=1, models=False)
+    shutil.copytree(tiny_corpus, work / "corpora")
     speech, _ = write_tiny_sources(work)
     config = json.loads((speech / "config.json").read_text())
     config |= {key: 0.0 for key in config if "dropout" in key or key == "layerdrop"}

@@ -13,7 +13,6 @@ from tiny_sources import write_tiny_sources
 
 from espnet_wabert.formats.word_files import read_ctm
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.mini.corpus import make_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -24,10 +23,10 @@ def run(recipe: str, work: Path, *options: str, fails: bool = False, script="run
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory):
+def work(tiny_corpus, tmp_path_factory):
     """The tiny embedded corpus, and both recipes run on it with a tiny data2vec and BERT."""
     work = tmp_path_factory.mktemp("recipes")
-    make_corpus(work / "corpora", seed=1, size="tiny", jobs=1, models=False)
+    shutil.copytree(tiny_corpus, work / "corpora")
     write_tiny_sources(work)
     output = run(
         "librispeech_wabert", work, "--slu_config", str(ROOT / "conf/tiny/align.yaml"),

@@ -3,9 +3,9 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
+from forked_python import forked_python
 from recipe_runner import ROOT
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ def score(work, *decoded) -> str:
     done = subprocess.run(
         [*command, *map(str, decoded)], cwd=ROOT / "egs2/slue_sa", text=True, check=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHON": sys.executable},
+        env={**os.environ, "PYTHON": forked_python(), "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     return done.stdout
 

@@ -1,6 +1,7 @@
 """Every kind of row of Table 3 by the real run.sh --system, with tiny models."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from tiny import VOCABULARY, arguments, speech_config, text_conf
 from tiny_sources import ARPA, write_tiny_recognizer, write_tiny_sources
 
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.mini.corpus import make_corpus
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import pack
 from espnet_wabert.recipes.systems import read_systems
@@ -33,10 +33,10 @@ def run(work: Path, *options: str, fails: bool = False, script: str = "run_syste
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory):
+def work(tiny_corpus, tmp_path_factory):
     """Sources, a corpus, and the whole table."""
     work = tmp_path_factory.mktemp("systems")
-    make_corpus(work / "corpora", seed=1, size="tiny", jobs=1, models=False)
+    shutil.copytree(tiny_corpus, work / "corpora")
     write_tiny_sources(work)
     write_tiny_recognizer(work / "ctc")
     (work / "corpora/ngrams").mkdir()
