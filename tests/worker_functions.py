@@ -64,4 +64,4 @@ def frontend_but_die(mark: str, conf: str):
     calls += 1
     if calls == 2:
         die_once(mark)
-    return made_once(build_frontend, "conf.yaml", conf)
+    return made_once(build_frontend, "conf.yaml", conf, "float32")

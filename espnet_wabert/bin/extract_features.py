@@ -24,16 +24,24 @@ Folder = click.Path(path_type=Path)
 @worker_options()
 @one_line_errors
 def main(config, speech_model, dump, sets, out, batch_seconds, device, nj, dask):
-    """Write the features of every utterance of the sets."""
+    """Write the features of every utterance of the sets.
+
+    With use_amp in the yaml, a CPU computes them in bfloat16 if it has that, as it would in
+    training without a cache.
+    """
     from espnet_wabert.config import read_yaml
+    from espnet_wabert.modules.precision import has_bfloat16
     from espnet_wabert.training.feature_cache import build_frontend, extract_features
     from espnet_wabert.workers.choice import open_workers
     from espnet_wabert.workers.workers import made_once
 
-    conf = dict(read_yaml(config).get("frontend_conf") or {})
+    settings = read_yaml(config)
+    conf = dict(settings.get("frontend_conf") or {})
     if speech_model:
         conf["model_name_or_path"] = speech_model
-    make = partial(made_once, build_frontend, config, json.dumps(conf))
+    half = settings.get("use_amp") and device == "cpu" and has_bfloat16()
+    precision = "bfloat16" if half else "float32"
+    make = partial(made_once, build_frontend, config, json.dumps(conf), precision)
     with open_workers(nj, dask) as workers:
         for name in sets.split():
             bins = int(batch_seconds * SAMPLE_RATE)

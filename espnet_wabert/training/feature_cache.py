@@ -30,12 +30,20 @@ FILES = ("feats.ark", "feats.scp", "utt2num_frames")
 SIXTEEN_BITS = 3  # Kaldi's kTwoByteAuto: half the size, and an error of 1/65536 of the range
 
 
-def build_frontend(config: str, conf: str) -> HuggingFaceFrontend:
-    """Return the frontend of the yaml `config`, whose frontend_conf is `conf` (JSON)."""
+def build_frontend(config: str, conf: str, precision: str) -> HuggingFaceFrontend:
+    """Return the frontend of the yaml `config`, whose frontend_conf is `conf` (JSON).
+
+    Args:
+        config: path of the yaml, for messages.
+        conf: the frontend_conf.
+        precision: of the encoder, one of `PRECISIONS`.
+    """
     try:
-        return HuggingFaceFrontend(**json.loads(conf))
+        frontend = HuggingFaceFrontend(**json.loads(conf))
     except TypeError as error:  # an argument that the frontend does not take
         raise UserError(f"{config}: frontend_conf: {error}") from error
+    frontend.precision = precision
+    return frontend
 
 
 class AudioBatch(NamedTuple):
@@ -154,6 +162,7 @@ def _describe(frontend: HuggingFaceFrontend) -> dict:
     described = {
         "config": frontend.config, "normalize": frontend.normalize, "layers": frontend.layers,
         "convolutions": frontend.conv_size, "weights": _digest(weights),
+        "precision": frontend.precision,
     }  # fmt: skip
     return json.loads(json.dumps(described, default=str))
 

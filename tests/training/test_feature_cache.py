@@ -1,5 +1,6 @@
 """Cached features: kept while nothing that went in has changed, computed again otherwise."""
 
+import json
 import os
 
 import kaldiio
@@ -11,12 +12,14 @@ from tiny import speech_config
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
-from espnet_wabert.training.feature_cache import FILES, STAMP, extract_features
+from espnet_wabert.training.feature_cache import FILES, STAMP, build_frontend, extract_features
 
 
 def frontend(**conf) -> HuggingFaceFrontend:
     torch.manual_seed(conf.pop("seed", 0))
-    return HuggingFaceFrontend(model_name_or_path=None, config=speech_config(), **conf)
+    precision = conf.pop("precision", "float32")
+    conf = {"model_name_or_path": None, "config": speech_config(), **conf}
+    return build_frontend("a.yaml", json.dumps(conf), precision)
 
 
 def record(path, seed: int, size: int = 8000) -> None:
@@ -51,13 +54,28 @@ def test_a_second_call_computes_nothing(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "conf", [dict(seed=1), dict(normalize=False), dict(convolutions=True), dict(all_layers=True)]
-)
+    "conf",
+    [
+        dict(seed=1), dict(normalize=False), dict(convolutions=True), dict(all_layers=True),
+        dict(precision="bfloat16"),
+    ],
+)  # fmt: skip
 def test_another_frontend_is_seen(data, tmp_path, conf, caplog):
     out = tmp_path / "feats"
     extract(data, out)
     assert extract(data, out, **conf) == 3
     assert f"{out}: computed again: the frontend is another one" in caplog.text
+
+
+def test_bfloat16_is_near_float32(data, tmp_path):
+    extract(data, tmp_path / "float32")
+    extract(data, tmp_path / "bfloat16", precision="bfloat16")
+    one, other = (
+        np.concatenate(list(kaldiio.load_scp(f"{tmp_path / precision}/feats.scp").values()))
+        for precision in ("float32", "bfloat16")
+    )
+    difference = np.abs(one - other)
+    assert 0 < difference.mean() < 0.02 * np.abs(one).mean()
 
 
 @pytest.mark.parametrize("seed", [1, 9])
