@@ -11,6 +11,7 @@ from torch import nn
 from espnet_wabert.cif import ArgumentError, CIFOutput, cif
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.convolution import FrameConvolution
+from espnet_wabert.modules.dropout import Dropout
 from espnet_wabert.modules.espnet_bases import AbsEncoder
 from espnet_wabert.modules.masking import valid_mask
 
@@ -23,8 +24,8 @@ class ConvBlock(nn.Module):
         self.norm = nn.LayerNorm(size)
         self.depthwise = FrameConvolution(size, size, kernel_size, groups=size)
         self.feed_forward = nn.Sequential(
-            nn.GELU(), nn.Linear(size, 2 * size), nn.GELU(), nn.Dropout(dropout),
-            nn.Linear(2 * size, size), nn.Dropout(dropout),
+            nn.GELU(), nn.Linear(size, 2 * size), nn.GELU(), Dropout(dropout),
+            nn.Linear(2 * size, size), Dropout(dropout),
         )  # fmt: skip
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -104,7 +105,7 @@ class CIFAligner(AbsEncoder):
             ConvBlock(size, adapter_kernel, dropout) for _ in range(adapter_layers)
         )
         self.weight_predictor = WeightPredictor(size, hidden_size, kernel_size, initial_rate)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.projection = nn.Linear(size, output_size)
         # BERT's layers end in a layer norm, and the layers above expect its scale. A cosine loss
         # cannot learn a scale, so the aligner ends in a layer norm that starts from BERT's.

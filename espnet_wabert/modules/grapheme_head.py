@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from espnet_wabert.modules.convolution import FrameConvolution
+from espnet_wabert.modules.dropout import Dropout
 from espnet_wabert.modules.forward_sum import ForwardSum, HMMTopology
 from espnet_wabert.modules.global_batch import mean_of_rows
 from espnet_wabert.modules.masking import valid_mask
@@ -112,8 +113,8 @@ class GraphemeHead(nn.Module):
         self.lexicon = GraphemeLexicon(vocabulary)
         self.convolution = FrameConvolution(width, size, kernel)
         self.classifier = nn.Sequential(
-            nn.GELU(), nn.LayerNorm(size), nn.Dropout(dropout),
-            nn.Linear(size, size), nn.GELU(), nn.Dropout(dropout),
+            nn.GELU(), nn.LayerNorm(size), Dropout(dropout),
+            nn.Linear(size, size), nn.GELU(), Dropout(dropout),
             nn.Linear(size, 1 + len(GRAPHEMES)),
         )  # fmt: skip
         self.prior_scale = prior_scale
