@@ -29,8 +29,8 @@ box: env  ## train the model in the box anew, and put it there: up to two hours
 tables: mini  ## the paper's Tables 1 and 3 on it, three seeds per row: three hours
 	egs2/tables.sh
 
-test: env  ## all tests, in one process more than cores (some tests wait), at most four
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile
+test: env  ## all tests, on up to four cores
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 fast: env  ## the tests that run no recipe and make no corpus: under two minutes
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow and not rehearsal"
