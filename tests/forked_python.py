@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -72,7 +73,7 @@ def forked_python() -> str:
     while not Path(address).exists():
         if server.poll() is not None:
             raise RuntimeError("the server of forked_python has ended")
-        signal.sigtimedwait([], 0.05)
+        time.sleep(0.05)
     atexit.register(folder.cleanup)
     atexit.register(server.terminate)
     return str(client)

@@ -9,14 +9,18 @@ from forked_python import forked_python
 ROOT = Path(__file__).parent.parent
 
 
+def environment(**variables: str) -> dict[str, str]:
+    """Return the variables for a script of `egs2/`, with one thread and `forked_python`."""
+    return {**os.environ, "PYTHON": forked_python(), "OMP_NUM_THREADS": "1", **variables}
+
+
 def run_script(script: str, *options: str, fails: bool = False, cwd: Path | None = None) -> str:
     """Run a script of `egs2/`; return what it printed."""
-    environment = {**os.environ, "PYTHON": forked_python(), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [str(ROOT / "egs2" / script), *options],
         capture_output=True,
         text=True,
-        env=environment,
+        env=environment(),
         cwd=cwd,
         timeout=1200,
     )

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from cluster import write_commands
-from forked_python import forked_python
-from recipe_runner import ROOT
+from recipe_runner import ROOT, environment
 from tiny_sources import write_tiny_sources
 
 pytestmark = pytest.mark.slow
@@ -44,13 +43,13 @@ class Cluster:
         ]
         own += ["--text_model", str(self.work / "bert"), "--nj", "1", "--ngpu", "0"]
         own += ["--slu_config", str(ROOT / "conf/tiny/align.yaml"), "--slu_args", STILL]
-        environment = {
-            **os.environ, "PYTHON": forked_python(), "OMP_NUM_THREADS": "1", **variables,
+        variables |= {
             "PATH": f"{self.commands}:{os.environ['PATH']}", "CLUSTER_LOG": str(self.log),
         }  # fmt: skip
         done = subprocess.run(
-            [*submit, "./run.sh", *own, *options], env=environment, cwd=RECIPE, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
+            [*submit, "./run.sh", *own, *options], cwd=RECIPE, text=True,
+            env=environment(**variables), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=600,
         )  # fmt: skip
         assert (done.returncode != 0) == fails, done.stdout[-6000:]
         return done.stdout

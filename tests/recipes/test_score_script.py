@@ -1,12 +1,10 @@
 """Stage 13 of egs2/slue_sa: which sets are scored, and what is written for the others."""
 
 import json
-import os
 import subprocess
 
 import pytest
-from forked_python import forked_python
-from recipe_runner import ROOT
+from recipe_runner import ROOT, environment
 
 pytestmark = pytest.mark.slow
 LABELS = ("Negative", "Neutral", "Positive")
@@ -20,7 +18,7 @@ def score(work, *decoded) -> str:
     done = subprocess.run(
         [*command, *map(str, decoded)], cwd=ROOT / "egs2/slue_sa", text=True, check=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHON": forked_python(), "OMP_NUM_THREADS": "1"},
+        env=environment(),
     )  # fmt: skip
     return done.stdout
 
