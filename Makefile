@@ -23,13 +23,13 @@ $(STAMP): setup.py tools/find_python.sh
 mini: env  ## all stages on the embedded corpus: align, fine-tune, pack, show the results
 	egs2/mini.sh
 
-box: env  ## train the model in the box anew, and put it there: up to two hours
+box: env  ## train the model in the box anew, and put it there: about two hours
 	egs2/box.sh
 
-tables: mini  ## the paper's Tables 1 and 3 on it, three seeds per row: three hours
+tables: mini  ## the paper's Tables 1 and 3 on it, three seeds per row
 	egs2/tables.sh
 
-test: env  ## all tests, on up to four cores
+test: env  ## all tests but the rehearsal, on up to four cores
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 fast: env  ## the tests that run no recipe and make no corpus: under two minutes
@@ -49,7 +49,7 @@ lint: env  ## formatter, linter and type checker
 docs: env  ## the documentation site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: mini  ## all figures of speed, in benchmarks/results: two hours on an idle machine
+bench: mini  ## figures of speed, in benchmarks/results: two hours on an idle machine
 	$(BIN)/python -m pip install -e ".[benchmark]"
 	$(BIN)/python benchmarks/cif.py
 	$(BIN)/python benchmarks/inference.py --repeats 3

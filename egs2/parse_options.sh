@@ -48,11 +48,14 @@ parse_options() {
 parse_known_options() {
     other_options=()
     find_types
+    local option_
     while [ $# -gt 0 ]; do
-        if [[ "$1" != --?* || "$1" = --help || -n "${option_types[${1#--}]:-}" || $# -lt 2 ]]; then
+        option_=${1#--}
+        option_=${option_//-/_}
+        if [[ "$1" != --?* || "$1" = --help || -n "${option_types[${option_}]:-}" || $# -lt 2 ]]; then
             parse_options "${@:1:2}"
         else
-            other_options+=("$1" "$(from_here "${1#--}" "$2")")
+            other_options+=("$1" "$(from_here "${option_}" "$2")")
         fi
         shift $(($# > 1 ? 2 : 1))
     done

@@ -1,7 +1,7 @@
 # The environment of the recipes. Sourced by each run.sh, from the recipe's folder.
 
 export PYTHONPATH="${PWD}/../..${PYTHONPATH:+:${PYTHONPATH}}"
-export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
+export PYTHONUNBUFFERED=1 PYTHONUTF8=1 TOKENIZERS_PARALLELISM=false
 
 # Keep large blocks of memory in the process instead of returning them to the system after each
 # step. Training on a CPU is 1.8 times as fast with this.

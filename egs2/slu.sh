@@ -175,6 +175,14 @@ read_settings() {
     if [ -z "${ngpu}" ] && [ "${gpus}" -eq 0 ] && ! "${mini}" && ! "${dry_run}" && trains; then
         die "torch sees no GPU; --ngpu 0 trains on the CPU, which takes weeks for 960 hours"
     fi
+    if [ "${cmd_backend}" = local ] && ! "${dry_run}"; then  # other machines have their own
+        if [ "${ngpu:-0}" -gt "${gpus}" ] && trains; then
+            die "--ngpu ${ngpu}: torch sees ${gpus} GPU(s) here"
+        fi
+        if "${gpu_inference}" && [ "${gpus}" -eq 0 ]; then
+            die "--gpu_inference true: torch sees no GPU here"
+        fi
+    fi
     ngpu=${ngpu:-${gpus}}
     processes=$(((ngpu > 0 ? ngpu : 1) * num_nodes))  # of training, one per GPU
 }

@@ -7,7 +7,7 @@
 # run, with the same options. An input may be empty, or a name on a hub. FOLDER/* is a data folder
 # without its recordings, which take a second for 300,000 utterances. Of an output
 # +FILE#KEY, which other stages change too, it counts that the key exists. The record lies beside the
-# result: who deletes the result deletes the record.
+# result, and is deleted with it.
 current=""
 stage() {
     end_stage
@@ -121,9 +121,9 @@ train_stages() {
         "${trained[@]/#/${stats}/}" ${feats:+"${all_sets[@]/#/${feats}/}"}
     then
         if [ -n "${feats}" ]; then
-            run extract_features --config "${slu_config}" --speech_model "${speech_model}" \
-                --dump "${dumpdir}/raw" --out "${feats}" --batch_seconds "${batch_seconds}" \
-                --sets "${all_sets[*]}" --device "${device}" \
+            run extract_features --config "${slu_config}" --slu_args "${slu_args}" \
+                --speech_model "${speech_model}" --dump "${dumpdir}/raw" --out "${feats}" \
+                --sets "${all_sets[*]}" --batch_seconds "${batch_seconds}" --device "${device}" \
                 "${model_workers[@]}"
         fi
         if [ -n "${times}" ]; then

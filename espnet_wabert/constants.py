@@ -1,4 +1,4 @@
-"""Constants that several rooms share."""
+"""Constants that several sub-packages share."""
 
 SAMPLE_RATE = 16000  # Hz, of the audio that models, recognizers and formatted data use
 LABELS = ("Negative", "Neutral", "Positive")  # of SLUE-VoxCeleb, in the order of the scores

@@ -9,6 +9,8 @@ LONGEST = 1500  # characters of a message
 _OF_THE_SYSTEM = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP,
+    errno.EINVAL, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOTEMPTY, errno.EBUSY,
+    errno.ETXTBSY, errno.EXDEV, errno.EOPNOTSUPP, errno.ETIMEDOUT, errno.ENXIO,
 }  # fmt: skip
 
 
@@ -34,9 +36,13 @@ def last_line(error: UserError) -> str:
     if line.startswith("Caught "):
         line = line.split("\n")[-1]
         line = line.removeprefix(f"{UserError.__module__}.{UserError.__name__}: ")
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    shown = "".join(escaped)
+    shown = printable(line)
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 200]} [...] {shown[-180:]}"
+
+
+def printable(text: str) -> str:
+    """Return text as one line that any terminal and any UTF-8 file can take."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line_errors(main):

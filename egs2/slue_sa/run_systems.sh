@@ -20,6 +20,7 @@ seeds="0 1 2"         # of training
 speech_model=         # of the rows that name none
 text_model=
 mini=false            # the embedded corpus and its models
+size=full             # of the embedded corpus
 expdir=exp            # experiments
 results=              # merge the scores into this results.json; default: EXPDIR/results.json
 stage=1               # first stage
@@ -34,7 +35,7 @@ fi
 . ./cmd.sh
 systems=${systems:-systems/table3.yaml}
 results=${results:-${expdir}/results.json}
-run=(./run.sh "${other_options[@]}" --mini "${mini}" --expdir "${expdir}" --results "${results}"
+run=(./run.sh "${other_options[@]}" --mini "${mini}" --size "${size}" --expdir "${expdir}" --results "${results}"
     --systems "${systems}" ${speech_model:+--speech_model "${speech_model}"}
     ${text_model:+--text_model "${text_model}"})
 rows=$(run systems --table "${systems}")  # this checks the whole table

@@ -41,7 +41,7 @@ class AlignmentMethod(Protocol):
         """Return whether the model has the parts that the method needs."""
 
     def min_confidence(self, model: WaBERT) -> float:
-        """Return the mean confidence below which a transcript may be of another recording."""
+        """Return the confidence below which a transcript may be of another recording."""
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         """Return the spans of each utterance; None for one that the method cannot align."""

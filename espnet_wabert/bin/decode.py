@@ -53,6 +53,7 @@ def main(model, dump, sets, feats, texts, out, batch_seconds, device, nj, dask):
 def decode(make, data, feats, text, out, batch_seconds, workers):
     """Decode one set with what the model can do; return the names of the files."""
     from espnet_wabert.inference import decoding
+    from espnet_wabert.training.feature_cache import check_features
 
     model = make()
     if model.reads_text:
@@ -62,6 +63,8 @@ def decode(make, data, feats, text, out, batch_seconds, workers):
         print(f"{out}: not decoded: {text.parent} has no transcripts")
         return []
     source = decoding.SpeechSource(data, feats)
+    if feats:
+        check_features(feats, model.model.frontend)
     if model.args.model == "wabert":
         return decoding.decode_alignment(make, source, out, batch_seconds, workers)
     return decoding.decode_sentiment(make, source, out, batch_seconds, text, workers)

@@ -1,9 +1,11 @@
 """Find the model in the box: its files, and the folders of its frozen encoders."""
 
 import os
-import shutil
+import tempfile
 from argparse import Namespace
 from pathlib import Path
+
+from filelock import FileLock
 
 from espnet_wabert.box.encoders import MINILM, WHISPER, bert_vocabulary, make_encoders
 from espnet_wabert.errors import UserError
@@ -28,21 +30,24 @@ def box_folder(model: str) -> Path:
 
 def cache_folder() -> Path:
     """Return the folder of this package in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "espnet_wabert"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espnet_wabert"
 
 
 def encoder_folder(name: str) -> Path:
     """Return the Hugging Face folder of an encoder; it is written into the cache once."""
     folder = cache_folder() / "encoders"
     if not (folder / name).is_dir():
-        # Renamed at the end, so that a second process never sees half of them.
-        partial = folder.with_name(f"encoders.{os.getpid()}")
-        make_encoders(partial)
-        folder.mkdir(parents=True, exist_ok=True)
-        for encoder in (WHISPER, MINILM):
-            if not (folder / encoder).exists():
-                (partial / encoder).rename(folder / encoder)
-        shutil.rmtree(partial)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            FileLock(folder.with_name(".encoders.lock")),  # of processes that begin together
+            tempfile.TemporaryDirectory(prefix=".encoders.", dir=folder.parent) as partial,
+        ):
+            folder.mkdir(exist_ok=True)
+            if not all((folder / encoder).is_dir() for encoder in (WHISPER, MINILM)):
+                make_encoders(Path(partial))
+            for encoder in (WHISPER, MINILM):
+                if not (folder / encoder).exists():  # renamed, so that nobody sees half of it
+                    (Path(partial) / encoder).rename(folder / encoder)
     return folder / name
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 
 from espnet_wabert.cli.options import common, end
-from espnet_wabert.errors import UserError, one_line_errors
+from espnet_wabert.errors import UserError, one_line_errors, printable
+
+DEFAULT_FORMATS = "textgrid,ctm,json"
 
 
 @click.command()
@@ -17,14 +19,15 @@ from espnet_wabert.errors import UserError, one_line_errors
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option(
-    "--format", "formats", default="textgrid,ctm,json", show_default=True,
-    help="Of the files in --out: textgrid, ctm, json, jsonl, csv, srt, vtt.",
+    "--format", "formats",
+    help="Of the files in --out: textgrid, ctm, json, jsonl, csv, srt, vtt; default:"
+    f" {DEFAULT_FORMATS}.",
 )  # fmt: skip
 @click.option("--method", help="grapheme, similarity or cif; default: the best of the model.")
 @click.option(
     "--min_confidence",
     type=float,
-    help="Name utterances with a lower mean confidence; default: the method's own.",
+    help="Name utterances with a lower confidence; default: the method's own.",
 )
 @common
 @one_line_errors
@@ -47,7 +50,9 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.inference.listing import is_list
 
-    kinds = formats.lower().split(",")
+    if formats and not out:
+        raise UserError(f"--format {formats}: needs --out, a folder for the files")
+    kinds = (formats or DEFAULT_FORMATS).lower().split(",")
     if not set(kinds) <= set(KINDS):
         raise UserError(f"--format {formats}: must be one or more of {','.join(KINDS)}")
     folder = Path(audio).is_dir()
@@ -70,7 +75,7 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     if writer:
         writer.close()
     for note in [*given.notes, *done.notes]:
-        click.echo(note, err=True)
+        click.echo(printable(note), err=True)
     skipped = given.skipped | done.skipped
     if writer:
         _write_skipped(out, skipped)
@@ -80,10 +85,10 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
 
 def _write_skipped(out: Path, skipped: dict[str, str]) -> None:
     """List skipped utterances in OUT/skipped; write no file if there are none."""
-    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.formats.lines import as_id, write_atomically
 
     path = out / "skipped"
     path.unlink(missing_ok=True)
     if skipped:
-        lines = "".join(f"{u} {reason}\n" for u, reason in sorted(skipped.items()))
-        write_atomically(path, lines)
+        lines = [printable(f"{as_id(u)} {reason}") for u, reason in sorted(skipped.items())]
+        write_atomically(path, "".join(f"{line}\n" for line in lines))

@@ -28,7 +28,7 @@ def convert(words, out, formats, file_format):
     wabert convert aligned/words.ctm --out subtitles --format srt
     """  # noqa: D301
     from espnet_wabert.formats.aligned_files import write_labels
-    from espnet_wabert.formats.lines import is_file_name
+    from espnet_wabert.formats.lines import NO_FILE_NAME, is_file_name
     from espnet_wabert.formats.subtitles import write_subtitles
     from espnet_wabert.formats.words import read_words, write_ctm, write_json, write_textgrid
 
@@ -46,10 +46,7 @@ def convert(words, out, formats, file_format):
     out.mkdir(parents=True, exist_ok=True)
     for utterance, found in times.items():
         if not is_file_name(utterance):
-            raise UserError(
-                f"{words}: utterance {utterance}: holds a '/' or a control character and cannot"
-                " name a file"
-            )
+            raise UserError(f"{words}: utterance {utterance}: {NO_FILE_NAME}")
         for suffix, write in (writers[kind] for kind in kinds if kind in writers):
             write(out / f"{utterance}{suffix}", found)
     if "ctm" in kinds:

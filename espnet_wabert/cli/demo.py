@@ -2,6 +2,7 @@
 
 import click
 
+from espnet_wabert.cli.options import Positive
 from espnet_wabert.errors import UserError, one_line_errors
 
 
@@ -17,7 +18,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 @click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True)
 @click.option(
     "--max_seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=Positive(),
     default=60.0,
     show_default=True,
     help="Longer recordings are refused.",

@@ -38,7 +38,12 @@ def encode(audio, out, **options):
         written.append(utterance)
 
     skipped = run_batches(
-        audio, method=WaBERT.encode_batch, task="encoding", on_result=write, **options
+        audio,
+        method=WaBERT.encode_batch,
+        task="encoding",
+        on_result=write,
+        to_files=True,
+        **options,
     )
     click.echo(f"{out}: {len(written)} utterances encoded, {len(skipped)} skipped")
     end(skipped)

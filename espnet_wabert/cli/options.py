@@ -1,5 +1,6 @@
 """What the commands share: options, the lines of the results, and the end."""
 
+import math
 import os
 import sys
 from functools import partial
@@ -9,8 +10,23 @@ from typing import Any
 import click
 
 from espnet_wabert.constants import PRECISIONS
+from espnet_wabert.errors import printable
 
 SHOWN = 10  # skipped utterances
+
+
+class Positive(click.FloatRange):
+    """A finite number above 0."""
+
+    def __init__(self):
+        super().__init__(0, min_open=True)
+
+    def convert(self, value, param, ctx):
+        """Return the number; click itself takes nan and inf."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def common(command):
@@ -24,7 +40,7 @@ def common(command):
         ),
         click.option(
             "--batch_seconds",
-            type=click.FloatRange(0, min_open=True),
+            type=Positive(),
             default=60.0,
             show_default=True,
             help="Padded audio per batch.",
@@ -57,7 +73,7 @@ def _use_threads(_context, _option, count: int | None) -> None:
             os.environ[f"{library}_NUM_THREADS"] = str(count)
 
 
-def run_batches(audio, batch_seconds, method, task: str, on_result, **loading):
+def run_batches(audio, batch_seconds, method, task: str, on_result, to_files=False, **loading):
     """Call a method of `WaBERT` with batches of recordings, and show remarks on them.
 
     Args:
@@ -65,6 +81,7 @@ def run_batches(audio, batch_seconds, method, task: str, on_result, **loading):
         method: of `WaBERT`, for a batch of recordings.
         task: name of the progress bar.
         on_result: gets the utterance id and the result.
+        to_files: each result is a file that has the name of the recording.
         loading: model, device and precision.
 
     Returns:
@@ -74,7 +91,7 @@ def run_batches(audio, batch_seconds, method, task: str, on_result, **loading):
     from espnet_wabert.inference.pipeline import WaBERT
     from espnet_wabert.inference.recordings import without_transcript
 
-    given = without_transcript(audio)
+    given = without_transcript(audio, to_files)
     skipped = dict(given.skipped)
     if given.recordings:
         function = partial(method, WaBERT.from_pretrained(**loading))
@@ -126,10 +143,11 @@ def process(audio, out, file_format, **how) -> None:
 
 def _as_text(found: dict[str, Any], file_format: str, alone: bool) -> str:
     """Return results, texts or with `to_dict`, in a format; one alone needs no id in its line."""
+    from espnet_wabert.formats.lines import as_id
     from espnet_wabert.formats.rows import FORMATS
 
     if file_format == "lines":
-        lines = [str(one) if alone else f"{key} {one}".strip() for key, one in found.items()]
+        lines = [str(one) if alone else f"{as_id(key)} {one}".strip() for key, one in found.items()]
         return "".join(f"{line}\n" for line in lines)
     rows = [
         {"utterance": key, **({"text": one} if isinstance(one, str) else one.to_dict())}
@@ -141,7 +159,7 @@ def _as_text(found: dict[str, Any], file_format: str, alone: bool) -> str:
 def end(skipped: dict[str, str], where: str = "") -> None:
     """Name skipped utterances; end with status 1 if there are any."""
     for utterance, reason in list(skipped.items())[:SHOWN]:
-        click.echo(f"skipped: utterance {utterance}: {reason}", err=True)
+        click.echo(printable(f"skipped: utterance {utterance}: {reason}"), err=True)
     if len(skipped) > SHOWN:
         click.echo(f"skipped: {len(skipped) - SHOWN} more{where}", err=True)
     if skipped:

@@ -105,7 +105,10 @@ def is_trimmed(rows: dict[str, Row], folder: Path) -> bool:
         path = folder / f"{utterance}.flac"
         if not row.start_second or row.end_second is None or not path.is_file():
             continue
-        seconds = soundfile.info(path).duration
+        try:
+            seconds = soundfile.info(path).duration
+        except soundfile.LibsndfileError:  # `finish` names it
+            continue
         if seconds >= row.end_second - TOLERANCE:
             whole.append(utterance)
         elif abs(seconds - (row.end_second - row.start_second)) < TOLERANCE:

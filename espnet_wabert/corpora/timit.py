@@ -76,10 +76,12 @@ def read_split(corpus: str, split: str, sa: bool, rejects: Rejects) -> list[Utte
 
 
 def _listing(folder: str) -> dict[str, str]:
-    """Return the paths in a folder by lower-case name."""
+    """Return the paths in a folder by lower-case name, but hidden files (._SX1.WAV of macOS)."""
     listing: dict[str, str] = {}
     for entry in os.scandir(folder):
         name = entry.name.lower()
+        if name.startswith("."):
+            continue
         if name in listing:
             raise UserError(f"{entry.path}: the same name as {listing[name]}, but for case")
         listing[name] = entry.path

@@ -10,11 +10,12 @@ from espnet_wabert.alignment.aligner import Alignment
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
-from espnet_wabert.inference.align_corpus import choose_method, encode_transcript, of_method
+from espnet_wabert.inference.align_corpus import choose_method, of_method
 from espnet_wabert.inference.api import Classification
 from espnet_wabert.inference.pipeline import WaBERT
 from espnet_wabert.inference.recordings import Recording, load, one_file
 from espnet_wabert.plots.figures import Firing, firing
+from espnet_wabert.text.transcript import encode_transcript
 from espnet_wabert.text.wordpiece import Encoded
 
 SILENT = 1e-4  # of the largest sample: 3 steps of 16 bits
@@ -151,7 +152,7 @@ class Analyzer:
                 f"the transcript has {len(text)} characters; {seconds:.1f} s of speech have at"
                 f" most {most}"
             )
-        encoded = encode_transcript(self.aligner, text)
+        encoded = encode_transcript(self.aligner.tokenizer, text)
         if len(encoded.ids) == 2:
             raise UserError(f"the transcript has no spoken word: {text.strip()[:40]!r}")
         return encoded

@@ -146,8 +146,8 @@ def table(found: UtteranceAlignment) -> str:
     for (word, start, end), score in zip(found.words, scores, strict=True):
         shown = "-" if score is None else f"{score:.2f}"
         lines.append(f"{start:8.3f} {end:8.3f}  {shown:>10}  {word}")
-    mean = "-" if found.confidence is None else f"{found.confidence:.2f}"
-    lines.append(f"mean confidence {mean}, method {found.method}")
+    overall = "-" if found.confidence is None else f"{found.confidence:.2f}"
+    lines.append(f"confidence {overall}, method {found.method}")
     return "\n".join(lines)
 
 

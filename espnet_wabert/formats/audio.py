@@ -22,9 +22,11 @@ _SIZES = re.compile(
     r"^\s*(?:data|SSND|BODY|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
 _FRAMES = re.compile(r"^\s*(?:Frames\s*: |sample_count -i )(\d+)", re.MULTILINE)
+_TRUNCATED = re.compile(r"(?:file|chunk) seems to be truncated|a truncated file", re.IGNORECASE)
 HEAD = 1024  # bytes of SPHERE's header
 BLOCK = 1 << 20  # samples in memory while a file is checked
-MOST_SAMPLES = 1 << 31  # of a file: 37 hours at 16 kHz
+MOST_SAMPLES = 1 << 31  # of a file at 16 kHz: 37 hours
+LOUDEST = 1e6  # full scale is 1, or 32768 in files of floats that were integers
 
 
 class AudioInfo(NamedTuple):
@@ -63,8 +65,9 @@ def inspect(path: str, fs: int | None = None) -> AudioInfo | AudioFault:
     with file:
         if file.frames == 0:
             return AudioFault("audio without samples", "0 samples")
-        if file.frames > MOST_SAMPLES:
-            return AudioFault("too long", f"{file.frames} samples, more than {MOST_SAMPLES}")
+        if file.frames * max(1, SAMPLE_RATE / file.samplerate) > MOST_SAMPLES:
+            size = f"{file.frames} samples at {file.samplerate} Hz"
+            return AudioFault("too long", f"{size}, more than {MOST_SAMPLES} at {SAMPLE_RATE} Hz")
         with open(path, "rb") as raw:
             cut = _declared_too_long(file, raw.read(HEAD))
         if cut:
@@ -106,11 +109,17 @@ def _check_samples(file: soundfile.SoundFile) -> AudioFault | None:
 
 
 def non_finite(samples: np.ndarray, first: int = 0) -> AudioFault | None:
-    """Return a fault for a NaN or an infinity in samples (S,) or (S, channels)."""
-    finite = np.isfinite(samples)
-    if finite.all():
+    """Return a fault for a NaN, an infinity or a huge number in samples (S,) or (S, channels).
+
+    Floats in the wrong byte order are huge: their power would be infinite.
+    """
+    good = np.abs(samples) <= LOUDEST
+    if good.all():
         return None
-    place = int(np.argwhere(~finite)[0][0])
+    place = int(np.argwhere(~good)[0][0])
+    value = samples.reshape(len(samples), -1)[place]
+    if np.isfinite(value).all():
+        return AudioFault("samples that are no audio", f"sample {first + place} is {value.max():g}")
     return AudioFault("samples that are no numbers", f"sample {first + place} is not finite")
 
 
@@ -122,6 +131,8 @@ def _declared_too_long(file: soundfile.SoundFile, head: bytes) -> str:
         head: its first bytes, for SPHERE.
     """
     log = file.extra_info
+    for value in file.copy_metadata().values():  # which libsndfile repeats in its log
+        log = log.replace(value, "")
     for found in _SIZES.finditer(log):
         # Programs that write to a pipe declare the largest possible number.
         if int(found[2]) < int(found[1]) < 0x7FFF0000:
@@ -131,7 +142,7 @@ def _declared_too_long(file: soundfile.SoundFile, head: bytes) -> str:
     promised = _FRAMES.search(log)
     if promised and file.frames < int(promised[1]):
         return f"{file.frames} of {int(promised[1])} samples are there"
-    return "libsndfile finds it cut off" if "truncated" in log else ""
+    return "libsndfile finds it cut off" if _TRUNCATED.search(log) else ""
 
 
 def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:

@@ -5,7 +5,6 @@ A folder has wav.scp, utt2spk and spk2utt, and optionally text, sentiment, segme
 will apply, as it applies segments). wav.scp has paths, not pipes.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi_checks import inconsistencies
-from espnet_wabert.formats.lines import fields_of, to_number
+from espnet_wabert.formats.lines import fields_of, put, to_number
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_ctm
 
@@ -150,7 +149,7 @@ def write_files(path: Path, contents: Mapping[str, Iterable[str]]) -> None:
             raise UserError(f"{path}/{name}: {bad!r} cannot be written as UTF-8") from None
     (path / list(contents)[-1]).unlink(missing_ok=True)
     for name in contents:
-        os.replace(path / f".{name}.tmp", path / name)
+        put(path / f".{name}.tmp", path / name)
 
 
 def subset(folder: DataFolder, utterances: Iterable[str]) -> DataFolder:

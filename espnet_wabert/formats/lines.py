@@ -1,10 +1,12 @@
 """Read text files line by line, with file and line number in every error; write atomically."""
 
+import filecmp
 import json
 import math
 import os
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,12 @@ from espnet_wabert.errors import UserError, first_line
 # Python's float() also takes 1_000 and the digits of other scripts.
 _NUMBER = re.compile(
     r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE
+)
+PART = ".part."  # begins the name of a file that is being written
+MOST_BYTES_OF_NAME = 240  # file systems take 255, with the suffix
+NO_FILE_NAME = (
+    f"its id holds a '/' or a control character, or has more than {MOST_BYTES_OF_NAME} bytes,"
+    " and cannot name a file"
 )
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character in JSON
 
@@ -42,6 +50,17 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
             raise UserError(f"{path}:{number}: is not UTF-8 text") from None
         if line:
             yield number, line
+
+
+def decoded(path: str | Path) -> str:
+    """Return the text of a file in UTF-8, or in UTF-16 with byte order mark, as Windows writes."""
+    content = read_bytes(path)
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}:{line}: is neither UTF-8 nor UTF-16 text") from None
 
 
 def fields_of(line: str, most: int = -1) -> list[str]:
@@ -132,8 +151,32 @@ def name_some(names: Iterable[str], limit: int = 5) -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether an utterance id can name a file: printable, without '/'."""
-    return name.isprintable() and "/" not in name
+    """Return whether an utterance id can name a file; `NO_FILE_NAME` says why not.
+
+    Marks of direction, joiners and blanks of Unicode are parts of names in many languages.
+    """
+    bad = {"Cc", "Cs", "Zl", "Zp"}  # controls, half characters, ends of lines and paragraphs
+    if "/" in name or any(unicodedata.category(c) in bad for c in name):
+        return False
+    return name not in ("", ".", "..") and len(name.encode()) <= MOST_BYTES_OF_NAME
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written: the arguments of a command may be in another code."""
+    return not any(unicodedata.category(c) == "Cs" for c in text)
+
+
+def as_id(name: str) -> str:
+    """Return a name as an id in Kaldi's files, whose fields have no blanks: "_" for each."""
+    return re.sub(r"[ \t\n\v\f\r]+", "_", name)
+
+
+def put(temporary: Path, path: Path) -> None:
+    """Replace a file; one with the same content stays, and with it the time of its last change."""
+    if path.is_file() and filecmp.cmp(temporary, path, shallow=False):
+        temporary.unlink()
+    else:
+        os.replace(temporary, path)
 
 
 @contextmanager
@@ -142,29 +185,29 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     A kill or a full disk leaves the file that was there before, or none.
     """
-    path = Path(path)
-    temporary = path.with_name(f".part.{path.name}")
+    path = Path(path).resolve()  # a link stays one
+    # Several processes may write the same file: each has its own temporary one.
+    handle, name = tempfile.mkstemp(path.suffix, PART, path.parent)
+    os.close(handle)
+    temporary = Path(name)
     try:
         yield temporary
-        os.replace(temporary, path)
+        # mkstemp makes a private file; apply the umask as open() does.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        put(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
 def write_atomically(path: str | Path, text: str) -> None:
-    """Write a file completely or not at all."""
+    """Write a file completely or not at all; write into a pipe or a device."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        # mkstemp makes a private file; apply the umask as open() does.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -4,6 +4,7 @@ The limits are those of broadcasters' guidelines (BBC, Netflix): lines of at mos
 lines, at most 7 seconds.
 """
 
+import html
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from espnet_wabert.formats.word import Word
 
 WIDTH, LINES = 42, 2  # characters, lines of a subtitle
 LONGEST, PAUSE = 7.0, 0.7  # seconds of a subtitle; a longer silence begins a new one
+JOINER = "\u2060"  # has no width
 SENTENCE_ENDS = (".", "!", "?")
 
 
@@ -42,9 +44,12 @@ def _fits(cue: list[Word], word: Word) -> bool:
 def write_subtitles(path: str | Path, words: Sequence[Word]) -> None:
     """Write words with times in seconds as subtitles; the suffix is .srt or .vtt."""
     file = pysubs2.SSAFile()
+    in_html = Path(path).suffix.lower() == ".vtt"
     for cue in cues(words):
-        text = "\\N".join(textwrap.wrap(" ".join(word.word for word in cue), WIDTH))
+        lines = textwrap.wrap(" ".join(word.word for word in cue), WIDTH)
+        text = "\n".join(html.escape(line, quote=False) if in_html else line for line in lines)
+        text = text.replace("\\", f"\\{JOINER}")  # pysubs2 takes \N as the end of a line
         start, end = (round(1000 * time) for time in (cue[0].start, cue[-1].end))
         file.append(pysubs2.SSAEvent(start=start, end=end, text=text))
     with replacing(path) as temporary:
-        file.save(str(temporary), encoding="utf-8")
+        file.save(str(temporary), encoding="utf-8", keep_ssa_tags=True)  # {} are parts of words

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import read_bytes, replacing
+from espnet_wabert.formats.lines import decoded, replacing
 from espnet_wabert.formats.textgrid_tiers import Tier, read_tiers
 from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
 
@@ -18,7 +18,7 @@ def read_textgrid(path: Path) -> WordTimes:
     any letter case, or the only tier. Empty, `sil`, `sp` and `spn` intervals are silence.
     """
     path = Path(path)
-    text = _decoded(path)
+    text = decoded(path)
     tier = _chosen(path, read_tiers(path, text))
     words = []
     for index, (start, end, label) in enumerate(tier.entries, start=1):
@@ -64,17 +64,6 @@ def _drawable(words: Sequence[Word], where: str) -> list[tuple[float, float, str
         entries.append((start, end, word.word))
         previous_end, free = word.end, end
     return entries
-
-
-def _decoded(path: Path) -> str:
-    """Return the text of a file in UTF-8, or in UTF-16 with byte order mark, as Praat may write."""
-    content = read_bytes(path)
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}:{line}: is neither UTF-8 nor UTF-16 text") from None
 
 
 def _chosen(path: Path, tiers: Sequence[Tier]) -> Tier:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats import word_files
 from espnet_wabert.formats.lines import (
+    NO_FILE_NAME,
+    as_id,
     fields_of,
     is_file_name,
     name_some,
@@ -53,7 +55,8 @@ FORMATS = {
     "buckeye": WordFormat(".words", word_files.read_buckeye, r"signal\s+\S+"),
     "json": WordFormat(".json", word_files.read_json, r"\{.*"),
 }
-_PARTS_OF_WORDS = (".phone.json", ".state.json")  # silence labels of pocketsphinx
+# Silence labels of pocketsphinx, and what `wabert align` writes beside words.ctm.
+_PARTS_OF_WORDS = (".phone.json", ".state.json", "subwords.ctm")
 
 
 def read_words(path: str | Path, file_format: str | None = None) -> WordTimes:
@@ -169,19 +172,25 @@ def write_ctm(
     """Write a CTM in seconds with four decimals, and one confidence (0 to 1) per word if given.
 
     An utterance without words is written as one `<eps>` without duration, so that it is not lost.
+    A blank in an id becomes "_".
     """
     lines = []
+    names: dict[str, str] = {}
     for utt_id in sorted(times):
+        name = as_id(utt_id)
+        if name in names:
+            raise UserError(f"{path}: utterances {names[name]} and {utt_id} have one id, {name}")
+        names[name] = utt_id
         words = times[utt_id]
         scores = _scores_of(utt_id, len(words), confidences)
         if not words:
-            lines.append(f"{utt_id} 1 0.0000 0.0000 <eps>")
+            lines.append(f"{name} 1 0.0000 0.0000 <eps>")
         for (word, start, end), score in zip(words, scores, strict=True):
             if not word or any(character.isspace() for character in word):
                 raise UserError(f"{path}: utterance {utt_id}: '{word}' cannot be a word of a CTM")
             length = round(end, 4) - round(start, 4)  # start + duration equals the rounded end
             tail = "" if score is None else f" {score:.4f}"
-            lines.append(f"{utt_id} 1 {start:.4f} {length:.4f} {word}{tail}")
+            lines.append(f"{name} 1 {start:.4f} {length:.4f} {word}{tail}")
     write_atomically(path, "".join(f"{line}\n" for line in lines))
 
 
@@ -222,10 +231,7 @@ def write_textgrids(
     _check_tiers(folder, tiers)
     for utt_id, words in tiers["words"].items():
         if not is_file_name(utt_id):
-            raise UserError(
-                f"{folder}: utterance {utt_id} cannot name a file: it holds a '/' or a control"
-                " character"
-            )
+            raise UserError(f"{folder}: utterance {utt_id}: {NO_FILE_NAME}")
         grid = {name: times[utt_id] for name, times in tiers.items()}
         if confidences is not None:
             scores = _scores_of(utt_id, len(words), confidences)

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.graphs.comparison import TOLERANCE, compare
 from espnet_wabert.graphs.folder import (
     DYNAMIC,
@@ -29,6 +30,7 @@ from espnet_wabert.graphs.quantize import quantize
 from espnet_wabert.models.checkpoint import EXPORTED, find_files, load_model
 from espnet_wabert.models.download import NGRAM, Files
 
+INCOMPLETE = "format: none, an export that was interrupted\n"
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -65,7 +67,8 @@ def export_onnx(
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside `out`, so that a refused export leaves nothing and a good one is renamed.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-        folder = Path(temporary)
+        folder = Path(temporary) / "export"  # with the permissions of any new folder
+        folder.mkdir()
         for part, function in parts.items():
             with traceable(loaded):
                 write_graph(part, loaded, function, graph_file(folder, part))
@@ -146,9 +149,15 @@ def _quiet():
 
 
 def _move(folder: Path, out: Path) -> None:
-    """Move the files of a finished export into `out`; remove those of an earlier one."""
-    out.mkdir(exist_ok=True)
-    for name in own_files():
+    """Make the folder of a finished export `out`, or move its files into the `out` that is there.
+
+    After a kill `out` is refused by who loads it, and taken by the next export.
+    """
+    if not out.exists():
+        folder.rename(out)
+        return
+    write_atomically(out / EXPORTED, INCOMPLETE)
+    for name in own_files() - {EXPORTED}:
         (out / name).unlink(missing_ok=True)
-    for path in folder.iterdir():
-        path.rename(out / path.name)
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == EXPORTED):  # the last one
+        path.replace(out / path.name)

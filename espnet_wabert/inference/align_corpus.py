@@ -1,7 +1,7 @@
 """Align many recordings with one model, in batches of similar length."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -17,10 +17,11 @@ from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.inference.loading import loaded_batches
 from espnet_wabert.inference.recordings import Recording
-from espnet_wabert.text.transcript import as_said
+from espnet_wabert.text.transcript import encode_transcript
 from espnet_wabert.text.wordpiece import Encoded
 
 CELLS = 1 << 27  # frames x tokens at once: 15 minutes of speech; more is aligned in parts
+DENSEST = 200  # tokens per second of speech; nobody says a tenth of them
 
 
 class AlignmentSummary(NamedTuple):
@@ -49,7 +50,7 @@ def align_all(
         method: one that the model has; None: the best. Utterances with more tokens than frames
             are aligned by `cif`.
         batch_seconds: padded audio per batch.
-        min_confidence: utterances with a lower mean confidence are named; None: the method's own.
+        min_confidence: utterances with a lower confidence are named; None: the method's own.
         bar: show progress.
     """
     run = _Run(inference.aligner, choose_method(inference, method), on_result)
@@ -68,12 +69,6 @@ def choose_method(inference: WaBERTInference, name: str | None) -> str:
         missing = "" if teacher else "; it was packed without its teacher"
         raise UserError(f"--method {name}: this model has {', '.join(names)}{missing}")
     return name or names[0]
-
-
-def encode_transcript(aligner: Aligner, text: str) -> Encoded:
-    """Return the word pieces of the spoken form of a transcript, with its words as written."""
-    words = text.split()
-    return aligner.tokenizer.encode_words([as_said(word) for word in words])._replace(words=words)
 
 
 def of_method(aligned: Alignment, method: str, duration: float) -> UtteranceAlignment:
@@ -109,9 +104,9 @@ class _Run:
 
     def batch(self, group: Sequence[Recording], loaded: Sequence[np.ndarray | UserError]) -> None:
         """Align a batch; skip what cannot be aligned."""
-        kept = []
+        kept: list[tuple[str, Any, Encoded]] = []
         for recording, speech in zip(group, loaded, strict=True):
-            encoded = encode_transcript(self.aligner, recording.text)
+            encoded = encode_transcript(self.aligner.tokenizer, recording.text)
             reason = self._refused(speech, encoded, recording)
             if reason:
                 self.skipped[recording.utterance] = reason
@@ -120,14 +115,26 @@ class _Run:
             else:
                 kept.append((recording.utterance, speech, encoded))
         if kept:
-            names, speech, transcripts = zip(*kept, strict=True)
+            self._align(kept)
+
+    def _align(self, kept: Sequence[tuple[str, Any, Encoded]]) -> None:
+        """Align utterances together; if the model refuses one of them, each by itself."""
+        names, speech, transcripts = zip(*kept, strict=True)
+        try:
             found = self.aligner(speech, transcripts, [self.method], predictions=False)
-            for utterance, audio, encoded, aligned in zip(
-                names, speech, transcripts, found, strict=True
-            ):
-                if self._doubted(aligned):
-                    aligned = self._without_ends(utterance, audio, encoded) or aligned
-                self._take(utterance, encoded, aligned, self._duration(audio))
+        except UserError as error:
+            if len(kept) == 1:
+                self.skipped[names[0]] = last_line(error)
+                return
+            for one in kept:
+                self._align([one])
+            return
+        for utterance, audio, encoded, aligned in zip(
+            names, speech, transcripts, found, strict=True
+        ):
+            if self._doubted(aligned):
+                aligned = self._without_ends(utterance, audio, encoded) or aligned
+            self._take(utterance, encoded, aligned, self._duration(audio))
 
     def _refused(self, speech, encoded: Encoded, recording: Recording) -> str | None:
         """Return why an utterance cannot be aligned."""
@@ -137,6 +144,8 @@ class _Run:
             return f"its transcript has no spoken word: {recording.text[:40]!r}"
         if not np.isfinite(speech).all():
             return f"{recording.path}: samples that are not finite numbers"
+        if len(encoded.ids) > DENSEST * max(self._duration(speech), 1.0):
+            return f"{self._size(speech, encoded)}: its transcript is another's"
         if self._cells(speech, encoded) > CELLS and self.aligner.model.ctc_head is None:
             return f"{self._size(speech, encoded)} at once; cut it: this model reads no letters"
         return None
@@ -223,7 +232,7 @@ class _Run:
         if low:
             shown = name_some([f"{u} ({c:.2f})" for u, c in low.items()])
             notes.append(
-                f"warning: {len(low)} of {len(self.confidences)} utterances have a low mean"
+                f"warning: {len(low)} of {len(self.confidences)} utterances have a low"
                 f" confidence: the transcript may not belong to the recording: {shown}"
             )
         return notes

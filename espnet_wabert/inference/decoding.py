@@ -133,6 +133,8 @@ def decode_alignment(
                 recognized=t.top,
             )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
+    for path in out.glob("words.*.ctm"):  # another model may have had other methods
+        path.unlink()
     dense = len(entries) - len(words.get("similarity", entries))
     if dense:
         print(f"{dense} utterances have more tokens than frames: not aligned by similarity")

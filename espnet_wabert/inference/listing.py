@@ -11,11 +11,17 @@ from pathlib import Path
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect
-from espnet_wabert.formats.lines import numbered_lines, read_table
+from espnet_wabert.formats.lines import decoded, read_table
 
 STDIN = "-"
 OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
+# Recordings that libsndfile cannot read: those of a folder are skipped, and named.
+UNREADABLE = {
+    ".3gp", ".aac", ".aifc", ".amr", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4", ".webm",
+    ".wma",
+}  # fmt: skip
 TRANSCRIPTS = {".txt", ".lab"}  # of one recording, beside it
+HEAD = 1 << 16  # bytes in which a list has its first line
 
 
 def audio_paths(sources: Sequence[str]) -> dict[str, str]:
@@ -40,27 +46,43 @@ def audio_paths(sources: Sequence[str]) -> dict[str, str]:
     return paths
 
 
-def transcripts(text: str) -> dict[str, str]:
+def transcripts(text: str) -> dict[str, str | UserError]:
     """Return transcripts by id, of `utt-id transcript` lines or of a folder of .txt or .lab files.
 
+    A file of a folder that is no text is an error in its place.
+
     Raises:
-        UserError: there is none, or a file is no text.
+        UserError: there is none.
     """
     if not Path(text).is_dir():
-        return read_list(text, "a transcript")
+        return dict(read_list(text, "a transcript"))
     found: dict[str, Path] = {}
-    for path in sorted(p for p in Path(text).iterdir() if p.suffix.lower() in TRANSCRIPTS):
+    for path in _visible(text):
+        if path.suffix.lower() not in TRANSCRIPTS:
+            continue
         if path.stem in found:
             raise UserError(f"{path}: {found[path.stem]} is a transcript of the same recording")
         found[path.stem] = path
     if not found:
         raise UserError(f"{text}: no transcript (.txt or .lab) in this folder")
-    return {utterance: text_of(str(path)) for utterance, path in found.items()}
+    return {utterance: _text_or_error(path) for utterance, path in found.items()}
 
 
-def text_of(path: str) -> str:
-    """Return the lines of a text file as one."""
-    return " ".join(line for _, line in numbered_lines(path))
+def text_of(path: str | Path) -> str:
+    """Return the lines of a text file as one; it is UTF-8, or UTF-16 with a byte order mark."""
+    return " ".join(line for row in decoded(path).split("\n") if (line := row.strip()))
+
+
+def _text_or_error(path: Path) -> str | UserError:
+    try:
+        return text_of(path)
+    except UserError as error:
+        return error
+
+
+def _visible(folder: str) -> list[Path]:
+    """Return the files of a folder but hidden ones, such as those that macOS adds (._talk.wav)."""
+    return sorted(p for p in Path(folder).iterdir() if not p.name.startswith(".") and p.is_file())
 
 
 def read_list(path: str, what: str) -> dict[str, str]:
@@ -80,8 +102,10 @@ def is_list(path: str) -> bool:
     if not isinstance(inspect(path), AudioFault):
         return False
     try:
-        return len(next(numbered_lines(path), (0, ""))[1].split(None, 1)) == 2
-    except UserError:  # neither audio nor text
+        with open(path, "rb") as file:  # it may be a film
+            head = file.read(HEAD).removeprefix(b"\xef\xbb\xbf").strip()
+        return len(head.partition(b"\n")[0].decode("utf-8").split(None, 1)) == 2
+    except (OSError, UnicodeDecodeError):  # neither audio nor text
         return False
 
 
@@ -92,13 +116,14 @@ def _listed(source: str) -> list[tuple[str, str]]:
     if source == STDIN:
         return [("stdin", source)]
     if not Path(source).exists() and glob.has_magic(source):  # the shell did not expand it
-        files = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
+        found = [Path(name) for name in sorted(glob.glob(source, recursive=True))]
+        files = [path for path in found if not path.is_dir()]
         if not files:
             raise UserError(f"{source}: no such file")
-        return [(path.stem, str(path)) for path in files if not path.is_dir()]
+        return [(path.stem, str(path)) for path in files]
     if not Path(source).is_dir():
         return [(Path(source).stem, source)]
-    files = sorted(p for p in Path(source).iterdir() if _named_audio(p))
+    files = [p for p in _visible(source) if _named_audio(p) or p.suffix.lower() in UNREADABLE]
     if not files:
         raise UserError(f"{source}: no audio file in this folder")
     return [(path.stem, str(path)) for path in files]

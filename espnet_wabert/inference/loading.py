@@ -44,7 +44,7 @@ def process_all(
                 else:
                     kept.append(recording)
                     speech.append(one)
-            results = function(kept, speech) if kept else []
+            results = _results(function, kept, speech) if kept else []
             for recording, result in zip(kept, results, strict=True):
                 if isinstance(result, UserError):
                     skipped[recording.utterance] = last_line(result)
@@ -52,6 +52,17 @@ def process_all(
                     on_result(recording.utterance, result)
             progress.update(len(group))
     return skipped
+
+
+def _results(function, recordings: Sequence[Recording], speech: Sequence[np.ndarray]) -> list[Any]:
+    """Return the results of a batch; if the model refuses it, each recording's own or its error."""
+    try:
+        return list(function(recordings, speech))
+    except UserError as error:
+        if len(recordings) == 1:
+            return [error]
+    pairs = zip(recordings, speech, strict=True)
+    return [result for one, audio in pairs for result in _results(function, [one], [audio])]
 
 
 def loaded_batches(

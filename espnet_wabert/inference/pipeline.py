@@ -29,6 +29,7 @@ from espnet_wabert.inference.recordings import Recording, from_samples, from_str
 from espnet_wabert.inference.word_sentiment import WordSentiment
 from espnet_wabert.models.checkpoint import pack
 from espnet_wabert.models.hub import make_repository, upload
+from espnet_wabert.text.transcript import encode_transcript
 
 # A path, an open file, samples (S,) or (channels, S), or a row of `datasets` with both fields.
 Audio = str | os.PathLike | IO[bytes] | np.ndarray | torch.Tensor | Mapping[str, Any]
@@ -203,7 +204,9 @@ class WaBERT:
         known = all(texts)
         if not known and aligner.model.ctc_head is not None:
             texts, known = reader.spell(adapted, lengths), True  # a silent one has no letters
-        tokens = [aligner.tokenizer.encode(text).pieces if known else [] for text in texts]
+        tokens = [
+            encode_transcript(aligner.tokenizer, text).pieces if known else [] for text in texts
+        ]
         counts = torch.tensor([len(row) for row in tokens], device=features.device)
         grafted = aligner.model.graft_adapted(adapted, lengths, counts if known else None)
         seconds = aligner.model.frontend.encoder.seconds

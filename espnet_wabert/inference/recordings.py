@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, NamedTuple
@@ -11,7 +11,7 @@ import kaldiio
 import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.errors import UserError, first_line, last_line
 from espnet_wabert.formats.audio import (
     AudioFault,
     inspect,
@@ -19,8 +19,23 @@ from espnet_wabert.formats.audio import (
     read_mono,
     resample,
 )
-from espnet_wabert.formats.lines import is_file_name, name_some
-from espnet_wabert.inference.listing import STDIN, audio_paths, read_list, text_of, transcripts
+from espnet_wabert.formats.lines import (
+    NO_FILE_NAME,
+    fields_of,
+    is_file_name,
+    is_utf8,
+    name_some,
+    numbered_lines,
+    parse_number,
+)
+from espnet_wabert.inference.listing import (
+    STDIN,
+    TRANSCRIPTS,
+    audio_paths,
+    read_list,
+    text_of,
+    transcripts,
+)
 
 MOST_CHANNELS = 64  # a larger first dimension is that of samples
 MOST_BYTES = 1 << 31  # of audio on standard input
@@ -49,12 +64,14 @@ class Recordings(NamedTuple):
 
 
 def one_recording(audio: str, text: str) -> Recordings:
-    """Return one audio file with its transcript, which is given as text or as a text file."""
+    """Return one audio file with its transcript: text, a text file, a list or a folder."""
+    utterance = "stdin" if audio == STDIN else Path(audio).stem
+    words = _transcript(text, utterance)
     if audio == STDIN:
-        return Recordings([_standard_input("stdin", _transcript(text))], {}, [])
-    found = _inspected(Path(audio).stem, audio, _transcript(text))
+        return Recordings([_standard_input(utterance, words)], {}, [])
+    found = _inspected(utterance, audio, words)
     if isinstance(found, str):
-        raise UserError(f"utterance {Path(audio).stem}: {audio}: {found}")
+        raise UserError(f"utterance {utterance}: {audio}: {found}")
     return Recordings([found], {}, _channel_notes([found]))
 
 
@@ -69,13 +86,17 @@ def one_file(utterance: str, path: str, text: str | None) -> Recording:
 def from_samples(utterance: str, samples: np.ndarray, rate: int, text: str | None) -> Recording:
     """Return samples (S,) or (channels, S) in memory as a recording; their mean is used.
 
-    Integers are divided by their largest value.
+    Integers are divided by their largest value; those without sign have their zero in the middle.
     """
     where = f"recording {utterance}"
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and len(samples) > MOST_CHANNELS):
         raise UserError(f"{where}: shape {samples.shape}, neither (S,) nor (channels, S)")
+    if not np.issubdtype(samples.dtype, np.number) or np.iscomplexobj(samples):
+        raise UserError(f"{where}: {samples.dtype} samples, which are no real numbers")
     if np.issubdtype(samples.dtype, np.integer):
-        samples = samples / np.iinfo(samples.dtype).max
+        middle = 0 if np.issubdtype(samples.dtype, np.signedinteger) else 1
+        scale = np.iinfo(samples.dtype).max / (1 + middle)
+        samples = samples / scale - middle
     mono = np.atleast_2d(samples).mean(axis=0, dtype=np.float32)
     if not rate > 0 or len(mono) * SAMPLE_RATE < SHORTEST * rate:
         raise UserError(f"{where}: {len(mono)} samples at {rate} Hz, less than a frame")
@@ -136,27 +157,32 @@ def many_recordings(scp: str, text: str) -> Recordings:
                 f"{len(alone)} utterances of {name} are not in {other}: {name_some(alone)}"
             )
     recordings, skipped = [], {}
-    counts = _frame_counts(scp) if _ARK.fullmatch(paths[both[0]]) else None
+    counts = _frame_counts(scp) if any(_ARK.fullmatch(paths[u]) for u in both) else {}
     for u in both:
-        found = _inspected(u, paths[u], texts[u], counts)
+        text_or_error = texts[u]
+        if isinstance(text_or_error, UserError):
+            skipped[u] = last_line(text_or_error)
+            continue
+        found = _inspected(u, paths[u], text_or_error, counts)
         if isinstance(found, str):
-            skipped[u] = found if not texts[u] else f"{paths[u]}: {found}"
+            skipped[u] = found if not text_or_error else f"{paths[u]}: {found}"
         else:
             recordings.append(found)
     return Recordings(recordings, skipped, notes + _channel_notes(recordings))
 
 
-def without_transcript(sources: Sequence[str]) -> Recordings:
+def without_transcript(sources: Sequence[str], to_files: bool = False) -> Recordings:
     """Return the recordings of audio files, folders of them, and wav.scp lists.
 
-    Unreadable files are skipped with the reason.
+    Unreadable files are skipped with the reason; with `to_files`, ids that cannot name a file, too.
     """
     recordings, skipped = [], {}
     for utterance, path in audio_paths(sources).items():
         if path == STDIN:
             recordings.append(_standard_input(utterance, None))
             continue
-        found = _inspected(utterance, path, None)
+        can_be_named = not to_files or is_file_name(utterance)
+        found = _inspected(utterance, path, None) if can_be_named else NO_FILE_NAME
         if isinstance(found, str):
             skipped[utterance] = f"{path}: {found}"
         else:
@@ -170,9 +196,13 @@ def load(recording: Recording) -> np.ndarray:
         assert recording.rate is not None  # of audio
         return resample(recording.samples, recording.rate, SAMPLE_RATE)
     if recording.rate is None:
-        return np.array(
-            kaldiio.load_mat(recording.path)
-        )  # a copy, because torch needs writable memory
+        try:  # a copy, because torch needs writable memory
+            return np.array(kaldiio.load_mat(recording.path))
+        except Exception as error:  # kaldiio raises what it stumbles over in a damaged file
+            raise UserError(
+                f"utterance {recording.utterance}: {recording.path} cannot be read:"
+                f" {first_line(error)}"
+            ) from error
     try:
         samples, rate = read_mono(recording.path)
     except (OSError, RuntimeError) as error:
@@ -185,31 +215,57 @@ def load(recording: Recording) -> np.ndarray:
     return resample(samples, rate, SAMPLE_RATE)
 
 
-def _transcript(text: str) -> str:
-    """Return the transcript of one recording: the content of a file, or the text itself."""
+def _transcript(text: str, utterance: str) -> str:
+    """Return the transcript of one recording, or the text itself if it names no file or folder.
+
+    A file has the transcript. If it is no .txt or .lab and one of its lines begins with the id of
+    the recording, it is a list as Kaldi's `text`.
+    """
+    path = Path(text)
     try:
-        is_file = Path(text).is_file()
+        is_file, is_folder = path.is_file(), bool(text) and path.is_dir()
     except OSError:  # too long for a file name
-        is_file = False
+        is_file = is_folder = False
+    if is_folder:
+        found = transcripts(text).get(utterance)
+        if found is None:
+            raise UserError(f"{text}: no transcript of {utterance} in this folder")
+        if isinstance(found, UserError):
+            raise found
+        return found
+    named = path.suffix.lower() in TRANSCRIPTS and len(text.split()) == 1
     if is_file:
-        return text_of(text)
-    if text.endswith(".txt") and not text.split()[1:]:
+        return text_of(text) if named else _of_list(text, utterance)
+    if named:
         raise UserError(f"{text}: no such file")
+    if not is_utf8(text):
+        raise UserError(f"--text {text}: is not UTF-8 text")
     return text
 
 
+def _of_list(path: str, utterance: str) -> str:
+    """Return the transcript of an utterance in a list; all lines, if the file is no list of it."""
+    rows = [fields_of(line, 1) for _, line in numbered_lines(path)]
+    found = [row[1:] for row in rows if row[0] == utterance]
+    return " ".join(found[0]) if len(found) == 1 else text_of(path)
+
+
 def _inspected(
-    utterance: str, path: str, text: str | None, counts: dict[str, str] | None = None
+    utterance: str, path: str, text: str | None, counts: Mapping[str, float] | None = None
 ) -> Recording | str:
-    """Return the recording, or the reason why it cannot be used; `text` None: no transcript."""
-    if not is_file_name(utterance):
-        return "its id holds a '/' or a control character and cannot name a file"
+    """Return the recording, or the reason why it cannot be used; `text` None: no transcript.
+
+    With a transcript the id names the files of the alignment. `counts` are the frames of cached
+    features.
+    """
+    if text is not None and not is_file_name(utterance):
+        return NO_FILE_NAME
     if text is not None and not text.split():
         return "its transcript is empty"
-    if counts is not None:
+    if counts is not None and _ARK.fullmatch(path):
         if utterance not in counts:
             return "not in utt2num_frames"
-        return Recording(utterance, path, text or "", float(counts[utterance]), None, 1)
+        return Recording(utterance, path, text or "", counts[utterance], None, 1)
     if path.endswith("|"):
         return "a pipe; only plain paths are read"
     info = inspect(path)
@@ -231,6 +287,10 @@ def _channel_notes(recordings: list[Recording]) -> list[str]:
     ]
 
 
-def _frame_counts(scp: str) -> dict[str, str]:
+def _frame_counts(scp: str) -> dict[str, float]:
     """Read the number of frames of each utterance of a feats.scp, from utt2num_frames."""
-    return read_list(str(Path(scp).parent / "utt2num_frames"), "frames")
+    path = str(Path(scp).parent / "utt2num_frames")
+    return {
+        utterance: parse_number(count, "number of frames", f"{path}: utterance {utterance}")
+        for utterance, count in read_list(path, "frames").items()
+    }

@@ -77,7 +77,8 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             text_weight, which teaches the head such states. Does not change the training.
     """
 
-    updates: torch.Tensor | None  # number of training steps so far
+    updates: torch.Tensor | None  # number of training batches so far
+    accum_grad: int  # batches of one update of the weights; set by the task
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         self.postencoder = postencoder
         self.teacher = teacher
         self.token_decoder = token_decoder
-        self.frozen_steps = frozen_steps
+        self.frozen_steps, self.accum_grad = frozen_steps, 1
         # In checkpoints, so that resumed training goes on counting.
         self.register_buffer("updates", torch.tensor(0) if frozen_steps else None)
         self.quantity_weight = quantity_weight
@@ -128,7 +129,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         """Return the frontend's features, without gradient in the first `frozen_steps` updates."""
         features, lengths = super().features(speech, lengths)
         if self.training and self.updates is not None:
-            if self.updates < self.frozen_steps:
+            if self.updates < self.frozen_steps * self.accum_grad:
                 # A gradient of zero instead of none: DDP waits for one of every parameter.
                 features = features.detach() + 0.0 * features
             self.updates += 1

@@ -19,6 +19,14 @@ def has_bfloat16() -> bool:
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def mixed_precision(use_amp: bool, device: str) -> str:
+    """Return what ESPnet's `use_amp` means for a module on a device, one of `PRECISIONS`.
+
+    ESPnet's is float16 on a GPU, by its own autocast. On a CPU it is bfloat16 here, if it has that.
+    """
+    return "bfloat16" if use_amp and device == "cpu" and has_bfloat16() else "float32"
+
+
 def check_precision(precision: str, device: str) -> None:
     """Check that a device can use a precision.
 

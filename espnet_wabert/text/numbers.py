@@ -8,18 +8,24 @@ import re
 from functools import cache
 
 CURRENCIES = {"$": "dollar", "£": "pound", "€": "euro", "¥": "yen"}
+CENTS = {"$": "cents", "£": "pence", "€": "cents", "¥": "sen"}
 TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "vs": "versus"}
 MAGNITUDES = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion"}
+_WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"  # other commas part numbers: 1,2,3
 _AMOUNT = re.compile(
-    r"(?P<currency>[$£€¥])?(?P<number>\d[\d,]*(?:\.\d+)?)(?P<magnitude>k|m|bn|b)?(?P<percent>%)?\Z",
+    rf"(?P<currency>[$£€¥])?(?P<number>(?:{_WHOLE})?(?:\.\d+)?)"
+    r"(?P<magnitude>k|m|bn|b)?(?P<percent>%)?\Z",
     re.IGNORECASE,
 )
 _TIME = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?P<half>am|pm)?\Z", re.IGNORECASE)
-_ORDINAL = re.compile(r"\d[\d,]*(?:st|nd|rd|th)\Z", re.IGNORECASE)
+_ORDINAL = re.compile(rf"(?:{_WHOLE})(?:st|nd|rd|th)\Z", re.IGNORECASE)
 _DECADE = re.compile(r"(?P<century>\d\d)?(?P<tens>\d0)'?s\Z")
-_CHUNK = re.compile(r"\d+(?:[.,]\d+)*|[^\d]+")
+_CHUNK = re.compile(rf"(?:{_WHOLE})(?:\.\d+)*|[^\d]+")
+_PARTS = re.compile(r"-|,(?!\d{3}(?!\d))|(?<=[^\d,.]),")  # hyphens, and commas that are no number's
 YEARS = (range(1100, 2000), range(2010, 2100))
 LONGEST = 7  # digits that are a number; more are read one by one
+LARGEST = 36  # digits that have a name
+APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 
 
 @cache
@@ -32,13 +38,15 @@ def _engine():
 
 def read_aloud(word: str) -> str | None:
     """Return the words that a written word with digits, or a title, is read as; None: itself."""
-    bare = word.strip("\"'()[]{}.,;:!?\u201c\u201d\u2018\u2019")
+    bare = word.translate(APOSTROPHES).strip("\"'()[]{},;:!?\u201c\u201d\u2018").rstrip(".,;:!?")
+    if not re.match(r"\.\d", bare):  # .5 is a half
+        bare = bare.lstrip(".")
     if bare.lower() in TITLES:
         return TITLES[bare.lower()]
     if not re.search(r"\d", bare):
         return None
-    if "-" in bare:
-        parts = [part for part in bare.split("-") if part]
+    parts = [part for part in _PARTS.split(bare) if part]
+    if len(parts) > 1:
         return " ".join(read_aloud(part) or _plain(part) for part in parts)
     for pattern, read in ((_TIME, _time), (_DECADE, _decade), (_AMOUNT, _amount)):
         found = pattern.match(bare)
@@ -56,6 +64,8 @@ def _plain(text: str) -> str:
 
 
 def _words(number: str) -> str:
+    if len(number.rstrip("dhnrst")) > LARGEST:
+        return _digits(re.sub(r"\D", "", number))
     return str(_engine().number_to_words(number, andword=""))
 
 
@@ -67,6 +77,8 @@ def _number(number: str) -> str:
     """Return the words of digits: a year, a number, or digits one by one."""
     whole, _, fraction = number.partition(".")
     plain = whole.replace(",", "")
+    if not whole:
+        return f"point {_digits(fraction)}"
     if fraction:
         return f"{_number(whole)} point {_digits(fraction)}"
     if (len(plain) > LONGEST and "," not in whole) or (plain[0] == "0" and len(plain) > 1):
@@ -91,8 +103,11 @@ def _amount(found: re.Match) -> str:
         return f"{_number(number)} {magnitude} {percent}"
     unit = CURRENCIES[currency]
     whole, _, cents = number.partition(".")
+    whole = whole or "0"
     one = whole == "1" and not magnitude
     units = unit if one or unit == "yen" else f"{unit}s"
+    if whole == "0" and len(cents) == 2 and not magnitude:
+        return f"{_words(str(int(cents)))} {CENTS[currency]}"
     if len(cents) == 2 and not magnitude and int(cents):
         return f"{_words(whole.replace(',', ''))} {units} {_words(str(int(cents)))}"
     said = _words(whole.replace(",", ""))

@@ -8,15 +8,21 @@ word pieces of BERT.
 
 import unicodedata
 
-from espnet_wabert.text.numbers import read_aloud
+from espnet_wabert.text.numbers import APOSTROPHES, read_aloud
+from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
 
 SAID = frozenset("&%@#'")
-APOSTROPHES = str.maketrans({"\u2019": "'", "\u02bc": "'"})
 
 
 def as_said(word: str) -> str:
     """Return the words that a written word is read as; empty for punctuation."""
     return read_aloud(word) or spoken(word)
+
+
+def encode_transcript(tokenizer: WordPieceTokenizer, text: str) -> Encoded:
+    """Return the word pieces of the spoken form of a transcript, with its words as written."""
+    words = text.split()
+    return tokenizer.encode_words([as_said(word) for word in words])._replace(words=words)
 
 
 def spoken(word: str) -> str:

@@ -1,11 +1,13 @@
 """An experiment folder belongs to the options and the data it was trained with."""
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
@@ -17,6 +19,9 @@ from espnet_wabert.training.made_of import corpus_fingerprint, made_of
 MADE_OF = "made_of"  # in OPTIONS: the states of the files
 OPTIONS = "options.yaml"  # as they were given; ESPnet's config.yaml has what became of them
 
+LOCK = ".training.lock"
+PATIENCE = 15  # s; the data loaders of a killed training end some seconds after it
+
 # Options that change neither the weights nor which of them are chosen.
 INCIDENTAL = (
     "config", "output_dir", "ngpu", "resume", "dry_run", "print_config", "max_epoch",
@@ -24,6 +29,28 @@ INCIDENTAL = (
     "use_tensorboard", "create_graph_in_tensorboard", "multiprocessing_distributed", "local_rank",
 )  # fmt: skip
 PREFIXES = ("dist_", "wandb_", "use_wandb", "cudnn_")
+
+
+@contextmanager
+def training_alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of an experiment folder, which the end of the process opens, a kill too.
+
+    Raises:
+        UserError: another training holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        raise UserError(
+            f"{folder}: another training writes here; wait for its end, or train under another"
+            " name with --slu_tag"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def claim_folder(args: argparse.Namespace) -> None:

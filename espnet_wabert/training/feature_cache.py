@@ -137,6 +137,30 @@ def features_of(
     return found
 
 
+def check_features(feats: Path, frontend: HuggingFaceFrontend) -> None:
+    """Compare the frontend of a model with the one that has made cached features.
+
+    Features without `cache.json` are not checked.
+
+    Raises:
+        UserError: it is another one.
+    """
+    stamp = feats / STAMP
+    if not stamp.is_file():
+        return
+    try:
+        made = dict(json.loads(stamp.read_text(encoding="utf-8"))["frontend"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{stamp}: damaged; stage 10 makes the features again") from None
+    described = _describe(frontend)
+    for name in ("weights", "normalize", "layers", "convolutions"):
+        if made.get(name) != described[name]:
+            raise UserError(
+                f"{feats}: these features were made by another speech encoder than the model's"
+                f" ({name} differ); stage 10 with the model's --speech_model makes them again"
+            )
+
+
 def _out_of_date(out: Path, source: dict) -> str | None:
     """Return why a cache cannot be used, "" if there is none yet, or None if it can."""
     stamp = out / STAMP

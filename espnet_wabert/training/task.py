@@ -24,12 +24,13 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.labels import read_labels
 from espnet_wabert.models.builder import PARTS, build_model
 from espnet_wabert.models.checkpoint import init_from
+from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.modules.frozen import SlimCheckpoints
 from espnet_wabert.modules.sentiment_head import balanced_weights
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.clipping import clip_separately
-from espnet_wabert.training.experiment import claim_folder, claim_sources
+from espnet_wabert.training.experiment import claim_folder, claim_sources, training_alone
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.saving import recover
 from espnet_wabert.training.trainer import WaBERTTrainer, clips_apart
@@ -71,11 +72,14 @@ class WaBERTTask(SLUTask):
         if args is None:
             args = cls.get_parser().parse_args(cmd)
             args.num_att_plot = 0  # there is no attention to plot, and other processes would wait
-            if not get_node_rank(args.dist_rank, args.dist_launcher):  # the first one, or alone
-                claim_folder(args)
-                if args.resume and args.output_dir:
-                    recover(Path(args.output_dir))
-        super().main(args=args)
+        if not args.output_dir or get_node_rank(args.dist_rank, args.dist_launcher):
+            super().main(args=args)
+            return
+        with training_alone(Path(args.output_dir)):  # the first process, or the only one
+            claim_folder(args)
+            if args.resume:
+                recover(Path(args.output_dir))
+            super().main(args=args)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace):
@@ -170,6 +174,8 @@ class WaBERTTask(SLUTask):
         if isinstance(slim := model.slim_checkpoints, SlimCheckpoints):
             args.source_weights = slim.digests()
             claim_sources(args)
+        if isinstance(model, WaBERTSentiment):
+            model.accum_grad = args.accum_grad
         if args.pretrained_model is not None:
             init_from(model, args.pretrained_model, args)
         _check_frozen(model, args.freeze_param)

@@ -10,7 +10,7 @@ import torch
 from espnet2.train.trainer import Trainer, TrainerOptions
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.modules.precision import has_bfloat16
+from espnet_wabert.modules.precision import mixed_precision
 from espnet_wabert.modules.sentiment_head import CONFUSION
 from espnet_wabert.scoring.sentiment import confusion_scores
 from espnet_wabert.training.divergence import WatchedBatches
@@ -34,16 +34,13 @@ class WaBERTTrainer(Trainer):
 
     @classmethod
     def build_options(cls, args):
-        """Return the trainer's options, without its clipping if `clip_separately` does it.
-
-        ESPnet's use_amp is float16 on a GPU. On a CPU it is bfloat16 here, if the CPU has it.
-        """
+        """Return the trainer's options, without its clipping if `clip_separately` does it."""
         options = WaBERTOptions(**vars(super().build_options(args)))
         if clips_apart(args):
             options.grad_clip = math.inf
-        if args.use_amp and args.ngpu == 0:
+        if args.ngpu == 0:
             options.use_amp = False
-            options.cpu_bfloat16 = has_bfloat16()
+            options.cpu_bfloat16 = mixed_precision(args.use_amp, "cpu") == "bfloat16"
         return options
 
     @classmethod

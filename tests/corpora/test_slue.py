@@ -352,3 +352,10 @@ def test_a_damaged_copy_of_the_hub_is_named(tmp_path, content):
         prepare_slue(tmp_path / "hub", "dev", tmp_path / "out")
     with pytest.raises(UserError, match=r"validation-0.parquet: not a parquet table"):
         export_audio(tmp_path / "hub", "dev", tmp_path / "audio")
+
+
+def test_labels_are_for_the_test_split_only(tmp_path):
+    """One option of the recipe gives them for all splits; the others have their own."""
+    corpus = make_slue(tmp_path, "dev", slue_rows(LABELS))
+    labels = write_table(tmp_path / "labels.tsv", slue_rows(LABELS)[1:])
+    assert len(prepare(corpus, "dev", labels=labels)[0].sentiment) == 4

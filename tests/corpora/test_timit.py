@@ -100,3 +100,9 @@ def test_mistakes_that_stop(tmp_path):
     make_timit(tmp_path, lower=True)
     with pytest.raises(UserError, match="the same name as .*, but for case"):
         prepare(corpus)
+
+
+def test_hidden_files_are_no_utterances(tmp_path):
+    corpus = make_timit(tmp_path)
+    (corpus / "TEST/DR1/MDAB0/._SX49.WAV").write_bytes(b"\0\x05\x16\x07")
+    assert set(prepare(corpus)[0].utt2spk) == {"MDAB0_SX49"}

@@ -43,7 +43,8 @@ def test_a_used_port_is_one_line():
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_sentiment_is_on_the_page_if_a_model_has_it(tmp_path):
+def test_sentiment_is_on_the_page_if_a_model_has_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "examples"))
     from espnet_wabert.demo.page import build
 
     aligner = WaBERT.from_pretrained(write_model(tmp_path / "a"))
@@ -59,7 +60,7 @@ def test_fifty_requests_are_answered_or_refused_and_memory_returns(tmp_path):
     from espnet_wabert.demo.page import WAITING
 
     with serving(tmp_path) as server:
-        client = gradio_client.Client(server.url, verbose=False)
+        client = gradio_client.Client(server.url, download_files=False, verbose=False)
 
         def ask(_: int) -> str:
             try:

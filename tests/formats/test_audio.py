@@ -1,6 +1,7 @@
 """Audio files: whole ones, and every way in which one is not."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -156,9 +157,37 @@ def test_a_bit_inside_a_flac_is_seen(tmp_path, place):
         read_mono(str(path))
 
 
-def test_audio_on_a_full_disk_is_an_error(tmp_path):
+def test_audio_on_a_full_disk_is_an_error(tmp_path, monkeypatch):
+    def on_full_disk(suffix, prefix, folder):
+        path = folder / f"{prefix}{suffix}"
+        os.symlink("/dev/full", path)
+        return os.open(path, os.O_WRONLY), str(path)
+
+    monkeypatch.setattr(tempfile, "mkstemp", on_full_disk)
     with pytest.raises(UserError, match=r"a.flac: cannot be written"):
         (tmp_path / "audio").mkdir()
-        os.symlink("/dev/full", tmp_path / "audio/.part.a.flac")
         write_new(tmp_path / "audio/a.flac", noise(1.0), 16000)
     assert not (tmp_path / "audio/a.flac").exists()
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg"])
+def test_a_title_is_no_damage(tmp_path, kind):
+    path = str(tmp_path / f"a.{kind}")
+    with soundfile.SoundFile(path, "w", 16000, 1) as file:
+        file.title = "file seems to be truncated, frames : 99999999"
+        file.write(noise(1.0))
+    assert inspect(path, 16000).samples == 16000
+
+
+def test_floats_in_the_wrong_byte_order_are_no_audio(tmp_path):
+    assert non_finite(np.array([0.1, 1e30], np.float32)) == (
+        "samples that are no audio", "sample 1 is 1e+30",
+    )  # fmt: skip
+    assert non_finite(np.array([0.1, -32768.0], np.float32)) is None  # of 16-bit integers
+    path = str(tmp_path / "slow.wav")
+    soundfile.write(path, noise(4.0), 1)
+    os.truncate(path, os.path.getsize(path))
+    assert isinstance(inspect(path), AudioInfo)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("espnet_wabert.formats.audio.MOST_SAMPLES", 1 << 20)
+        assert inspect(path).kind == "too long"  # at 16 kHz

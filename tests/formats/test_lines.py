@@ -1,9 +1,19 @@
 """Numbers, fields and JSON: what is read, and what is refused."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import fields_of, parse_json, parse_number, replacing, to_number
+from espnet_wabert.formats.lines import (
+    fields_of,
+    parse_json,
+    parse_number,
+    replacing,
+    to_number,
+    write_atomically,
+)
 from espnet_wabert.formats.words import read_words
 
 
@@ -75,3 +85,41 @@ def test_words_that_would_be_lost_are_refused(tmp_path, name, content, message):
 def test_a_word_with_a_no_break_space_is_one_word(tmp_path):
     (tmp_path / "x.ctm").write_text("u 1 0 1 New\u00a0York 0.5\nu 1 1 1 a NA lex spk\n", "utf-8")
     assert [w.word for w in read_words(tmp_path / "x.ctm")["u"]] == ["New\u00a0York", "a"]
+
+
+def test_two_writers_of_one_file(tmp_path):
+    path = tmp_path / "u.json"
+    with replacing(path) as one, replacing(path) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_file_with_the_same_content_stays(tmp_path):
+    path = tmp_path / "text"
+    write_atomically(path, "a b\n")
+    os.utime(path, (1, 1))
+    write_atomically(path, "a b\n")
+    assert path.stat().st_mtime == 1
+    write_atomically(path, "a c\n")
+    assert path.stat().st_mtime != 1 and path.read_text() == "a c\n"
+
+
+def test_links_and_pipes_stay_what_they_are(tmp_path):
+    target, link, pipe = (tmp_path / name for name in ("target", "link", "pipe"))
+    link.symlink_to(target)
+    write_atomically(link, "new")
+    assert link.is_symlink() and target.read_text() == "new"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        write_atomically(pipe, "through")
+        assert read.result() == "through"
+    assert pipe.is_fifo()

@@ -1,5 +1,6 @@
 """Subtitles: every word once, within the limits, as other parsers read them."""
 
+import html
 import itertools
 
 import pysubs2
@@ -51,3 +52,18 @@ def test_the_files_are_read_back(tmp_path, kind):
 def test_a_pause_begins_a_subtitle():
     words = [Word("good", 0.0, 0.4), Word("film", 0.4, 0.8), Word("yes", 2.0, 2.4)]
     assert [[w.word for w in cue] for cue in cues(words)] == [["good", "film"], ["yes"]]
+
+
+MARKUP = ["{aside}", "it{1}s", "C:\\new\\Home", "<noise>", "R&D", "-->"]
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt"])
+def test_no_word_is_taken_for_markup(tmp_path, kind):
+    words = [Word(word, at, at + 0.5) for at, word in enumerate(MARKUP)]
+    write_subtitles(tmp_path / f"x.{kind}", words)
+    shown = (tmp_path / f"x.{kind}").read_text().replace("\u2060", "")
+    if kind == "vtt":
+        assert "<noise>" not in shown and "\n-->" not in shown
+        shown = html.unescape(shown)
+    assert " ".join(MARKUP[:2]) in shown.replace("\n", " ")
+    assert all(word in shown for word in MARKUP)

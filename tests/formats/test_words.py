@@ -244,7 +244,7 @@ def test_what_cannot_be_written(tmp_path):
         write_json(tmp_path / "x.json", {"tokens": {}})
     with pytest.raises(UserError, match="tiers words and tokens differ in u"):
         write_json(tmp_path / "x.json", {"words": {"u": []}, "tokens": {}})
-    with pytest.raises(UserError, match="utterance a/b cannot name a file"):
+    with pytest.raises(UserError, match="utterance a/b: its id holds .* and cannot name a file"):
         write_textgrids(tmp_path, {"words": {"a/b": []}})
     assert not list(tmp_path.iterdir())  # and nothing is left half written
 
@@ -262,3 +262,17 @@ def _spoken(steps):
         words.append(Word(label, (clock + pause) / 100, (clock + pause + length) / 100))
         clock += pause + length
     return words
+
+
+def test_blanks_in_an_id_become_underscores_in_a_ctm(tmp_path):
+    words = [Word("hello", 0.0, 0.5)]
+    write_ctm(tmp_path / "words.ctm", {"my talk": words, "no\u00a0break": []}, None)
+    assert read_words(tmp_path / "words.ctm")["my_talk"] == words
+    with pytest.raises(UserError, match="utterances my talk and my_talk have one id, my_talk"):
+        write_ctm(tmp_path / "x.ctm", {"my talk": words, "my_talk": words})
+
+
+def test_a_folder_that_align_has_written_is_read(tmp_path):
+    for tier in ("words", "subwords"):
+        write_ctm(tmp_path / f"{tier}.ctm", {"u": [Word(tier, 0.0, 0.5)]})
+    assert read_words(tmp_path) == {"u": [Word("words", 0.0, 0.5)]}

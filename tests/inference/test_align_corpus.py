@@ -1,6 +1,7 @@
 """`wabert align`: one recording or many, whatever is wrong with them."""
 
 import json
+import os
 
 import kaldiio
 import numpy as np
@@ -12,9 +13,8 @@ from praatio import textgrid
 
 from espnet_wabert.cli.main import main
 from espnet_wabert.formats.words import read_words
-from espnet_wabert.inference.align_corpus import encode_transcript
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.text.transcript import spoken
+from espnet_wabert.text.transcript import encode_transcript, spoken
 from espnet_wabert.text.wordpiece import letters_of
 
 
@@ -74,7 +74,7 @@ def test_one_recording_is_shown_as_a_table(model, tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["start", "end", "confidence", "word"]
     assert [line.split()[3] for line in lines[1:6]] == ["The", "good", "film,", "of", "course!"]
-    assert lines[6].startswith("mean confidence 0.") and "similarity" in lines[6]
+    assert lines[6].startswith("confidence 0.") and "similarity" in lines[6]
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
@@ -129,6 +129,8 @@ def test_formats_and_method_are_chosen(model, tmp_path):
     assert "error: --method tea: this model has similarity, cif" in done.stderr
     done = align(model, *arguments, "--format", "ctm,elan")
     assert "error: --format ctm,elan: must be one or more of textgrid,ctm,json" in done.stderr
+    done = align(model, tmp_path / "u1.wav", "--text", "good", "--format", "json")
+    assert "error: --format json: needs --out, a folder for the files" in done.stderr
 
 
 def test_a_model_without_its_teacher_aligns_by_cif(bare, tmp_path):
@@ -294,9 +296,28 @@ def test_cached_features_align_like_recordings(listener, model, tmp_path):
 
 
 def test_a_number_is_aligned_as_it_is_read_and_stays_as_it_is_written(listener):
-    encoded = encode_transcript(listener.aligner, "of 42 film")
+    encoded = encode_transcript(listener.aligner.tokenizer, "of 42 film")
     assert encoded.words == ["of", "42", "film"]
     assert encoded.said == ["of", "forty two", "film"]
     pieces = listener.tokenizer.encode("of forty two film").pieces
     assert encoded.pieces == pieces
     assert encoded.word_index == [None, 0, *[1] * (len(pieces) - 4), 2, None]
+
+
+def test_a_book_for_a_second_of_speech_is_skipped(model, tmp_path):
+    texts = {"book": "good film " * 300, "u1": "good"}
+    done = align(model, *write_lists(tmp_path, texts), "--out", tmp_path / "out")
+    assert done.exit_code == 1 and "1 utterances aligned, 1 skipped" in done.stdout
+    assert "utterance book: 1 s with 600 words: its transcript is another's" in done.stderr
+
+
+def test_names_with_blanks_or_in_another_code_are_written(model, tmp_path):
+    for name in ("my talk", "caf\udce9"):
+        noise(tmp_path / "x.wav")
+        os.rename(tmp_path / "x.wav", tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.txt").write_text("good film")
+    done = align(model, tmp_path, "--out", tmp_path / "out")
+    assert done.exit_code == 1 and "1 utterances aligned, 1 skipped" in done.stdout
+    assert (tmp_path / "out/my talk.TextGrid").exists()
+    assert [w.word for w in read_words(tmp_path / "out/words.ctm")["my_talk"]] == ["good", "film"]
+    assert (tmp_path / "out/skipped").read_text().startswith("caf\\udce9 ")

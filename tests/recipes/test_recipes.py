@@ -297,6 +297,8 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
         ("slue_sa", ("--pretrained_model", "a.pth"), "a.pth: no such aligner; train it with"),
         ("slue_sa", ("--ngram", "5-gram"), "--ngram 5-gram: one of 3-gram.pruned.3e-7, 3-gram.pru"),
         ("slue_sa", ("--ngpu", "all"), "--ngpu all: not an integer"),
+        ("slue_sa", ("--ngpu", "9"), "--ngpu 9: torch sees "),
+        ("slue_sa", ("--gpu_inference", "true"), "--gpu_inference true: torch sees no GPU here"),
         ("librispeech_wabert", ("--speech_model", "./typo"), "model_name_or_path: ./typo: no such"),
         (
             "slue_sa",
@@ -312,10 +314,15 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
     ],
 )
 def test_what_a_later_stage_needs_is_checked_first(tmp_path, recipe, options, message):
-    if not options[1] and torch.cuda.is_available():
+    if ("no GPU" in message) and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     output = run(recipe, tmp_path, *options, fails=True)
     assert message in output and len(output.splitlines()) == 1
+
+
+def test_options_with_dashes_are_those_of_the_script_itself():
+    output = run_script("librispeech_wabert/run_seeds.sh", "--stop-stage", "x", fails=True)
+    assert "run_seeds.sh: option --stop-stage x: not an integer" in output
 
 
 def test_a_dry_run_tells_what_each_stage_would_do(work, tmp_path):

@@ -20,6 +20,10 @@ READ = {
     "7:05pm": "seven oh five p m", "9:00": "nine o'clock", "21st": "twenty first",
     "12th-century": "twelfth century", "1980s": "nineteen eighties", "'80s": "eighties",
     "2000s": "two thousands", "1900s": "nineteen hundreds", "10-12": "ten twelve", "A4": "A four",
+    "1,2,3": "one two three", "3,5": "three five", "1st,2nd": "first second",
+    "1990\u2019s": "nineteen nineties", "1990's": "nineteen nineties", ".5": "point five",
+    "$.50": "fifty cents", "1,000,00": "one thousand zero zero", "x,5": "x five",
+    "9" * 40 + "th": " ".join(["nine"] * 40), "$" + "4" * 40: " ".join(["four"] * 40) + " dollars",
     "Mr.": "mister", "Dr.": "doctor", "hello": None, "Mist": None, "--": None, "...": None,
 }  # fmt: skip
 

@@ -12,7 +12,13 @@ from tiny import speech_config
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
-from espnet_wabert.training.feature_cache import FILES, STAMP, build_frontend, extract_features
+from espnet_wabert.training.feature_cache import (
+    FILES,
+    STAMP,
+    build_frontend,
+    check_features,
+    extract_features,
+)
 
 
 def frontend(**conf) -> HuggingFaceFrontend:
@@ -118,3 +124,15 @@ def test_a_damaged_description_is_computed_again(data, tmp_path, content, caplog
 def test_a_trained_frontend_has_no_cache(data, tmp_path):
     with pytest.raises(UserError, match="only a wholly frozen frontend"):
         extract(data, tmp_path / "feats", freeze="convolutions")
+
+
+def test_features_of_another_encoder_are_refused(data, tmp_path):
+    out = tmp_path / "feats"
+    check_features(out, frontend())  # no cache.json: features of the user's own
+    extract(data, out, precision="bfloat16")
+    check_features(out, frontend())
+    with pytest.raises(UserError, match=r"feats: .* another speech encoder .*\(weights differ\)"):
+        check_features(out, frontend(seed=1))
+    (out / STAMP).write_text("{}")
+    with pytest.raises(UserError, match="cache.json: damaged"):
+        check_features(out, frontend())

@@ -15,7 +15,8 @@ from transformers import BertModel
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.checkpoint import pack, read_args
-from espnet_wabert.training.experiment import claim_folder
+from espnet_wabert.training import experiment
+from espnet_wabert.training.experiment import claim_folder, training_alone
 from espnet_wabert.training.task import WaBERTTask
 
 
@@ -157,3 +158,15 @@ def test_an_aligner_on_other_pretrained_weights_is_refused(tmp_path):
     change_weights(sources[0] / "model.safetensors")
     with pytest.raises(UserError, match=r"valid.loss.ave.pth: was trained with other weights of"):
         train("sentiment", sources, data, tmp_path / "two", *start)
+
+
+def test_a_second_training_in_a_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "PATIENCE", 0.1)
+    with (
+        training_alone(tmp_path / "exp"),
+        pytest.raises(UserError, match="exp: another training writes here"),
+        training_alone(tmp_path / "exp"),
+    ):
+        pass
+    with training_alone(tmp_path / "exp"):
+        pass

@@ -15,8 +15,8 @@ from tiny_training import train, write_data
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
+from espnet_wabert.modules import precision
 from espnet_wabert.scoring.sentiment import score_sentiment
-from espnet_wabert.training import trainer
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.task import WaBERTTask
 
@@ -83,7 +83,7 @@ def test_the_grapheme_head_changes_no_other_weight(sources, data, tmp_path):
 
 def test_bfloat16_on_a_cpu_learns_as_float32_does(sources, data, tmp_path, monkeypatch):
     """Within an epoch too: autocast must not keep the weights of the first step."""
-    monkeypatch.setattr(trainer, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
     more = ("--max_epoch", "1", "--num_iters_per_epoch", "40", "--scheduler", "none")
     more += ("--optim_conf", "lr=0.005")
     losses = {}

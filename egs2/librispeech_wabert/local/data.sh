@@ -48,7 +48,8 @@ for part in ${test_parts//,/ }; do
 done
 run combine_data --out "${datadir}/dev" "${datadir}"/dev_{clean,other}
 if [ -d "${timit}" ]; then
-    run prepare_data timit --corpus "${timit}" --split test --out "${datadir}/timit_test"
+    run prepare_data timit --corpus "${timit}" --split test --nj "${nj}" --dask "${dask}" \
+        --skip_bad "${skip_bad}" --out "${datadir}/timit_test"
 else
     echo "no TIMIT in ${timit}: word boundaries are scored where LibriSpeech has word times"
 fi

@@ -1,0 +1,149 @@
+"""What people's folders hold: names, transcripts and files of many kinds."""
+
+import os
+
+import kaldiio
+import numpy as np
+import pytest
+import soundfile
+from tiny import VOCABULARY
+
+from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import is_file_name
+from espnet_wabert.inference.listing import audio_paths, is_list, transcripts
+from espnet_wabert.inference.loading import process_all
+from espnet_wabert.inference.recordings import (
+    from_samples,
+    load,
+    many_recordings,
+    one_recording,
+    without_transcript,
+)
+from espnet_wabert.text.transcript import encode_transcript
+from espnet_wabert.text.wordpiece import WordPieceTokenizer
+
+NAMES = {  # of files that people have, and whether they can name the files of an alignment
+    "Recording at 3.04.12\u202fPM": True, "می\u200cخواهم": True, "no\u00a0break": True,
+    "👩\u200d🔬": True, "\u200fعربي": True, "two words": True, "a/b": False, "a\nb": False,
+    "caf\udce9": False, "a\u2028b": False, "ж" * 121: False, ".": False, "": False,
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in "abcd":
+        soundfile.write(tmp_path / f"{name}.wav", np.full(8000, 0.1), 16000)
+        (tmp_path / f"{name}.txt").write_text(f"the film {name}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "can"), NAMES.items())
+def test_names_of_files(name, can):
+    assert is_file_name(name) == can
+
+
+def test_a_transcript_that_is_no_text_is_skipped_alone(folder):
+    (folder / "b.txt").write_bytes("très bon".encode("latin-1"))
+    (folder / "c.txt").write_text("très\nbon", encoding="utf-16")
+    (folder / "._a.txt").write_bytes(b"\x00\x05\x16\x07\xff")  # as macOS adds them
+    (folder / "._a.wav").write_bytes(b"\x00\x05\x16\x07\xff")
+    found = many_recordings(str(folder), str(folder))
+    assert {r.utterance: r.text for r in found.recordings} == {
+        "a": "the film a", "c": "très bon", "d": "the film d",
+    }  # fmt: skip
+    assert found.skipped == {"b": f"{folder}/b.txt:1: is neither UTF-8 nor UTF-16 text"}
+
+
+def test_recordings_of_other_formats_are_named(folder):
+    (folder / "talk.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    assert set(audio_paths([str(folder)])) == {"a", "b", "c", "d", "talk"}
+    assert "not an audio file" in without_transcript([str(folder)]).skipped["talk"]
+    (folder / "inner").mkdir()
+    with pytest.raises(UserError, match="no such file"):
+        audio_paths([f"{folder}/inn*"])
+
+
+def test_the_transcript_of_one_recording(folder):
+    def text_of(given) -> str:
+        return one_recording(str(folder / "a.wav"), str(given)).recordings[0].text
+
+    assert text_of(folder) == text_of(folder / "a.txt") == "the film a"
+    (folder / "text").write_text("b two words\na one more film\n")
+    assert text_of(folder / "text") == "one more film"
+    (folder / "a.lab").write_text("a is a word here")
+    assert text_of(folder / "a.lab") == "a is a word here"
+    assert text_of("what was said") == "what was said"
+    (folder / "a.txt").unlink()
+    with pytest.raises(UserError, match=r"b.LAB: no such file"):
+        text_of(folder / "b.LAB")
+    (folder / "a.lab").unlink()
+    with pytest.raises(UserError, match="no transcript of a in this folder"):
+        text_of(folder)
+    with pytest.raises(UserError, match="not UTF-8"):
+        text_of("caf\udce9")
+
+
+def test_only_results_in_files_need_the_name_of_one(folder):
+    (folder / "wav.scp").write_text(f"speaker/one {folder}/a.wav\n")
+    sources = [str(folder / "wav.scp")]
+    assert [r.utterance for r in without_transcript(sources).recordings] == ["speaker/one"]
+    assert "cannot name a file" in without_transcript(sources, to_files=True).skipped["speaker/one"]
+
+
+def test_the_head_of_a_large_file_tells_that_it_is_no_list(tmp_path):
+    film = tmp_path / "film.mkv"
+    film.write_bytes(b"\x1aE\xdf\xa3")
+    os.truncate(film, 1 << 40)  # without blocks on the disk; more than the memory
+    assert not is_list(str(film))
+
+
+def test_damaged_features_are_skipped(folder):
+    ark = folder / "feats.ark"
+    kaldiio.save_ark(str(ark), {u: np.ones((9, 4), np.float32) for u in "ab"}, scp=f"{folder}/x")
+    scp = folder / "feats.scp"
+    (folder / "text").write_text("a one\nb two\nc three\n")
+    scp.write_text((folder / "x").read_text() + f"c {folder}/c.wav\n")
+    (folder / "utt2num_frames").write_text("a 9\nb 9\n")
+    ark.write_bytes(ark.read_bytes()[:-20])
+    found = many_recordings(str(scp), str(folder / "text"))
+    kinds = {r.utterance: r.rate for r in found.recordings}
+    assert kinds == {"a": None, "b": None, "c": 16000}
+    first, second, _ = found.recordings
+    assert load(first).shape == (9, 4)
+    with pytest.raises(UserError, match=r"utterance b: .*feats.ark:\d+ cannot be read"):
+        load(second)
+    (folder / "utt2num_frames").write_text("a 9\nb nine\n")
+    with pytest.raises(UserError, match="utterance b: number of frames 'nine' is not a number"):
+        many_recordings(str(scp), str(folder / "text"))
+
+
+def test_samples_without_sign_have_their_zero_in_the_middle():
+    silence = from_samples("u", np.full(800, 128, np.uint8), 16000, None)
+    assert silence.samples is not None and np.abs(silence.samples).max() < 0.01
+    with pytest.raises(UserError, match="recording u: <U1 samples"):
+        from_samples("u", np.array(["a"] * 800), 16000, None)
+
+
+def test_a_recording_that_the_model_refuses_is_skipped_alone(folder):
+    def function(recordings, speech):
+        if any(r.utterance == "b" for r in recordings):
+            raise UserError("the scores are not finite")
+        return [len(one) for one in speech]
+
+    done: dict[str, int] = {}
+    given = without_transcript([str(folder)]).recordings
+    skipped = process_all(given, function, done.__setitem__)
+    assert skipped == {"b": "the scores are not finite"} and set(done) == {"a", "c", "d"}
+
+
+def test_what_is_not_spoken_is_no_token():
+    tokenizer = WordPieceTokenizer(VOCABULARY)
+    found = encode_transcript(tokenizer, "the good, film.")
+    assert found.pieces == tokenizer.encode("the good film").pieces
+    assert found.words == ["the", "good,", "film."]
+
+
+def test_a_folder_of_transcripts_has_one_for_each(folder):
+    (folder / "a.lab").write_text("another")
+    with pytest.raises(UserError, match=r"a.txt: .*a.lab is a transcript of the same recording"):
+        transcripts(str(folder))
