@@ -32,7 +32,7 @@ case "${cmd_backend}" in
         command -v srun > /dev/null || die "cmd_backend=slurm: no srun on this machine"
         train_cmd="srun --nodes 1 --ntasks 1 --cpus-per-task ${nj:-4}"
         cuda_cmd=(srun --nodes "${num_nodes}" --ntasks "${num_nodes}" --ntasks-per-node 1
-            --gres "gpu:${ngpu:-1}" --kill-on-bad-exit=1)
+            --gres "gpu:${ngpu:-auto}" --kill-on-bad-exit=1)
         decode_cmd="srun --nodes 1 --ntasks 1 --gres gpu:1" ;;
     pbs)
         [ -f "${PBS_NODEFILE:-}" ] || die "cmd_backend=pbs: no PBS_NODEFILE: submit this script with qsub"

@@ -169,6 +169,8 @@ read_settings() {
     { read -r feats; read -r gpus; read -r checkpoint; } <<< "${settings}"
     if ! "${cache_features}"; then feats=""; fi
     inference_slu_model=${inference_slu_model:-${checkpoint}}
+    # A cluster's GPUs are not seen from the machine that submits.
+    if [ "${cmd_backend}" = slurm ] && [ "${ngpu:-0}" -gt "${gpus}" ]; then gpus=${ngpu}; fi
     gpu_inference=${gpu_inference:-$([ "${gpus}" -gt 0 ] && echo true || echo false)}
     [[ "${gpu_inference}" =~ ^(true|false)$ ]] ||
         die "option --gpu_inference ${gpu_inference}: neither true nor false"
@@ -184,6 +186,7 @@ read_settings() {
         fi
     fi
     ngpu=${ngpu:-${gpus}}
+    cuda_cmd=("${cuda_cmd[@]/#gpu:auto/gpu:${ngpu}}")  # cmd.sh was read before this was known
     processes=$(((ngpu > 0 ? ngpu : 1) * num_nodes))  # of training, one per GPU
 }
 
@@ -194,6 +197,11 @@ trains() {
 }
 
 run() { ${train_cmd} "${python}" -m "espnet_wabert.bin.$@"; }
+
+# run_on DEVICE COMMAND OPTIONS...: run a command where there is such a device, cpu or cuda.
+run_on() {
+    if [ "$1" = cuda ]; then ${decode_cmd} "${python}" -m "espnet_wabert.bin.$2" "${@:3}"; else run "${@:2}"; fi
+}
 
 feats_of() { if [ -n "${feats}" ]; then echo "${feats}/$1"; fi; }  # SET
 

@@ -121,13 +121,13 @@ train_stages() {
         "${trained[@]/#/${stats}/}" ${feats:+"${all_sets[@]/#/${feats}/}"}
     then
         if [ -n "${feats}" ]; then
-            run extract_features --config "${slu_config}" --slu_args "${slu_args}" \
+            run_on "${device}" extract_features --config "${slu_config}" --slu_args "${slu_args}" \
                 --speech_model "${speech_model}" --dump "${dumpdir}/raw" --out "${feats}" \
                 --sets "${all_sets[*]}" --batch_seconds "${batch_seconds}" --device "${device}" \
                 "${model_workers[@]}"
         fi
         if [ -n "${times}" ]; then
-            run decode --model "${times}" --dump "${dumpdir}/raw" --feats "${feats}" \
+            run_on "${device}" decode --model "${times}" --dump "${dumpdir}/raw" --feats "${feats}" \
                 --sets "${trained[*]}" --out "${stats}/aligned" \
                 --batch_seconds "${batch_seconds}" --device "${device}" "${model_workers[@]}"
             stats_opts+=(--words "${stats}/aligned")

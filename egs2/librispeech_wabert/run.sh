@@ -96,7 +96,7 @@ if ! "${skip_eval}"; then
         ${feats:+"${feats}/${set}"} "${exp}/decode/${set}" "${baseline}" : "${exp}/figures"
     then
         predictions=${exp}/decode/${set}/decoding.jsonl
-        run figures --model "${slu_model}" --data "${dumpdir}/raw/${set}" \
+        run_on "${inference_device}" figures --model "${slu_model}" --data "${dumpdir}/raw/${set}" \
             --feats "$(feats_of "${set}")" --out "${exp}/figures" --device "${inference_device}" \
             ${baseline:+--baseline "${baseline}"} ${utterance:+--utterance "${utterance}"}
         # Table 4, if the model has a subword head.

@@ -92,7 +92,8 @@ def _gigabytes(parts: list[str], out: Path, remove_archives: bool) -> float:
     """Return the space that is still needed: archives, and as much again for what is in them."""
     sizes = [LIBRISPEECH_GB[part] for part in parts]
     archives = max(sizes, default=0.0) if remove_archives else sum(sizes)
-    return sum(sizes) + archives - _downloaded(out, "*.tar.gz*")
+    there = sum(_downloaded(out, f"{part}.tar.gz*") for part in parts)
+    return sum(sizes) + archives - there
 
 
 def _downloaded(out: Path, names: str) -> float:

@@ -267,6 +267,13 @@ def test_a_full_disk_is_found_before_the_download(server, tmp_path, monkeypatch)
         bring()
     with pytest.raises(UserError, match="70 GB are free, the corpus needs 92 GB"):
         bring(remove_archives=True)
+    # The archive of a part that is there already saves nothing.
+    (tmp_path / "LibriSpeech/train-clean-360").mkdir(parents=True)
+    (tmp_path / ".train-clean-360.done").touch()
+    with (tmp_path / "train-clean-360.tar.gz").open("wb") as archive:
+        archive.truncate(int(23e9))
+    with pytest.raises(UserError, match="70 GB are free, the corpus needs 77 GB"):
+        bring()
     usage = usage._replace(free=int(3e9))
     with pytest.raises(UserError, match="3 GB are free, the corpus needs 5 GB"):
         download_slue("v0.2", tmp_path, waits=QUICK)
