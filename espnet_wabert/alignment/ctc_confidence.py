@@ -3,7 +3,8 @@
 The transcript's letters get their frames by the best path through CTC's topology. In each frame the
 path's symbol is compared with the most likely one: 0 where they agree, the log of their ratio where
 not. The sum over a word's frames, per letter, is its score (a goodness of pronunciation, Witt &
-Young 2000, with CTC's symbols). A word's frames begin where the word before it ends, so what was
+Young 2000, with CTC's symbols); a short word, which says less, counts as if it had `MORE` letters
+that agree. A word's frames begin where the word before it ends, so what was
 said between them and is not in the transcript counts too. The score of a transcript is half that of
 all its letters and half that of its worst word: the mean finds a wholly wrong transcript, the worst
 word finds one wrong word. Scores become probabilities with a
@@ -22,9 +23,10 @@ from espnet_wabert.modules.ctc_head import BLANK, LETTERS, SPACE
 from espnet_wabert.modules.forward_sum import HMMTopology, best_path
 
 # Probability that a word is right: logistic(SLOPE * score + OFFSET).
-SLOPE, OFFSET = 1.1, 5.8
-DOUBT = 0.72  # transcripts with less may be of another recording; chosen on the same voices
-WORST = -12.0  # score per letter from which a word is as wrong as it can be
+SLOPE, OFFSET = 1.95, 6.65
+DOUBT = 0.74  # transcripts with less may be of another recording; chosen on the same voices
+WORST = -7.0  # score per letter from which a word is as wrong as it can be
+MORE = 2.0  # letters; of 0 to 3, chosen on the same voices
 # Silence, noise and music speak against no transcript: few letters are heard, and no frame is sure.
 # A share of the transcript's letters below this one makes the confidence as much smaller: right
 # transcripts of the same voices had at least .48, whatever the noise; music and hum at most .36.
@@ -83,8 +85,8 @@ def ctc_confidence(log_p: np.ndarray, words: Sequence[str]) -> CTCConfidence:
 
 
 def _heard(log_p: np.ndarray) -> int:
-    """Return the number of letters that are the most likely symbols (T, V) of frames."""
-    best = log_p.argmax(axis=1)
+    """Return the number of letters that are more likely than all other symbols (T, V) of frames."""
+    best = np.where(log_p.max(axis=1) > np.log(0.4), log_p.argmax(axis=1), BLANK)
     return int((best[np.flatnonzero(np.diff(best, prepend=BLANK))] > SPACE).sum())
 
 
@@ -100,7 +102,7 @@ def ctc_scores(log_p: np.ndarray, words: Sequence[str]) -> CTCScores | None:
     states = np.searchsorted(begins, np.arange(len(log_p)), side="right") - 1
     ratios = log_p[np.arange(len(log_p)), topology.symbols[states]] - log_p.max(axis=1)
     sums = np.bincount(topology.tokens[states], weights=ratios, minlength=len(words))
-    own = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    own = np.where(counts > 0, sums / (counts + MORE), np.nan)
     letters = int(counts.sum())
     return CTCScores(own, float(sums.sum() / letters + np.nanmin(own)) / 2, letters)
 

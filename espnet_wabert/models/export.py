@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from espnet_wabert.box.encoders import MINILM, WHISPER
 from espnet_wabert.box.files import CONFIG, PACKAGE, SOURCE, WEIGHTS
+from espnet_wabert.formats.lines import replacing
 from espnet_wabert.models.checkpoint import NGRAM, drop_paths, find_files, load_model
 
 # The parts of a configuration that build the model; the rest says how it was trained.
@@ -33,7 +34,8 @@ def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
     loaded, args = load_model(files)
     state = {key: value.half().contiguous() for key, value in loaded.state_dict().items()}
     out.mkdir(parents=True, exist_ok=True)
-    save_file(state, out / WEIGHTS)
+    with replacing(out / WEIGHTS) as partial:  # with the permissions of other files, too
+        save_file(state, partial)
     drop_paths(args)
     conf = {name: getattr(args, name) for name in KEPT}
     if hasattr(args, "provenance"):

@@ -43,7 +43,9 @@ def spelled(groups, certain: float) -> np.ndarray:
     return np.log(p)
 
 
-@pytest.mark.parametrize(("certain", "wanted"), [(0.7, "yesterday"), (0.95, "a yesterday no")])
+@pytest.mark.parametrize(
+    ("certain", "wanted"), [(0.5, ""), (0.7, "yesterday"), (0.95, "a yesterday no")]
+)
 def test_a_few_letters_between_pauses_are_noise_unless_they_are_certain(certain, wanted):
     log_p = spelled(["a", "yesterday", "no"], certain)
     cleaned = without_noise(log_p)
