@@ -11,27 +11,11 @@ align=egs2/librispeech_wabert/run.sh
 sentiment=egs2/slue_sa/run.sh
 begin=${SECONDS}
 
-compare_losses() {
-    "${align}" --mini true --skip_done true --stage 10 --slu_config conf/mini/align_cosine.yaml
-    "${align}" --mini true --skip_done true --stage 16 --stop_stage 16 \
-        --baseline ${mini}/librispeech_wabert/exp/align_cosine/valid.loss.ave.pth
-}
-
 "${align}" --mini true --skip_done true --stop_stage 14
-
-# The comparison of the losses and the sentiment need the aligned model, and not each other. Side by side,
-# each with half of the cores, they are quicker: the matrices are small.
-threads=${OMP_NUM_THREADS:-$((($(nproc) + 1) / 2))}
-log=${mini}/align_cosine.log
-echo "the cosine loss, beside what follows: ${log}"
-set -m  # a group of processes, which can be ended together
-OMP_NUM_THREADS=${threads} compare_losses > "${log}" 2>&1 &
-comparison=$!
-set +m
-trap 'kill -- "-${comparison}" 2> /dev/null || true' EXIT
-OMP_NUM_THREADS=${threads} "${sentiment}" --mini true --skip_done true --stop_stage 14
-wait "${comparison}" || { tail -n 20 "${log}" >&2; exit 1; }
-trap - EXIT
+"${align}" --mini true --skip_done true --stage 10 --slu_config conf/mini/align_cosine.yaml
+"${align}" --mini true --skip_done true --stage 16 --stop_stage 16 \
+    --baseline ${mini}/librispeech_wabert/exp/align_cosine/valid.loss.ave.pth
+"${sentiment}" --mini true --skip_done true --stop_stage 14
 
 echo "another aligner on the same utterances"
 timit=${mini}/librispeech_wabert/dump/raw/timit_test

@@ -21,8 +21,8 @@ from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS, greedy_text
 LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search, chosen on development speakers
 SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
 PAUSE = 15  # frames
-# Noise and music give groups of few letters in doubt, between pauses: up to so many letters, a group
-# with a smaller mean probability is silenced. Chosen on development voices and on `mini.non_speech`.
+# Noise and music give groups of few letters in doubt, between pauses: up to so many letters, those
+# of a smaller mean probability are silenced. Chosen on development voices and `mini.non_speech`.
 CERTAIN = ((4, 0.8), (9, 0.6))
 UNLIKELY = -30.0  # log-probability
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import kaldiio
 import soundfile
 import torch
+from filelock import FileLock
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
@@ -26,6 +27,7 @@ from espnet_wabert.workers.progress import progress
 from espnet_wabert.workers.workers import HERE, Workers
 
 STAMP = "cache.json"
+LOCK = ".lock"
 FILES = ("feats.ark", "feats.scp", "utt2num_frames")
 SIXTEEN_BITS = 3  # Kaldi's kTwoByteAuto: half the size, and an error of 1/65536 of the range
 
@@ -72,6 +74,7 @@ def extract_features(
 
     `out` gets feats.ark, feats.scp, utt2num_frames, and cache.json, which says what they were made
     of. A complete cache of the same frontend and the same recordings is kept; then 0 is returned.
+    Of several calls at once for one folder, the others wait for the first one.
 
     Args:
         make: returns the frontend; each worker calls it once for each batch.
@@ -81,10 +84,17 @@ def extract_features(
         device: "cpu" or "cuda".
         workers: who computes the batches, which are the same for all of them.
     """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / LOCK):
+        return _extract(make, read_folder(data), out, bins, device, workers)
+
+
+def _extract(make, folder: DataFolder, out: Path, bins: int, device: str, workers: Workers) -> int:
+    """Do what `extract_features` says, alone in the folder."""
     frontend = make()
     if any(parameter.requires_grad for parameter in frontend.parameters()):
         raise UserError("frontend_conf.freeze: only a wholly frozen frontend (all) can be cached")
-    folder, out = read_folder(data), Path(out)
     stamp = out / STAMP
     source = {"frontend": _describe(frontend), "recordings": _recordings(folder)}
     reason = _out_of_date(out, source)
@@ -92,7 +102,6 @@ def extract_features(
         return 0
     if reason:
         logging.warning("%s: computed again: %s", out, reason)
-    out.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
     samples = folder.samples or {u: soundfile.info(p).frames for u, p in folder.wav.items()}
     batches = [

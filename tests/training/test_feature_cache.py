@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import kaldiio
 import numpy as np
@@ -136,3 +137,9 @@ def test_features_of_another_encoder_are_refused(data, tmp_path):
     (out / STAMP).write_text("{}")
     with pytest.raises(UserError, match="cache.json: damaged"):
         check_features(out, frontend())
+
+
+def test_two_calls_at_once_make_one_cache(data, tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        counts = list(pool.map(lambda _: extract(data, tmp_path / "feats"), range(2)))
+    assert sorted(counts) == [0, 3]
