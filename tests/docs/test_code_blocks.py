@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import soxr
 import yaml
+from aligners import write_model
 from click.testing import CliRunner
 from doc_shell import ROOT, Shell
 from markdown_it import MarkdownIt
@@ -94,6 +95,7 @@ def folder(tmp_path_factory):
     for name in ("recording.mp3", "talk.mp3", "clip.wav"):
         soundfile.write(folder / name, speech, rate)
     (folder / "talk.txt").write_text(DASHWOOD)
+    write_model(folder).rename(folder / "align.zip")
     (folder / "recordings").mkdir()
     paths = {Path(clip.path).stem: clip.path for clip in CLIPS}
     for name, path in paths.items():
