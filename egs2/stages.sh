@@ -203,6 +203,7 @@ pack_stages() {
         if stage 14 "pack" "${model_inputs[@]}" : "${packed}"; then run pack --model "${slu_model}" --out "${packed}"; fi
     fi
     if ! "${skip_upload_hf}"; then
+        local model_options="${model_options} hf_repo hf_license"
         if stage 15 "upload" "${packed}" "${expdir}/${name}/RESULTS.md" \
             "${expdir}/${name}/scores" : "${exp}/hub"
         then

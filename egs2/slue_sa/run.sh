@@ -112,6 +112,7 @@ if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; the
         local/train_aligner.sh --systems "${systems}" --system "${system}" --ngpu "${ngpu}" \
             --num_nodes "${num_nodes}" --host "${host}" --nj "${nj}" \
             --inference_nj "${inference_nj}" --dask "${dask}" \
+            --corpora "$([ "${corpora}" = downloads ] || echo "${corpora}")" \
             --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
             --speech_model "${speech_model}" --text_model "${text_model}" \
             --aligner_args "${aligner_args}" --aligner_opts "${aligner_opts}" --transcripts "${dumpdir}/raw/${train_set}"

@@ -10,6 +10,7 @@ systems=              # the table of systems
 system=               # a row
 aligner=              # the file that is wanted: the aligner's checkpoint
 expdir=               # experiments of ../librispeech_wabert
+corpora=              # folder of the corpora; default: that of ../librispeech_wabert
 transcripts=          # formatted data folder for an aligner with more_data
 aligner_args=         # more arguments for its training
 aligner_opts=         # more options for ../librispeech_wabert/run.sh
@@ -28,7 +29,8 @@ opts=$("${python}" -m espnet_wabert.bin.systems --table "${systems}" --system "$
 if [ -z "${opts}" ] || [ -f "${aligner}" ]; then exit 0; fi
 mapfile -t opts <<< "${opts}"
 echo "${system}: training its aligner, ${aligner}"
-../librispeech_wabert/run.sh ${aligner_opts} --nj "${nj}" --ngpu "${ngpu}" \
+../librispeech_wabert/run.sh ${corpora:+--corpora "${corpora}"} ${aligner_opts} \
+    --nj "${nj}" --ngpu "${ngpu}" \
     ${inference_nj:+--inference_nj "${inference_nj}"} ${dask:+--dask "${dask}"} \
     ${host:+--host "${host}"} --num_nodes "${num_nodes}" --expdir "${expdir}" \
     ${speech_model:+--speech_model "${speech_model}"} ${text_model:+--text_model "${text_model}"} \
