@@ -149,13 +149,13 @@ def features_of(
 def check_features(feats: Path, frontend: HuggingFaceFrontend) -> None:
     """Compare the frontend of a model with the one that has made cached features.
 
-    Features without `cache.json` are not checked.
+    Features without `cache.json` are not checked, nor is a frontend without weights (ONNX).
 
     Raises:
         UserError: it is another one.
     """
     stamp = feats / STAMP
-    if not stamp.is_file():
+    if not stamp.is_file() or next(frontend.parameters(), None) is None:
         return
     try:
         made = dict(json.loads(stamp.read_text(encoding="utf-8"))["frontend"])

@@ -134,6 +134,7 @@ def test_features_of_another_encoder_are_refused(data, tmp_path):
     check_features(out, frontend())
     with pytest.raises(UserError, match=r"feats: .* another speech encoder .*\(weights differ\)"):
         check_features(out, frontend(seed=1))
+    check_features(out, torch.nn.Module())  # an exported model has graphs instead of weights
     (out / STAMP).write_text("{}")
     with pytest.raises(UserError, match="cache.json: damaged"):
         check_features(out, frontend())
