@@ -52,11 +52,11 @@ hf_license=apache-2.0 # ... and the licence of the weights
 # End of options
 
 # Files and folders among the options of all recipes, and models (a name on a hub, or a folder).
-path_options="dask expdir dumpdir datadir corpora slu_config pretrained_model results
+path_options="dask expdir dumpdir datadir corpora slu_config results
     librispeech md5sums timit more_data baseline word_times_model slue slue_labels systems ngrams
     aligner_expdir"
 path_options=${path_options//$'\n'/ }
-source_options="speech_model text_model download_model recognizer"
+source_options="speech_model text_model pretrained_model download_model recognizer"
 data_options="speed_perturb_factors skip_bad tokenizer"  # a change of these repeats stages 1-5
 model_options="speech_model text_model cache_features pretrained_model slu_args seed score_seeds
     inference_slu_model download_model speed_perturb_factors skip_bad"  # ... stages 10-16
@@ -153,6 +153,9 @@ check_requirements() {
     if ! "${skip_eval}" && [ "${stage}" -le 12 ] && [ "${stop_stage}" -ge 12 ]; then
         if ! "${mini}"; then options+=(--recognizer "${recognizer:-}"); fi
         options+=(--ngram "${ngram:-}")
+    fi
+    if trains && [ -n "${pretrained_model}" ] && [[ "${pretrained_model}" != *.pth ]]; then
+        options+=(--pretrained_model "${pretrained_model}")  # an aligner may be trained later
     fi
     if ! "${skip_upload_hf}" && [ "${stop_stage}" -ge 15 ]; then options+=(--hf_repo "${hf_repo}"); fi
     if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?

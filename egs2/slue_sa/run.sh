@@ -18,7 +18,7 @@ trim=true             # use start_second to end_second, as the SLUE toolkit does
 system=               # a row of SYSTEMS; its fields override the options below
 systems=systems/table3.yaml           # the table of systems
 slu_config=../../conf/sentiment_bert_i3.yaml  # the model and its fine-tuning
-recognizer=           # of a pipeline: name or folder; transcripts: the reference transcripts
+recognizer=           # of a pipeline: name, folder or `box`; transcripts: the reference transcripts
 ngram=                # of a pipeline: n-gram of OpenSLR 11, such as 3-gram.pruned.1e-7
 ngrams=               # folder of n-grams; default: CORPORA/ngrams
 model_tag=            # decode with the model of this experiment; default: that of SLU_TAG
@@ -26,7 +26,7 @@ aligner=auto          # experiment in ALIGNER_EXPDIR to start from: auto: that o
 aligner_expdir=../librispeech_wabert/exp  # experiments of ../librispeech_wabert
 aligner_args=         # more arguments for its training, such as "--max_epoch 1"
 aligner_opts="--skip_done true"       # for its run.sh, if a system's aligner is missing
-pretrained_model=     # start from this .pth or packed .zip instead of the aligner
+pretrained_model=     # start from this .pth, packed model or `box` instead of the aligner
 # End of options
 parse_options "$@"
 if "${mini}"; then
@@ -76,7 +76,7 @@ model_options+=" recognizer ngram_file"
 finish_options
 data_inputs=("${slue_labels}")
 read -ra tests <<< "${test_sets}"
-if [ -n "${pretrained_model}" ] && [ -z "${system}" ] && trains && [ ! -f "${pretrained_model}" ]
+if [ -z "${system}" ] && trains && [[ "${pretrained_model}" = *.pth && ! -f "${pretrained_model}" ]]
 then
     die "${pretrained_model}: no such aligner; train it with ../librispeech_wabert/run.sh, or name" \
         "another one with --aligner or --pretrained_model"

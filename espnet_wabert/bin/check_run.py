@@ -14,12 +14,14 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--ngram", default="", help="N-gram of a pipeline.")
 @click.option("--table", help="A table of systems, instead of one configuration.")
 @click.option("--systems", default="", help="Rows of it, with a space between.")
+@click.option("--pretrained_model", default="", help="Model that training starts from.")
 @click.option("--hf_repo", help="Repository to upload to.")
 @click.option("--dask", help="Yaml of a Dask cluster.")
 @one_line_errors
 def main(
-    config, slu_args, speech_model, text_model, recognizer, ngram, table, systems, hf_repo, dask
-):
+    config, slu_args, speech_model, text_model, recognizer, ngram, table, systems,
+    pretrained_model, hf_repo, dask,
+):  # fmt: skip
     """Check models, optional packages and the upload; what is not given is not checked."""
     from espnet_wabert.recipes import requirements
     from espnet_wabert.recipes.systems import System, read_systems
@@ -34,6 +36,10 @@ def main(
     elif config or recognizer or ngram:
         rows = [System("", config, recognizer=recognizer or None, ngram=ngram, slu_args=slu_args)]
     requirements.check_systems(rows, speech_model, text_model)
+    if pretrained_model:
+        from espnet_wabert.models.checkpoint import find_files
+
+        find_files(pretrained_model)
     if hf_repo is not None:
         requirements.check_upload(hf_repo)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from filelock import FileLock
 
 from espnet_wabert.box.encoders import MINILM, WHISPER, bert_vocabulary, make_encoders
+from espnet_wabert.constants import BOX
 from espnet_wabert.errors import UserError
 
-NAMES = {"box": "aligner", "box:sentiment": "sentiment"}  # MODEL -> folder
+NAMES = {BOX: "aligner", "box:sentiment": "sentiment"}  # MODEL -> folder
 PACKAGE = "package:"  # begins the name of an encoder that a package ships
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 SOURCE = "model_name_or_path"  # of a pretrained model, in frontend_conf and postencoder_conf

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.aligner import Aligner
-from espnet_wabert.inference.recognizer import load_beam_search
+from espnet_wabert.inference.beam_search import load_beam_search
 from espnet_wabert.models.wabert import Grafted
 from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS, greedy_text
 

@@ -1,14 +1,12 @@
-"""Speech recognizers, the first stage of the pipelines (Table 3): CTC models and Whisper.
+"""Speech recognizers, the first stage of the pipelines (Table 3).
+
+CTC models, Whisper, and an aligned model that reads letters, such as that in the box.
 
 Shapes: B utterances, S samples, T frames, V output symbols.
 """
 
-import gzip
-import os
-import sys
 import zlib
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +16,10 @@ from torch import nn
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 from transformers import WhisperForConditionalGeneration as WhisperModel
 
-from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.constants import BOX, SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.inference.beam_search import load_beam_search
 from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.modules.frontend import needs_normalization
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
@@ -33,8 +33,6 @@ TOKENS_PER_SECOND, TOKENS_MORE = (
 )  # limit of Whisper's tokens per second; fast speech has 5 or 6
 PROMPT = 4  # largest number of Whisper's prompt tokens
 REPETITIVE = 2.4  # compression ratio above which Whisper's text is a loop (Radford et al. 2022)
-LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search; the defaults of the package
-EXTRA = "pip install 'espnet_wabert[pipeline]'"
 
 
 def plain_text(text: str) -> str:
@@ -152,7 +150,17 @@ def repeats_itself(text: str) -> bool:
 
 
 def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):
-    """Return the recognizer for a Hugging Face model, by its type."""
+    """Return a recognizer: waveforms (S,) at 16 kHz to their texts.
+
+    Args:
+        source: `box`, or name or folder of a Hugging Face model.
+        ngram: of a CTC model: an ARPA or KenLM file.
+        device: "cpu" or "cuda".
+    """
+    if source == BOX:
+        if ngram:
+            raise UserError(f"{source}: has an n-gram of its own: no other one with it")
+        return WaBERTInference.from_pretrained(source, device).read
     config, _ = load_config("--recognizer", source, None, pretrained=True)
     if ngram and not Path(ngram).is_file():
         raise UserError(f"{ngram}: no such n-gram; stage 9 downloads it")
@@ -181,60 +189,3 @@ def read_labels(tokenizer, size: int) -> list[str]:
     if " " not in labels:
         raise UserError("the recognizer's tokenizer has no word delimiter: it writes no words")
     return labels
-
-
-def read_unigrams(path: str | Path) -> list[str]:
-    """Return the words of an ARPA file (.arpa or .arpa.gz)."""
-    words, inside = [], False
-    opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("\\"):
-                if inside:
-                    break
-                inside = line.startswith("\\1-grams")
-            elif inside and line.strip():
-                words.append(line.split()[1])
-    words = [word for word in words if word not in ("<s>", "</s>", "<unk>", "<UNK>")]
-    if not words:
-        raise UserError(f"{path}: no words under \\1-grams: not an ARPA file")
-    return words
-
-
-def load_beam_search(
-    labels: list[str],
-    blank: int,
-    ngram: str,
-    lm_weight: float = LM_WEIGHT,
-    word_bonus: float = WORD_BONUS,
-):
-    """Return a beam search decoder with an n-gram, in the letter case of the n-gram."""
-    try:
-        from ctc_beam_decoder import build_ctcdecoder
-    except ImportError as error:
-        raise UserError(f"decoding with an n-gram needs the pipeline extra: {EXTRA}") from error
-    words = read_unigrams(ngram)
-    lower = sum(word.islower() for word in words) > len(words) / 2
-    alphabet = [label.lower() if lower else label.upper() for label in labels]
-    # The decoder confuses symbols with equal text: only the blank may be empty.
-    alphabet = [
-        label if label or index == blank else f"<{index}>" for index, label in enumerate(alphabet)
-    ]
-    with no_stderr():
-        return build_ctcdecoder(
-            alphabet, kenlm_model_path=str(ngram), unigrams=words, alpha=lm_weight, beta=word_bonus
-        )
-
-
-@contextmanager
-def no_stderr():
-    """Silence what C code writes: KenLM draws a progress bar."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -130,7 +130,7 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
 
     Args:
         model: the model that starts.
-        source: a .pth or packed .zip.
+        source: of the aligned model, as `find_files` takes it.
         args: the configuration with which `model` was built.
 
     Raises:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
+from espnet_wabert.constants import BOX
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.recipes.systems import OPTION, TRANSCRIPTS, System
 from espnet_wabert.recipes.training_args import read_config
@@ -36,7 +37,7 @@ def check_systems(systems: Iterable[System], speech_model: str, text_model: str)
 def models_of(system: System, speech_model: str, text_model: str) -> dict[str, str]:
     """Return the pretrained models that a system reads, by the option that names them."""
     models = {}
-    if system.recognizer not in (None, OPTION, TRANSCRIPTS):
+    if system.recognizer not in (None, OPTION, TRANSCRIPTS, BOX):
         models["--recognizer"] = str(system.recognizer)
     if not str(system.slu_config):
         return models

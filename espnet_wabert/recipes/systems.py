@@ -32,10 +32,12 @@ class System:
         model_of: row whose trained model this row decodes with; it has that row's other fields.
         speech_model: speech encoder, name or folder; None: run.sh's --speech_model.
         text_model: text encoder or BERT, name or folder; None: run.sh's --text_model.
-        recognizer: of a pipeline: a CTC model or Whisper, `option` or `transcripts`; None for a
-            system that is no pipeline.
+        recognizer: of a pipeline: a CTC model, Whisper or `box`, `option` or `transcripts`; None
+            for a system that is no pipeline.
         ngram: n-gram of OpenSLR 11 for CTC decoding.
         aligner: yaml of the aligner that fine-tuning starts from, in the table's `conf`.
+        pretrained_model: model that fine-tuning starts from instead of an aligner of the table:
+            a packed model, or `box`.
         more_data: whether the aligner also trains on the transcripts of SLUE.
         drop_layers: number of BERT's dropped layers in aligner and model; None: their yaml's.
         slu_args: more arguments for training.
@@ -49,6 +51,7 @@ class System:
     recognizer: str | None = None
     ngram: str | None = None
     aligner: Path | None = None
+    pretrained_model: str | None = None
     more_data: bool = False
     drop_layers: int | None = None
     slu_args: str = ""
@@ -77,6 +80,7 @@ class System:
             "recognizer": None if self.recognizer == OPTION else self.recognizer or "",
             "ngram": self.ngram or "",
             "aligner": self.aligner_tag,
+            "pretrained_model": self.pretrained_model,
             "slu_args": f"{self.depth_args} {self.slu_args}".strip(),
             "model_tag": self.model_of or self.name,
             "slu_tag": self.name,
@@ -133,6 +137,8 @@ def _read_row(path: Path, conf: Path, name: str, rows: dict) -> System:
             row[field] = conf / row[field]
             if not row[field].is_file():
                 raise UserError(f"{where}: {field}: {row[field]}: no such configuration")
+    if "aligner" in row and "pretrained_model" in row:
+        raise UserError(f"{where}: aligner and pretrained_model: a row starts from one of them")
     if "aligner" not in row and row.get("more_data"):
         raise UserError(f"{where}: more_data: there is no aligner to train on more data")
     return System(name=name, **row)

@@ -4,7 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
+from espnet_wabert.constants import BOX
 from espnet_wabert.formats.states import MISSING, file_state, read_wav_scp, recordings_state
+from espnet_wabert.models.checkpoint import find_files
 from espnet_wabert.models.provenance import fingerprint
 from espnet_wabert.models.weights_file import SUFFIX
 from espnet_wabert.training.feature_cache import STAMP
@@ -30,7 +32,7 @@ def made_of(args: argparse.Namespace) -> dict[str, str]:
     if isinstance(args.token_list, str):
         files[args.token_list] = _state(Path(args.token_list))
     if args.pretrained_model is not None:
-        files[args.pretrained_model] = _weights_state(Path(args.pretrained_model))
+        files[args.pretrained_model] = _weights_state(args.pretrained_model)
     return files
 
 
@@ -56,8 +58,9 @@ def _data_state(path: Path, kind: str) -> str:
     return _state(path)
 
 
-def _weights_state(path: Path) -> str:
+def _weights_state(model: str) -> str:
     """Return the checksum beside a .pth, or else the state of the file."""
+    path = find_files(BOX).weights if model == BOX else Path(model)
     checksum = Path(f"{path.resolve()}{SUFFIX}")  # valid.loss.ave.pth is a link
     return checksum.read_text().split()[0] if checksum.is_file() else _state(path)
 

@@ -99,7 +99,7 @@ class WaBERTTask(SLUTask):
             "--pretrained_model",
             type=str_or_none,
             default=None,
-            help="An aligned model, .pth or packed .zip, whose frontend and encoder to start from",
+            help="An aligned model (.pth, .zip, box) whose frontend and encoder to start from",
         )
         parser.add_argument(
             "--computed",

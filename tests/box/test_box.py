@@ -19,6 +19,7 @@ from espnet_wabert.cli.main import main
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.inference.recognizer import load_recognizer, plain_text
 from espnet_wabert.mini.espeak import EspeakVoice
 from espnet_wabert.mini.real_speech import librivox
 from espnet_wabert.mini.speech import Manner
@@ -27,6 +28,8 @@ from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.download import Files
 from espnet_wabert.models.export import export
 from espnet_wabert.modules.frozen import full_state_dict
+from espnet_wabert.recipes.systems import read_systems
+from espnet_wabert.recipes.training_args import read_config
 from espnet_wabert.scoring.tokens import word_error_rate
 from espnet_wabert.text.ngram import estimate, write_arpa
 
@@ -173,3 +176,39 @@ def test_the_shipped_model_judges_what_is_said(cache, tmp_path):
     assert [row["label"] for row in rows] == ["Negative", "Positive"]
     for row in rows:
         assert sum(float(row[label]) for label in found[0].labels) == pytest.approx(1, abs=1e-4)
+
+
+def sentiment_config(cache) -> Namespace:
+    """The `wabert` row of egs2/slue_sa/systems/box.yaml."""
+    row = read_systems(ROOT / "egs2/slue_sa/systems/box.yaml")["wabert"]
+    conf = read_config(str(row.slu_config), row.slu_args)
+    args = Namespace(**{name: conf[name] for name in PARTS}, token_list=bert_vocabulary())
+    args.frontend_conf["model_name_or_path"] = str(files.encoder_folder(WHISPER))
+    args.postencoder_conf["model_name_or_path"] = str(files.encoder_folder(MINILM))
+    args.model_conf.pop("class_weights")
+    return args
+
+
+def test_fine_tuning_starts_from_the_box(cache):
+    args = sentiment_config(cache)
+    model = build_model(args)
+    checkpoint.init_from(model, "box", args)
+    shipped = checkpoint.read_state(checkpoint.find_files("box").weights)
+    loaded = {key: value for key, value in shipped.items() if key.startswith("encoder.")}
+    state = full_state_dict(model)
+    assert loaded and all(torch.equal(state[key], value.float()) for key, value in loaded.items())
+    args.encoder_conf["adapter_size"] = 192
+    with pytest.raises(UserError, match=r"encoder_conf.adapter_size: 320 there, 192 here"):
+        checkpoint.init_from(build_model(args), "box", args)
+
+
+def test_the_box_is_a_recognizer_of_the_pipelines(cache):
+    recordings = list(librivox())
+    recognizer = load_recognizer("box")
+    read = recognizer([one.audio.astype(np.float32) / 2**15 for one in recordings])
+    assert read == [plain_text(text) for text in read]
+    names = [one.utterance for one in recordings]
+    said = dict(zip(names, [one.text.lower() for one in recordings], strict=True))
+    assert word_error_rate(said, dict(zip(names, read, strict=True))) < 0.3
+    with pytest.raises(UserError, match="box: has an n-gram of its own"):
+        load_recognizer("box", "4-gram.arpa")

@@ -8,12 +8,11 @@ import torch
 from tiny_sources import ARPA, write_tiny_recognizer, write_tiny_sources, write_tiny_whisper
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.inference.beam_search import load_beam_search, read_unigrams
 from espnet_wabert.inference.recognizer import (
-    load_beam_search,
     load_recognizer,
     plain_text,
     read_labels,
-    read_unigrams,
     repeats_itself,
 )
 

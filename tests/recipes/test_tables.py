@@ -64,6 +64,10 @@ def test_an_aligner_of_its_own_depth_has_a_name_of_its_own(tmp_path):
         ("  w: {slu_config: a.yaml, drop_layers: -1}", "drop_layers: -1: must be 0 or more"),
         ("  w: {slu_config: a.yaml, drop_layers: true}", "drop_layers: True is no int"),
         ("  w: {slu_config: a.yaml, more_data: true}", "more_data: there is no aligner"),
+        (
+            "  w: {slu_config: a.yaml, aligner: a.yaml, pretrained_model: box}",
+            "system w: aligner and pretrained_model: a row starts from one of them",
+        ),
         ("  w: {slu_config: a.yaml, more_data: 1}", "more_data: 1 is no bool"),
         ("  w: {model_of: v}", "system w: model_of: 'v' is no row with a model of its own"),
         ("  w: a.yaml", "system w: must hold fields and values"),
