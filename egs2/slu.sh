@@ -201,7 +201,7 @@ trains() {
 
 run() { ${train_cmd} "${python}" -m "espnet_wabert.bin.$@"; }
 
-# run_on DEVICE COMMAND OPTIONS...: run a command where there is such a device, cpu or cuda.
+# run_on DEVICE COMMAND OPTIONS...: run a command on a machine for this device, cpu or cuda.
 run_on() {
     if [ "$1" = cuda ]; then ${decode_cmd} "${python}" -m "espnet_wabert.bin.$2" "${@:3}"; else run "${@:2}"; fi
 }
@@ -211,7 +211,4 @@ feats_of() { if [ -n "${feats}" ]; then echo "${feats}/$1"; fi; }  # SET
 unique() { printf '%s\n' "$@" | awk '!seen[$0]++'; }
 
 # decode COMMAND OPTIONS...: run a command that decodes the test sets.
-decode() {
-    ${decode_cmd} "${python}" -m "espnet_wabert.bin.$1" "${@:2}" --sets "${test_sets}" \
-        "${model_workers[@]}"
-}
+decode() { run_on cuda "$@" --sets "${test_sets}" "${model_workers[@]}"; }

@@ -35,6 +35,7 @@ def main(model, baseline, data, feats, utterance, most, out, device):
         similarity,
         untrained_model,
     )
+    from espnet_wabert.training.feature_cache import check_features
 
     source = SpeechSource(data, feats)
     folder = source.folder
@@ -45,6 +46,8 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     some = sorted(folder.wav)[:most]
     inferences = [WaBERTInference.from_pretrained(m, device) for m in (model, baseline) if m]
     names = _names(inferences)
+    for inference in inferences if feats else ():
+        check_features(Path(feats), inference.model.frontend)
     before = [untrained_model(inference) for inference in inferences]
     seen = {
         name: {

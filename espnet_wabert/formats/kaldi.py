@@ -8,12 +8,13 @@ will apply, as it applies segments). wav.scp has paths, not pipes.
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi_checks import inconsistencies
-from espnet_wabert.formats.lines import fields_of, put, to_number
+from espnet_wabert.formats.lines import fields_of, replacing, to_number
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_ctm
 
@@ -137,19 +138,21 @@ def write_folder(folder: DataFolder, path: str | Path) -> None:
 def write_files(path: Path, contents: Mapping[str, Iterable[str]]) -> None:
     """Write text files, given as lines, into the folder `path`.
 
-    Each is written completely or not at all, in order; lines are not collected in memory.
+    All are complete before the first one replaces an old one, and the last one is missing until the
+    others are there; lines are not collected in memory.
     """
     path.mkdir(parents=True, exist_ok=True)
-    for name, lines in contents.items():
-        try:
-            with (path / f".{name}.tmp").open("w", encoding="utf-8", newline="") as file:
-                file.writelines(lines)
-        except UnicodeEncodeError as error:
-            bad = error.object[error.start : error.end]
-            raise UserError(f"{path}/{name}: {bad!r} cannot be written as UTF-8") from None
-    (path / list(contents)[-1]).unlink(missing_ok=True)
-    for name in contents:
-        put(path / f".{name}.tmp", path / name)
+    with ExitStack() as stack:  # the file that is opened first is put into its place last
+        names = reversed(list(contents))
+        temporary = {name: stack.enter_context(replacing(path / name)) for name in names}
+        for name, lines in contents.items():
+            try:
+                with temporary[name].open("w", encoding="utf-8", newline="") as file:
+                    file.writelines(lines)
+            except UnicodeEncodeError as error:
+                bad = error.object[error.start : error.end]
+                raise UserError(f"{path}/{name}: {bad!r} cannot be written as UTF-8") from None
+        (path / list(contents)[-1]).unlink(missing_ok=True)
 
 
 def subset(folder: DataFolder, utterances: Iterable[str]) -> DataFolder:

@@ -15,7 +15,7 @@ from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.formats.lines import name_some
 from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.inference.loading import loaded_batches
+from espnet_wabert.inference.loading import each_or_error, loaded_batches
 from espnet_wabert.inference.recordings import Recording
 from espnet_wabert.text.transcript import encode_transcript
 from espnet_wabert.text.wordpiece import Encoded
@@ -114,27 +114,18 @@ class _Run:
                 self._long(recording.utterance, speech, encoded)
             else:
                 kept.append((recording.utterance, speech, encoded))
-        if kept:
-            self._align(kept)
-
-    def _align(self, kept: Sequence[tuple[str, Any, Encoded]]) -> None:
-        """Align utterances together; if the model refuses one of them, each by itself."""
-        names, speech, transcripts = zip(*kept, strict=True)
-        try:
-            found = self.aligner(speech, transcripts, [self.method], predictions=False)
-        except UserError as error:
-            if len(kept) == 1:
-                self.skipped[names[0]] = last_line(error)
-                return
-            for one in kept:
-                self._align([one])
-            return
-        for utterance, audio, encoded, aligned in zip(
-            names, speech, transcripts, found, strict=True
-        ):
+        for one, aligned in zip(kept, each_or_error(self._align, kept), strict=True):
+            utterance, audio, encoded = one
+            if isinstance(aligned, UserError):
+                self.skipped[utterance] = last_line(aligned)
+                continue
             if self._doubted(aligned):
                 aligned = self._without_ends(utterance, audio, encoded) or aligned
             self._take(utterance, encoded, aligned, self._duration(audio))
+
+    def _align(self, kept: Sequence[tuple[str, Any, Encoded]]) -> list[Alignment]:
+        _, speech, transcripts = zip(*kept, strict=True)
+        return self.aligner(speech, transcripts, [self.method], predictions=False)
 
     def _refused(self, speech, encoded: Encoded, recording: Recording) -> str | None:
         """Return why an utterance cannot be aligned."""

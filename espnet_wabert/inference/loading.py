@@ -44,7 +44,8 @@ def process_all(
                 else:
                     kept.append(recording)
                     speech.append(one)
-            results = _results(function, kept, speech) if kept else []
+            pairs = list(zip(kept, speech, strict=True))
+            results = each_or_error(lambda some: function(*zip(*some, strict=True)), pairs)
             for recording, result in zip(kept, results, strict=True):
                 if isinstance(result, UserError):
                     skipped[recording.utterance] = last_line(result)
@@ -54,15 +55,18 @@ def process_all(
     return skipped
 
 
-def _results(function, recordings: Sequence[Recording], speech: Sequence[np.ndarray]) -> list[Any]:
-    """Return the results of a batch; if the model refuses it, each recording's own or its error."""
+def each_or_error[T, R](
+    function: Callable[[Sequence[T]], Sequence[R]], batch: Sequence[T]
+) -> list[R | UserError]:
+    """Return the results of a batch; if the model refuses it, each one's own result or error."""
+    if not batch:
+        return []
     try:
-        return list(function(recordings, speech))
+        return list(function(batch))
     except UserError as error:
-        if len(recordings) == 1:
+        if len(batch) == 1:
             return [error]
-    pairs = zip(recordings, speech, strict=True)
-    return [result for one, audio in pairs for result in _results(function, [one], [audio])]
+    return [result for one in batch for result in each_or_error(function, [one])]
 
 
 def loaded_batches(

@@ -26,6 +26,7 @@ from espnet_wabert.plots.figures import (
     similarity,
     untrained_model,
 )
+from espnet_wabert.training.feature_cache import STAMP
 
 TEXTS = {"u1": "the good film", "u2": "not a bad film and good to the end", "u3": "the end"}
 RNG = np.random.default_rng(0)
@@ -180,6 +181,10 @@ def test_mistakes_end_with_one_line(work, tmp_path):
     ):
         done = run(work, "--out", tmp_path, *more)
         assert done.exit_code == 1 and message in done.stderr and done.stderr.count("\n") == 1
+    (tmp_path / "feats.scp").write_text("".join(f"{u} feats.ark:3\n" for u in TEXTS))
+    (tmp_path / STAMP).write_text('{"frontend": {"weights": "of another one"}}')
+    done = run(work, "--out", tmp_path, "--feats", tmp_path)
+    assert done.exit_code == 1 and "another speech encoder than the model's" in done.stderr
     judge = save(arguments("wabert_sentiment"), tmp_path / "judge", seed=0)
     done = run(work, "--out", tmp_path, "--baseline", judge)
     assert done.exit_code == 1 and "not of a sentiment model" in done.stderr
