@@ -29,6 +29,10 @@ def main(
 
     if dask:
         DaskWorkers(dask)
+    if pretrained_model:
+        from espnet_wabert.models.checkpoint import find_files
+
+        find_files(pretrained_model)
     rows = []
     if table:
         known = read_systems(table)
@@ -36,10 +40,6 @@ def main(
     elif config or recognizer or ngram:
         rows = [System("", config, recognizer=recognizer or None, ngram=ngram, slu_args=slu_args)]
     requirements.check_systems(rows, speech_model, text_model)
-    if pretrained_model:
-        from espnet_wabert.models.checkpoint import find_files
-
-        find_files(pretrained_model)
     if hf_repo is not None:
         requirements.check_upload(hf_repo)
 

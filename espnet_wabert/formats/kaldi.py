@@ -138,13 +138,11 @@ def write_folder(folder: DataFolder, path: str | Path) -> None:
 def write_files(path: Path, contents: Mapping[str, Iterable[str]]) -> None:
     """Write text files, given as lines, into the folder `path`.
 
-    All are complete before the first one replaces an old one, and the last one is missing until the
-    others are there; lines are not collected in memory.
+    All are complete before one is put into its place, the last one after all others.
     """
     path.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:  # the file that is opened first is put into its place last
-        names = reversed(list(contents))
-        temporary = {name: stack.enter_context(replacing(path / name)) for name in names}
+        temporary = {n: stack.enter_context(replacing(path / n)) for n in reversed(list(contents))}
         for name, lines in contents.items():
             try:
                 with temporary[name].open("w", encoding="utf-8", newline="") as file:
