@@ -178,7 +178,7 @@ def test_the_shipped_model_judges_what_is_said(cache, tmp_path):
         assert sum(float(row[label]) for label in found[0].labels) == pytest.approx(1, abs=1e-4)
 
 
-def sentiment_config(cache) -> Namespace:
+def sentiment_config() -> Namespace:
     """The `wabert` row of egs2/slue_sa/systems/box.yaml."""
     row = read_systems(ROOT / "egs2/slue_sa/systems/box.yaml")["wabert"]
     conf = read_config(str(row.slu_config), row.slu_args)
@@ -190,7 +190,7 @@ def sentiment_config(cache) -> Namespace:
 
 
 def test_fine_tuning_starts_from_the_box(cache):
-    args = sentiment_config(cache)
+    args = sentiment_config()
     model = build_model(args)
     checkpoint.init_from(model, "box", args)
     shipped = checkpoint.read_state(checkpoint.find_files("box").weights)
