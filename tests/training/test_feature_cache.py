@@ -75,15 +75,16 @@ def test_another_frontend_is_seen(data, tmp_path, conf, caplog):
 
 
 def test_bfloat16_is_near_float32(data, tmp_path):
-    extract(data, tmp_path / "float32")
-    extract(data, tmp_path / "bfloat16", precision="bfloat16")
-    one, other = (
-        np.concatenate(list(kaldiio.load_scp(f"{tmp_path / precision}/feats.scp").values()))
-        for precision in ("float32", "bfloat16")
-    )
+    """On average over encoders: of a single one the rounding of a CPU may be a little larger."""
+    features: dict[str, list[np.ndarray]] = {"float32": [], "bfloat16": []}
+    for precision, found in features.items():
+        for seed in range(8):
+            out = tmp_path / f"{precision}{seed}"
+            extract(data, out, precision=precision, seed=seed)
+            found += kaldiio.load_scp(f"{out}/feats.scp").values()
+    one, other = (np.concatenate(found) for found in features.values())
     difference = np.abs(one - other)
-    # bfloat16 keeps 8 bits, and CPUs differ in where they round: .02 is passed by some.
-    assert 0 < difference.mean() < 8 * 2**-8 * np.abs(one).mean()
+    assert 0 < difference.mean() < 0.02 * np.abs(one).mean(), difference.mean() / np.abs(one).mean()
 
 
 @pytest.mark.parametrize("seed", [1, 9])
