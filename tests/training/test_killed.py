@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from ranks import ROOT, command, launcher, write_data
@@ -31,10 +32,18 @@ def start(tmp_path_factory):
     return start
 
 
+def is_worker(child: psutil.Process) -> bool:
+    """Say whether a child trains; one that has just ended does not."""
+    try:
+        return any("spawn_main" in word for word in child.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
 def workers(launcher: int) -> list[int]:
     """Return the training processes of a launcher, in the order of their ranks."""
-    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split()
-    return [int(p) for p in children if "spawn_main" in Path(f"/proc/{p}/cmdline").read_text()]
+    children = [child for child in psutil.Process(launcher).children() if is_worker(child)]
+    return [child.pid for child in sorted(children, key=lambda child: child.create_time())]
 
 
 def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tmp_path):
