@@ -19,8 +19,17 @@ import yaml
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.finetuning.data import digest, prepare, read_split
+from espnet_wabert.finetuning.reading import read_training_clips
 from espnet_wabert.finetuning.report import REPORT, write_report
-from espnet_wabert.finetuning.settings import bert_config, claim, configuration, keep, with_warmup
+from espnet_wabert.finetuning.settings import (
+    bert_config,
+    claim,
+    configuration,
+    has_teacher,
+    keep,
+    reads_letters,
+    with_warmup,
+)
 from espnet_wabert.finetuning.table import SPLITS, read_clips
 from espnet_wabert.formats.checksums import file_sha256
 from espnet_wabert.formats.lines import write_atomically
@@ -86,7 +95,8 @@ def finetune(options: Options, say: Say, warn: Say) -> None:
             f"--model {options.model}: a {getattr(aligned, 'model', None)!r} model; fine-tuning"
             " starts from an aligned one ('wabert'), such as box"
         )
-    text = "text" in table.columns
+    given = "text" in table.columns
+    text = given or (reads_letters(aligned) and has_teacher(aligned))
     conf = configuration(aligned, table.labels, text, options.epochs, options.seed)
     settings = _settings(options, files, digest(table.clips))
     out = options.out
@@ -109,6 +119,9 @@ def finetune(options: Options, say: Say, warn: Say) -> None:
         keep(out, settings)
     write_atomically(out / VOCABULARY, "".join(f"{piece}\n" for piece in aligned.token_list))
     _features(options, frontend, conf)
+    if text and not given:
+        say("no column text: the model reads the clips of training")
+        read_training_clips(out / "data", options.model, options.device)
     _train(options, files, say)
     predictions = _test(options)
     epochs = _epochs(out / "train" / "train.log")

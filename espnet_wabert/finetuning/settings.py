@@ -46,12 +46,13 @@ def configuration(
     """Return the training configuration; `with_warmup` completes it.
 
     The speech encoder and the aligner are frozen: hundreds of labels would degrade them. The head,
-    the prosody branch, which hears how it is said, and BERT's last two layers are trained.
+    the prosody branch, which hears how it is said, and BERT's last two layers are trained. With
+    text, the classifier also learns from BERT's states of it, and classifies what the model reads.
 
     Args:
         aligned: configuration of the aligned model that it starts from.
         labels: the classes.
-        text: train on BERT's states of the transcripts too, and classify also what the model reads.
+        text: there are transcripts, or hypotheses.
         epochs: at most.
         seed: of the training.
     """
@@ -66,8 +67,10 @@ def configuration(
     )  # fmt: skip
     if text:
         model["text_weight"] = 1.0
-        if (aligned.model_conf or {}).get("subword_weight", 1.0):  # its head reads the tokens
-            model["self_transcript_weight"] = 0.5
+        if reads_letters(aligned):
+            model |= dict(self_transcript_weight=0.5, self_transcript="letters")
+        elif (aligned.model_conf or {}).get("subword_weight", 1.0):  # its head reads the tokens
+            model |= dict(self_transcript_weight=0.5)
     return dict(
         frontend=aligned.frontend,
         frontend_conf=_sourced(aligned.frontend_conf) | dict(freeze="all", convolutions=True),
@@ -86,6 +89,16 @@ def configuration(
 def with_warmup(conf: dict[str, Any], steps: int) -> dict[str, Any]:
     """Return the configuration with a warm-up for a training of so many steps."""
     return conf | dict(scheduler_conf={"warmup_steps": int(WARMUP * steps)})
+
+
+def reads_letters(aligned: Namespace) -> bool:
+    """Return whether a model has a CTC head, which reads speech much better than single tokens."""
+    return bool((aligned.model_conf or {}).get("ctc_weight"))
+
+
+def has_teacher(aligned: Namespace) -> bool:
+    """Return whether a model has BERT's lower layers, which training on text needs."""
+    return not getattr(aligned, "packed", False) or bool(getattr(aligned, "with_teacher", False))
 
 
 def bert_config(aligned: Namespace):

@@ -63,7 +63,7 @@ def export_onnx(
         "classifier": getattr(args, "classifier", None),
         **facts(loaded),
     }
-    vocabulary = list(args.token_list) if "bert" in parts else []
+    vocabulary = list(args.token_list) if {"bert", "letters"} & set(parts) else []
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside `out`, so that a refused export leaves nothing and a good one is renamed.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:

@@ -47,6 +47,9 @@ GRAPHS = {
     "subwords": Graph({"hidden": "B N H"}, {"scores": "B N P"}),
     "teacher": Graph({"ids": "B N", "lengths": "B"}, {"states": "B N H"}),
     "sentiment": Graph({"features": "B T W", "lengths": "B"}, {"scores": "B C"}),
+    "sentiment_of_text": Graph(
+        {"features": "B T W", "lengths": "B", "ids": "B N", "id_lengths": "B"}, {"scores": "B C"}
+    ),
 }  # fmt: skip
 
 

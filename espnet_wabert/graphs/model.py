@@ -20,7 +20,8 @@ from espnet_wabert.models.wabert import SpeechPath, WaBERT
 from espnet_wabert.modules.frames import Frames
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.grapheme_head import GraphemeHead, GraphemeLexicon
-from espnet_wabert.text.wordpiece import read_vocabulary
+from espnet_wabert.modules.token_decoder import LetterDecoder, Spoken
+from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
 
 
 class GraphModule(nn.Module):
@@ -159,6 +160,14 @@ class ExportedGraphemes(GraphemeHead):
         return self.graph(frames, lengths)
 
 
+class ExportedLetters(FirstOutput):
+    """The graph of the CTC head, with its word pieces."""
+
+    def __init__(self, path: Path, vocabulary: list[str]):
+        super().__init__(path)
+        self.tokenizer = WordPieceTokenizer(vocabulary)
+
+
 class ExportedWaBERT(WaBERT):
     """A model of exported parts, for use; it cannot be trained.
 
@@ -204,15 +213,27 @@ class ExportedSentiment(SpeechPath):
 
     teacher = None
 
-    def __init__(self, folder: Path, facts: dict):
+    def __init__(self, folder: Path, facts: dict, vocabulary: list[str]):
         frontend: Any = ExportedFrontend(graph_file(folder, "frontend"), facts)
         super().__init__(frontend)
-        self.graph = FirstOutput(graph_file(folder, "sentiment"))
         self.labels = facts["labels"]
+        self.token_decoder = None
+        name = "sentiment"
+        if "letters" in facts["graphs"]:
+            name = "sentiment_of_text"
+            self.adapter = FirstOutput(graph_file(folder, "adapter"))
+            letters: Any = ExportedLetters(graph_file(folder, "letters"), vocabulary)
+            self.token_decoder = LetterDecoder(letters, facts["positions"])
+        self.graph = FirstOutput(graph_file(folder, name))
 
     def classify(self, speech: torch.Tensor, speech_lengths: torch.Tensor) -> torch.Tensor:
         """Return the class scores (B, classes) of waveforms or cached features."""
-        return self.graph(*self.features(speech, speech_lengths))
+        features, lengths = self.features(speech, speech_lengths)
+        if self.token_decoder is None:
+            return self.graph(features, lengths)
+        adapted = self.adapter(features, lengths)
+        text = self.token_decoder(Spoken(adapted, lengths, adapted, lengths))
+        return self.graph(features, lengths, *text)
 
     def forward(self, speech, speech_lengths, **kwargs):
         return self.classify(speech, speech_lengths)
@@ -233,14 +254,15 @@ def load_exported(files: Files, device: str = "cpu") -> tuple[SpeechPath, Namesp
     if device != "cpu":
         raise UserError(f"--device {device}: an exported model runs on the CPU")
     facts, folder = read_facts(files.config), files.config.parent
-    vocabulary = read_vocabulary(folder / VOCABULARY) if "bert" in facts["graphs"] else []
+    needed = {"bert", "letters"} & facts["graphs"].keys()
+    vocabulary = read_vocabulary(folder / VOCABULARY) if needed else []
     try:
         args = Namespace(
             model=facts["model"], precision=facts["precision"], frontend=None,
             token_list=vocabulary, classifier=facts.get("classifier"),
         )  # fmt: skip
-        if "sentiment" in facts["graphs"]:
-            return ExportedSentiment(folder, facts).eval(), args
+        if {"sentiment", "sentiment_of_text"} & facts["graphs"].keys():
+            return ExportedSentiment(folder, facts, vocabulary).eval(), args
         return ExportedWaBERT(folder, facts, vocabulary).eval(), args
     except KeyError as error:
         raise UserError(f"{files.config}: {error.args[0]}: missing") from None

@@ -21,6 +21,7 @@ from espnet_wabert.modules.ctc_head import SYMBOLS
 from espnet_wabert.modules.grapheme_head import GRAPHEMES
 from espnet_wabert.modules.masking import valid_mask
 from espnet_wabert.modules.mel_encoder import MelEncoder
+from espnet_wabert.modules.token_decoder import LetterDecoder
 
 SECONDS = 40  # of the example: a graph with one window of Whisper would be traced without a loop
 
@@ -100,7 +101,7 @@ def functions(model: Any) -> dict[str, Callable]:
         return torch.cat([frames.conv_features, frames.features], dim=-1), frames.lengths
 
     if isinstance(model, WaBERTSentiment):
-        return {"frontend": features, "sentiment": lambda *given: model.classify(*given)}
+        return {"frontend": features, **_sentiment(model)}
 
     def bert(aligned: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         # One token more, masked: onnxruntime cannot reshape the states of none.
@@ -126,6 +127,23 @@ def functions(model: Any) -> dict[str, Callable]:
     return {name: function for name, function in found.items() if function is not None}
 
 
+def _sentiment(model: WaBERTSentiment) -> dict[str, Callable]:
+    """Return the functions of a classifier; what it spells is found between two graphs."""
+    decoder, encoder = model.token_decoder, model.encoder
+    if not isinstance(decoder, LetterDecoder) or encoder is None:
+        return {"sentiment": lambda *given: model.classify(*given)}
+
+    def adapt(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return encoder.adapt(model.frontend.last_layer(x), lengths)
+
+    def of_text(x, lengths, ids, id_lengths) -> torch.Tensor:
+        tokens, token_lengths, prosody, *_ = model.encode(x, lengths)
+        scores = model.classify_states(tokens, token_lengths, prosody)
+        return model.fuse_text(scores, ids, id_lengths, prosody)
+
+    return {"adapter": adapt, "letters": decoder.head, "sentiment_of_text": of_text}
+
+
 def examples(part: str, model: Any) -> tuple[torch.Tensor, ...]:
     """Return two utterances of arguments for the function of a graph; only shapes matter."""
     sizes = {
@@ -135,7 +153,7 @@ def examples(part: str, model: Any) -> tuple[torch.Tensor, ...]:
         "N": 6,
         "W": model.frontend.feature_size(),
     }
-    if isinstance(model, WaBERT):
+    if model.encoder is not None:
         sizes |= {"D": model.encoder.frame_size, "H": model.encoder.output_size()}
     inputs = GRAPHS[part].inputs
     longest = max(sizes[axes.split()[1]] for axes in inputs.values() if " " in axes)
@@ -143,6 +161,7 @@ def examples(part: str, model: Any) -> tuple[torch.Tensor, ...]:
         "lengths": torch.tensor([longest, longest // 2]),
         "counts": torch.tensor([5, 4]),
         "ids": torch.zeros(sizes["B"], sizes["N"], dtype=torch.long),
+        "id_lengths": torch.tensor([sizes["N"], sizes["N"] - 1]),
     }
     return tuple(
         integer[name] if name in integer else torch.rand([sizes[a] for a in axes.split()])
@@ -166,7 +185,11 @@ def facts(model: Any) -> dict[str, Any]:
         "feature_size": model.frontend.feature_size(),
     }
     if not isinstance(model, WaBERT):
-        return {**found, "labels": list(model.labels)}
+        found["labels"] = list(model.labels)
+        if isinstance(model.token_decoder, LetterDecoder):
+            found["letters"] = {"symbols": list(SYMBOLS)}
+            found["positions"] = model.token_decoder.positions
+        return found
     found["tail_threshold"] = model.encoder.tail_threshold
     if model.grapheme_head is not None:
         found["graphemes"] = {

@@ -21,6 +21,7 @@ from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.precision import check_precision
 from espnet_wabert.modules.text_encoder import build_tokenizer
+from espnet_wabert.modules.token_decoder import LetterDecoder
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
 SILENT = 1e-4  # of a full-scale waveform: three steps of 16 bits
@@ -84,6 +85,9 @@ class WaBERTInference:
         self.classifier: str | None = getattr(self.args, "classifier", None)
         self._aligner = None
         self._ngram = ngram
+        decoder = getattr(self.model, "token_decoder", None)
+        if isinstance(decoder, LetterDecoder):
+            decoder.use(ngram)
         if isinstance(self.model, WaBERT) and self.tokenizer is not None:
             self._aligner = Aligner(self.model, self.tokenizer, device)
 

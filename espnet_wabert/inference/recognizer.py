@@ -19,11 +19,11 @@ from transformers import WhisperForConditionalGeneration as WhisperModel
 from espnet_wabert.constants import BOX, SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.inference.api import WaBERTInference
-from espnet_wabert.inference.beam_search import load_beam_search
 from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.modules.frontend import needs_normalization
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
 from espnet_wabert.modules.speech_encoders import build_speech_encoder
+from espnet_wabert.text.beam_search import load_beam_search
 
 CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 WINDOW = 30 * SAMPLE_RATE  # samples per window of Whisper

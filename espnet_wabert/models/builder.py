@@ -21,9 +21,9 @@ from espnet_wabert.modules.ctc_head import CTCHead
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.frozen import SlimCheckpoints
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
-from espnet_wabert.modules.postencoder import SubwordHead, TruncatedBert
+from espnet_wabert.modules.postencoder import TruncatedBert
 from espnet_wabert.modules.text_encoder import TextEncoder
-from espnet_wabert.modules.token_decoder import TokenDecoder
+from espnet_wabert.modules.token_decoder import LetterDecoder, SubwordDecoder
 
 PARTS: dict[str, dict[str, Any]] = {
     "frontend": {"huggingface": HuggingFaceFrontend, "text": TextEncoder},
@@ -143,6 +143,9 @@ def _self_transcript_errors(model_conf: dict) -> list[str]:
         return [
             "model_conf.self_transcript_weight: needs text_weight, which trains the head on text"
         ]
+    reads = model_conf.get("self_transcript", "subwords")
+    if reads not in ("subwords", "letters"):
+        return [f"model_conf.self_transcript: {reads!r}: must be subwords or letters"]
     return []
 
 
@@ -182,11 +185,13 @@ def _build(args: Namespace, pretrained: bool) -> Any:
     encoder: Any = None
     postencoder: Any = None
     teacher = head = None
+    positions = 0
     if args.encoder is not None:
         postencoder_conf = {**(args.postencoder_conf or {}), "pretrained": pretrained}
         postencoder = TruncatedBert(**postencoder_conf)
         args.postencoder_conf = {**(args.postencoder_conf or {}), "config": postencoder.config}
         teacher, head = postencoder.take_dropped()
+        positions = teacher.positions
         encoder_conf = {**(args.encoder_conf or {}), "output_size": postencoder.output_size()}
         encoder = CIFAligner(frontend.output_size(), **encoder_conf)
         encoder.start_norm(teacher.last_norm())
@@ -195,9 +200,9 @@ def _build(args: Namespace, pretrained: bool) -> Any:
     if args.model == "text_sentiment":
         model = TextSentiment(frontend, **conf)
     elif args.model == "wabert_sentiment":
-        token_decoder = (
-            _token_decoder(args, postencoder, head) if conf.get("self_transcript_weight") else None
-        )
+        token_decoder = None
+        if conf.get("self_transcript_weight"):
+            token_decoder = _token_decoder(args, encoder, postencoder, head, positions)
         teacher = teacher if conf.get("text_weight") else None
         model = WaBERTSentiment(frontend, encoder, postencoder, teacher, token_decoder, **conf)
     else:
@@ -221,15 +226,16 @@ def _build(args: Namespace, pretrained: bool) -> Any:
 
 
 def _token_decoder(
-    args: Namespace, postencoder: TruncatedBert, head: SubwordHead | None
-) -> TokenDecoder:
+    args: Namespace, encoder: CIFAligner, postencoder: TruncatedBert, head: Any, positions: int
+) -> SubwordDecoder | LetterDecoder:
     """Build the token decoder with its own upper layers: the task may train the model's."""
     vocabulary = list(args.token_list or ())
     if not {"[CLS]", "[SEP]"} <= set(vocabulary):
         raise UserError("model_conf.self_transcript_weight: needs BERT's vocabulary, --token_list")
-    ends = (vocabulary.index(piece) for piece in ("[CLS]", "[SEP]"))
-    assert head is not None  # check_config: an aligner is there
-    return TokenDecoder(copy.deepcopy(postencoder), head, *ends)
+    if args.model_conf.get("self_transcript") == "letters":
+        return LetterDecoder(CTCHead(encoder.frame_size, vocabulary), positions)
+    first, last = (vocabulary.index(piece) for piece in ("[CLS]", "[SEP]"))
+    return SubwordDecoder(copy.deepcopy(postencoder), head, first, last, positions)
 
 
 def _frontend(args: Namespace, pretrained: bool) -> HuggingFaceFrontend | TextEncoder:

@@ -27,7 +27,7 @@ from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.device import check_device
 from espnet_wabert.modules.frozen import full_state_dict
 from espnet_wabert.modules.garbage import no_garbage_collection
-from espnet_wabert.modules.token_decoder import TokenDecoder
+from espnet_wabert.modules.token_decoder import LetterDecoder, SubwordDecoder
 
 BERT_PARTS = ("postencoder.", "teacher.")
 EXPORTED = "graphs.yaml"  # the config of an exported model (`graphs`)
@@ -155,15 +155,7 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
                 f"{files.weights}: lacks {len(lacking)} weights of BERT ({lacking[0]}, ...);"
                 " training on transcripts needs a model packed with --with_teacher true"
             )
-    token_decoder = getattr(model, "token_decoder", None)
-    if isinstance(token_decoder, TokenDecoder):
-        head = {k.replace("subword_head.", "token_decoder.head."): v for k, v in state.items()
-                if k.startswith("subword_head.")}  # fmt: skip
-        if not head and not token_decoder.head.trained:
-            raise UserError(
-                f"{files.weights}: has no subword head; model_conf.self_transcript_weight needs one"
-            )
-        wanted |= head
+    wanted |= _token_decoder(model, state, files)
     bad = [k for k, v in wanted.items() if k not in own or own[k].shape != v.shape]
     bad += [k for k in own if k.startswith("encoder.") and k not in wanted]
     if bad:
@@ -173,6 +165,25 @@ def init_from(model: nn.Module, source: str | Path, args: Namespace) -> None:
         )
     logging.info("starting from %d weights of %s", len(wanted), files.weights)
     model.load_state_dict({**own, **wanted})
+
+
+def _token_decoder(model: nn.Module, state: dict, files: Files) -> dict[str, torch.Tensor]:
+    """Return the weights of a model's token decoder in an aligned model; load its n-gram."""
+    decoder = getattr(model, "token_decoder", None)
+    if not isinstance(decoder, SubwordDecoder | LetterDecoder):
+        return {}
+    prefix = f"{decoder.source}."
+    found = {k.replace(prefix, "token_decoder.head."): v for k, v in state.items()
+             if k.startswith(prefix)}  # fmt: skip
+    trained = isinstance(decoder, SubwordDecoder) and decoder.head.trained  # in its source
+    if not found and not trained:
+        name = "subword" if isinstance(decoder, SubwordDecoder) else "CTC"
+        raise UserError(
+            f"{files.weights}: has no {name} head; model_conf.self_transcript_weight needs one"
+        )
+    if isinstance(decoder, LetterDecoder):
+        decoder.use(files.ngram)
+    return found
 
 
 def _check_frontend(model: nn.Module, aligned: Namespace, weights: Path) -> None:

@@ -18,7 +18,7 @@ from espnet_wabert.modules.losses import quantity_loss
 from espnet_wabert.modules.postencoder import BertTeacher, TruncatedBert
 from espnet_wabert.modules.prosody_branch import ProsodyBranch
 from espnet_wabert.modules.sentiment_head import Pooling, SentimentHead
-from espnet_wabert.modules.token_decoder import TokenDecoder
+from espnet_wabert.modules.token_decoder import LetterDecoder, Spoken, SubwordDecoder
 
 
 class Encoded(NamedTuple):
@@ -28,6 +28,7 @@ class Encoded(NamedTuple):
     lengths: torch.Tensor  # (B,) of the tokens or frames
     prosody: torch.Tensor | None  # (B, V) of the prosody branch
     quantity: torch.Tensor | None  # (B,) sums of CIF's weights: predicted numbers of tokens
+    spoken: Spoken | None  # for the token decoder
 
 
 class LayerMix(nn.Module):
@@ -59,7 +60,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         frontend: the speech encoder.
         encoder, postencoder: the aligner and BERT's upper layers; None: data2vec alone.
         teacher: BERT's dropped layers, for text_weight and self_transcript_weight; or None.
-        token_decoder: decodes text from the aligner's tokens, for self_transcript_weight; or None.
+        token_decoder: reads what was said, for self_transcript_weight; or None.
         labels, pooling, dropout, class_weights, focal_gamma: see `SentimentHead`.
         prosody_pooling: pooling of the prosody branch; None (the paper): no such branch.
         prosody_size: width that the prosody branch adds to BERT's pooled vector.
@@ -72,9 +73,12 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
             aligner's tokens, so that the head also learns from text without alignment errors. For
             training only; above 0 it needs transcripts.
         self_transcript_weight: weight, 0 to 1, of a second classification: of BERT's own states of
-            the text that the token_decoder decodes. A wrong word there is still a word, which
+            the text that the token_decoder reads. A wrong word there is still a word, which
             BERT's upper layers handle better than a vector between two words. Requires
             text_weight, which teaches the head such states. Does not change the training.
+        self_transcript: what the token_decoder reads: "subwords", the most likely piece of each of
+            the aligner's tokens; or "letters", by the CTC head of the aligned model and, if there
+            is one beside it, its n-gram of words.
     """
 
     updates: torch.Tensor | None  # number of training batches so far
@@ -86,7 +90,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         encoder: CIFAligner | None,
         postencoder: TruncatedBert | None,
         teacher: BertTeacher | None,
-        token_decoder: TokenDecoder | None,
+        token_decoder: SubwordDecoder | LetterDecoder | None,
         labels: tuple[str, ...] = LABELS,
         pooling: str = "attention",
         dropout: float = 0.2,
@@ -99,6 +103,7 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         quantity_weight: float = 0.0,
         text_weight: float = 0.0,
         self_transcript_weight: float = 0.0,
+        self_transcript: str = "subwords",
     ):
         super().__init__(frontend)
         self.encoder = encoder
@@ -140,18 +145,21 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         features, lengths = self.features(speech, speech_lengths)
         last = self.frontend.last_layer(features)
         frames = last if self.mix is None else self.mix(self.frontend.all_layers(features))
-        tokens, token_lengths, quantity = frames, lengths, None
+        tokens, token_lengths, quantity, spoken = frames, lengths, None, None
         if self.encoder is not None:
-            tokens, token_lengths, fired = self.encoder(last, lengths)
+            adapted = self.encoder.adapt(last, lengths)
+            fired = self.encoder.fire(adapted, lengths)
+            tokens, token_lengths = self.encoder.project(fired.tokens), fired.token_lengths
             quantity = fired.quantity
             if tokens.shape[1] == 0:  # silence: attention needs at least one token
                 tokens = nn.functional.pad(tokens, (0, 0, 0, 1))
+            spoken = Spoken(adapted, lengths, tokens, token_lengths)
         prosody = None
         if self.prosody_branch is not None:
             if self.frontend.conv_size:
                 frames = self.frontend.conv_features(features)
             prosody = self.prosody_branch(frames, lengths, token_lengths)
-        return Encoded(tokens, token_lengths, prosody, quantity)
+        return Encoded(tokens, token_lengths, prosody, quantity, spoken)
 
     def classify_states(self, tokens, lengths, prosody) -> torch.Tensor:
         """Return the class scores (B, classes) of the result of `encode`.
@@ -163,16 +171,19 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         pooled = self.pooling(tokens, lengths)
         return self.classifier(pooled if prosody is None else torch.cat([pooled, prosody], dim=-1))
 
-    def fuse(self, scores, tokens, lengths, prosody) -> torch.Tensor:
-        """Return the class scores (B, classes), fused with those of the decoded text.
-
-        Late fusion: the probabilities are averaged. Of a recording longer than BERT's positions
-        only the beginning is decoded.
-        """
-        if self.token_decoder is None or self.teacher is None:
+    def fuse(self, scores, spoken: Spoken | None, prosody) -> torch.Tensor:
+        """Return the class scores (B, classes), fused with those of the text that is read."""
+        if self.token_decoder is None or self.teacher is None or spoken is None:
             return scores
-        text = self.token_decoder(tokens, lengths)[:, : self.teacher.positions]
-        lengths = lengths.clamp(max=text.shape[1])
+        text, lengths = self.token_decoder(spoken)
+        return self.fuse_text(scores, text, lengths, prosody)
+
+    def fuse_text(self, scores, text, lengths, prosody) -> torch.Tensor:
+        """Return the class scores (B, classes), fused with those of ids of a text (B, N).
+
+        Late fusion: the probabilities are averaged.
+        """
+        assert self.teacher is not None
         of_text = self.classify_states(self.teacher(text, lengths), lengths, prosody)
         both = torch.stack([scores.log_softmax(-1), of_text.log_softmax(-1)], dim=-1)
         weights = both.new_tensor([1.0 - self.self_transcript_weight, self.self_transcript_weight])
@@ -184,10 +195,10 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         With text (B, N), BERT's states of it replace the aligner's tokens, which shows the cost of
         the aligner's errors.
         """
-        tokens, lengths, prosody, _ = self.encode(speech, speech_lengths)
+        tokens, lengths, prosody, _, spoken = self.encode(speech, speech_lengths)
         if text is not None and self.teacher is not None:
             return self.classify_states(self.teacher(text, text_lengths), text_lengths, prosody)
-        return self.fuse(self.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
+        return self.fuse(self.classify_states(tokens, lengths, prosody), spoken, prosody)
 
     @named_batch
     def forward(self, speech, speech_lengths, sentiment, text=None, text_lengths=None, **kwargs):
@@ -201,10 +212,10 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
                 quantity_weight.
             text_lengths: (B,).
         """
-        tokens, lengths, prosody, quantity = self.encode(speech, speech_lengths)
+        tokens, lengths, prosody, quantity, spoken = self.encode(speech, speech_lengths)
         scores = self.classify_states(tokens, lengths, prosody)
         if not self.training:  # checkpoints are chosen by the fused scores
-            scores = self.fuse(scores, tokens, lengths, prosody)
+            scores = self.fuse(scores, spoken, prosody)
         loss, stats, count = self.classification_loss(scores, sentiment)
         if self.text_weight and self.teacher is not None:
             states = self.teacher(text[:, : int(text_lengths.max())], text_lengths)

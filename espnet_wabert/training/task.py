@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,15 +23,19 @@ from espnet3.components.schedulers.linear_warmup_decay import LinearWarmupDecayL
 from espnet_wabert.constants import LABELS, SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.labels import read_labels
+from espnet_wabert.formats.lines import replacing
 from espnet_wabert.models.builder import PARTS, build_model
 from espnet_wabert.models.checkpoint import init_from
+from espnet_wabert.models.download import NGRAM
 from espnet_wabert.models.sentiment import WaBERTSentiment
 from espnet_wabert.modules.frozen import SlimCheckpoints
 from espnet_wabert.modules.sentiment_head import balanced_weights
 from espnet_wabert.modules.text_encoder import build_tokenizer
+from espnet_wabert.modules.token_decoder import LetterDecoder
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.clipping import clip_separately
 from espnet_wabert.training.experiment import claim_folder, claim_sources, training_alone
+from espnet_wabert.training.learning_rates import scale_rates
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.saving import recover
 from espnet_wabert.training.trainer import WaBERTTrainer, clips_apart
@@ -47,8 +52,9 @@ class WaBERTTask(SLUTask):
     """The SLU task with WaBERT's choices for --frontend, --encoder, --postencoder and --model.
 
     Its trainer reports macro F1, and clips the grapheme head's gradients apart from the others.
-    Adds three options to ESPnet's SLU task: --pretrained_model, the model that fine-tuning starts
-    from; --computed, see `claim_folder`; and --preprocessor_conf for augmentation, such as
+    Adds four options to ESPnet's SLU task: --pretrained_model, the model that fine-tuning starts
+    from; --lr_scales, see `scale_rates`; --computed, see `claim_folder`; and --preprocessor_conf
+    for augmentation, such as
     `data_aug_effects: [[1.0, pitch_shift, {n_steps: 1.6502}]]`, `data_aug_prob: 0.3`.
     """
 
@@ -100,6 +106,12 @@ class WaBERTTask(SLUTask):
             type=str_or_none,
             default=None,
             help="An aligned model (.pth, .zip, box) whose frontend and encoder to start from",
+        )
+        parser.add_argument(
+            "--lr_scales",
+            action=NestedDictAction,
+            default={},
+            help="Factors of the learning rate for parts of the model, such as postencoder=0.1",
         )
         parser.add_argument(
             "--computed",
@@ -178,6 +190,7 @@ class WaBERTTask(SLUTask):
             model.accum_grad = args.accum_grad
         if args.pretrained_model is not None:
             init_from(model, args.pretrained_model, args)
+            _keep_ngram(model, args.output_dir)
         _check_frozen(model, args.freeze_param)
         return model
 
@@ -185,12 +198,22 @@ class WaBERTTask(SLUTask):
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
         """Build the optimizers; the grapheme head must not change the clipping of the others."""
         optimizers = super().build_optimizers(args, model)
+        scale_rates(optimizers[0], model, args.lr_scales)
         if clips_apart(args):
             head = set(model.get_submodule("grapheme_head").parameters())
             others = [p for p in model.parameters() if p not in head]
             parts = [others, list(head)]
             clip_separately(optimizers[0], parts, args.grad_clip, args.grad_clip_type)
         return optimizers
+
+
+def _keep_ngram(model: AbsESPnetModel, folder: str | None) -> None:
+    """Copy the n-gram with which a model reads letters to its folder, where decoding finds it."""
+    decoder = getattr(model, "token_decoder", None)
+    if folder and isinstance(decoder, LetterDecoder) and decoder.ngram is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with replacing(Path(folder) / NGRAM) as temporary:
+            shutil.copyfile(decoder.ngram, temporary)
 
 
 def _augmentation(args: argparse.Namespace) -> dict:

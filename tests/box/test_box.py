@@ -92,7 +92,7 @@ def test_an_exported_model_is_small_names_no_folder_and_says_the_same(
     monkeypatch.setattr(checkpoint, "box_folder", lambda model: tmp_path / "aligner")
     boxed = WaBERTInference.from_pretrained()
     original = WaBERTInference.from_pretrained(trained)
-    assert boxed.reader.search is not None
+    assert boxed.reader.speller.search is not None
     speech = [np.random.default_rng(0).standard_normal(16000).astype(np.float32) * 0.1]
     one, other = (model.align(speech, ["the good film"])[0] for model in (original, boxed))
     np.testing.assert_allclose(one.starts, other.starts, atol=0.02)

@@ -12,10 +12,16 @@ import yaml
 from aligners import write_model
 from click.testing import CliRunner
 from sklearn.metrics import classification_report
-from tiny import arguments, save
+from tiny import arguments, save, speech_config
 
 from espnet_wabert import WaBERT
 from espnet_wabert.cli.main import main
+from espnet_wabert.formats.lines import read_table
+from espnet_wabert.inference.api import WaBERTInference
+from espnet_wabert.inference.decoding import SpeechSource
+from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.models.download import NGRAM
+from espnet_wabert.text.ngram import estimate, write_arpa
 
 PITCH = {"very bored": 150.0, "calm": 400.0, "angry": 900.0}  # Hz
 
@@ -140,6 +146,40 @@ def test_a_stopped_run_goes_on(tmp_path, aligner):
         yaml.safe_load((out / "data" / "train.yaml").read_text())["model_conf"]["text_weight"]
         == 1.0
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cached", [True, False])
+def test_clips_without_transcripts_are_read(cached, tmp_path):
+    """By the model that training starts from; its CTC head and its n-gram are in the result.
+
+    If its frontend gives convolutions, as training needs them, the cached features are read.
+    """
+    frontend = dict(config=speech_config(), convolutions=cached)
+    model = arguments(frontend_conf=frontend, model_conf=dict(ctc_weight=1.0))
+    weights = save(model, tmp_path / "aligned")
+    write_arpa(estimate(["the good film", "a bad one"], []), weights.with_name(NGRAM))
+    data, out = write_data(tmp_path, count=7), tmp_path / "out"
+    data.write_text(data.read_text().replace(',"The good film, not bad."', "").replace(",text", ""))
+    args = [data, "--out", out, "--model", weights, "--epochs", 1]
+    status, printed, _ = run(*args)
+    assert status == 0 and "no column text: the model reads the clips of training" in printed
+    reader = WaBERTInference.from_pretrained(weights)
+    read = read_table(out / "data" / "train" / "text")
+    feats = out / "data" / "feats" / "train"
+    source = SpeechSource(out / "data" / "train", feats if cached else None)
+    assert read.keys() == source.places.keys() and set(read.values()) != {"."}
+    for utterance, text in read.items():
+        assert reader.read([source[utterance]]) == ["" if text == "." else text]
+    classifier = WaBERTInference.from_pretrained(out / "model.zip").model
+    assert classifier.token_decoder.speller.search is not None
+    before = (out / "data" / "valid" / "text").stat().st_mtime_ns
+    (out / "report.md").unlink()
+    assert run(*args)[0] == 0
+    assert (out / "data" / "valid" / "text").stat().st_mtime_ns == before
+    without = pack(weights, tmp_path / "small.zip", with_teacher=False)
+    status, printed, _ = run(data, "--out", tmp_path / "no_text", "--model", without, *args[5:])
+    assert status == 0 and "reads the clips" not in printed
 
 
 @pytest.mark.slow

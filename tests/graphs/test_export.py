@@ -134,10 +134,14 @@ def test_what_differs_from_torch_is_refused(both):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alone", [False, True])
-def test_sentiment(alone, tmp_path):
+@pytest.mark.parametrize("reads", ["nothing", "subwords", "letters"])
+def test_sentiment(reads, tmp_path):
+    alone = reads == "nothing"
     changes = dict(encoder=None, postencoder=None) if alone else dict(
-        model_conf=dict(prosody_pooling="statistics", text_weight=1.0, self_transcript_weight=0.4)
+        model_conf=dict(
+            prosody_pooling="statistics", text_weight=1.0, self_transcript_weight=0.4,
+            self_transcript=reads,
+        )
     )  # fmt: skip
     conf = dict(config=speech_config("wav2vec2"), convolutions=not alone, all_layers=True)
     weights = save(arguments("wabert_sentiment", frontend_conf=conf, **changes), tmp_path)

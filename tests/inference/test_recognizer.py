@@ -8,13 +8,13 @@ import torch
 from tiny_sources import ARPA, write_tiny_recognizer, write_tiny_sources, write_tiny_whisper
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.inference.beam_search import load_beam_search, read_unigrams
 from espnet_wabert.inference.recognizer import (
     load_recognizer,
     plain_text,
     read_labels,
     repeats_itself,
 )
+from espnet_wabert.text.beam_search import load_beam_search, read_unigrams
 
 LABELS = ["", "", "", "", " ", *"GODFILM"]
 

@@ -119,7 +119,7 @@ def test_transcripts_add_a_loss_in_training():
     model = build_model(arguments("wabert_sentiment", model_conf=conf)).eval()
     data, text = speech_batch(), transcripts()
     loss, stats, _ = model(**data, **text)
-    _, _, prosody, _ = model.encode(data["speech"], data["speech_lengths"])
+    prosody = model.encode(data["speech"], data["speech_lengths"]).prosody
     speech_loss = F.cross_entropy(
         model.classify(data["speech"], data["speech_lengths"]), LABELS[:, 0]
     )

@@ -119,9 +119,9 @@ def test_an_ngram_beside_the_model_is_used_and_packed(tmp_path):
     path = save(args, tmp_path)
     write_arpa(estimate(["the good film"], []), path.with_name(NGRAM))
     inference = WaBERTInference.from_pretrained(path)
-    assert inference.reader.search is not None
+    assert inference.reader.speller.search is not None
     packed = pack(path, tmp_path / "packed.zip")
     again = WaBERTInference.from_pretrained(packed)
     speech = [np.random.default_rng(1).standard_normal(9000).astype(np.float32)]
-    assert again.reader.search is not None
+    assert again.reader.speller.search is not None
     assert again.transcribe(speech) == inference.transcribe(speech)

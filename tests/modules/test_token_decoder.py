@@ -1,5 +1,7 @@
 """The token decoder: decoded ids, late fusion, loading and packing."""
 
+import shutil
+
 import pytest
 import torch
 from tiny import BERT, VOCABULARY, arguments, save
@@ -8,6 +10,8 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import init_from, pack
+from espnet_wabert.models.download import NGRAM
+from espnet_wabert.text.ngram import estimate, write_arpa
 
 DECODING = dict(text_weight=1.0, self_transcript_weight=0.25)
 FIRST, LAST = (VOCABULARY.index(piece) for piece in ("[CLS]", "[SEP]"))
@@ -35,8 +39,9 @@ def test_the_decoded_text_is_that_of_the_aligned_model():
     data = speech(1.0, 0.6)
     grafted = aligned.graft(*aligned.features(*data))
     expected = aligned.subword_head(grafted.hidden).argmax(-1)
-    tokens, lengths, *_ = model.encode(*data)
-    ids = model.token_decoder(tokens, lengths)
+    _, lengths, *_, spoken = model.encode(*data)
+    ids, kept = model.token_decoder(spoken)
+    assert torch.equal(kept, lengths)
     assert torch.equal(lengths, grafted.lengths)
     for row, own, n in zip(ids, expected, lengths.tolist(), strict=True):
         assert row[0] == FIRST and row[n - 1] == LAST
@@ -47,8 +52,8 @@ def test_the_self_transcript_is_fused_with_its_weight():
     torch.manual_seed(0)
     model = build_model(decoding_arguments(prosody_pooling="mean", prosody_size=4)).eval()
     data = speech(1.0, 0.6)
-    tokens, lengths, prosody, _ = model.encode(*data)
-    ids = model.token_decoder(tokens, lengths)
+    tokens, lengths, prosody, _, spoken = model.encode(*data)
+    ids, _ = model.token_decoder(spoken)
     of_text = model.classify_states(model.teacher(ids, lengths), lengths, prosody)
     of_speech = model.classify_states(tokens, lengths, prosody)
     expected = 0.75 * of_speech.softmax(-1) + 0.25 * of_text.softmax(-1)
@@ -106,9 +111,10 @@ def test_the_beginning_of_a_long_recording_is_decoded():
     torch.nn.init.constant_(model.encoder.weight_predictor.projection.bias, 3.0)
     data = speech(6.0, 1.0)
     limit = BERT["max_position_embeddings"]
-    tokens, lengths, prosody, _ = model.encode(*data)
+    tokens, lengths, prosody, _, spoken = model.encode(*data)
     assert lengths.max() > limit
-    ids, kept = model.token_decoder(tokens, lengths)[:, :limit], lengths.clamp(max=limit)
+    ids, kept = model.token_decoder(spoken)
+    assert ids.shape[1] == int(kept.max()) == limit
     of_text = model.classify_states(model.teacher(ids, kept), kept, prosody)
     of_speech = model.classify_states(tokens, lengths, prosody)
     expected = 0.75 * of_speech.softmax(-1) + 0.25 * of_text.softmax(-1)
@@ -120,11 +126,12 @@ def test_an_utterance_without_tokens_has_scores(silent):
     torch.manual_seed(0)
     model = build_model(decoding_arguments()).eval()
     data = speech(1.0, 0.6)
-    tokens, lengths, prosody, _ = model.encode(*data)
-    alone = model.fuse(model.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
+    tokens, lengths, prosody, _, spoken = model.encode(*data)
+    alone = model.fuse(model.classify_states(tokens, lengths, prosody), spoken, prosody)
     lengths[list(silent)] = 0
     tokens = tokens[:, : max(1, int(lengths.max()))]
-    scores = model.fuse(model.classify_states(tokens, lengths, prosody), tokens, lengths, prosody)
+    spoken = spoken._replace(tokens=tokens, lengths=lengths)
+    scores = model.fuse(model.classify_states(tokens, lengths, prosody), spoken, prosody)
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(2))  # log probabilities
     for row in {0, 1} - set(silent):  # silence in the batch does not change the others
         torch.testing.assert_close(scores[row], alone[row], atol=1e-5, rtol=1e-4)
@@ -140,6 +147,10 @@ def test_an_utterance_without_tokens_has_scores(silent):
         (
             dict(self_transcript_weight="x"),
             "model_conf.self_transcript_weight: 'x': must be a number from 0 to 1",
+        ),
+        (
+            dict(self_transcript="words"),
+            "model_conf.self_transcript: 'words': must be subwords or letters",
         ),
         (
             dict(text_weight=0.0),
@@ -159,3 +170,53 @@ def test_the_token_decoder_needs_a_vocabulary():
         UserError, match="model_conf.self_transcript_weight: needs BERT's vocabulary"
     ):
         build_model(args)
+
+
+LETTERS = dict(self_transcript="letters")
+
+
+@pytest.fixture
+def spelling(tmp_path):
+    """An aligned model with a CTC head and an n-gram, and the classifier that starts from it."""
+    weights = save(arguments(model_conf=dict(ctc_weight=1.0)), tmp_path / "aligned")
+    write_arpa(estimate(["the good film", "a bad one"], []), weights.with_name(NGRAM))
+    args = decoding_arguments(**LETTERS)
+    model = build_model(args).eval()
+    init_from(model, weights, args)
+    return weights, args, model
+
+
+def test_letters_are_read_as_the_aligned_model_reads_them(spelling):
+    weights, _, model = spelling
+    reader = WaBERTInference.from_pretrained(weights)
+    data, lengths = speech(1.0, 0.6)
+    wanted = reader.read([row[:n].numpy() for row, n in zip(data, lengths.tolist(), strict=True)])
+    tokens, counts, prosody, _, spoken = model.encode(data, lengths)
+    ids, kept = model.token_decoder(spoken)
+    assert any(wanted) and model.token_decoder.speller.search is not None
+    for row, n, text in zip(ids.tolist(), kept.tolist(), wanted, strict=True):
+        assert row[:n] == reader.tokenizer.encode(text).ids
+    of_text = model.classify_states(model.teacher(ids, kept), kept, prosody)
+    of_speech = model.classify_states(tokens, counts, prosody)
+    expected = 0.75 * of_speech.softmax(-1) + 0.25 * of_text.softmax(-1)
+    torch.testing.assert_close(model.classify(data, lengths).softmax(-1), expected)
+
+
+def test_a_classifier_that_spells_needs_a_ctc_head(tmp_path):
+    weights = save(arguments(), tmp_path)
+    args = decoding_arguments(**LETTERS)
+    with pytest.raises(UserError, match="has no CTC head; model_conf.self_transcript_weight"):
+        init_from(build_model(args), weights, args)
+
+
+def test_a_packed_classifier_has_its_ngram(spelling, tmp_path):
+    weights, args, model = spelling
+    own = save(args, tmp_path / "classifier")
+    torch.save(model.state_dict(), own)
+    shutil.copy(weights.with_name(NGRAM), own.with_name(NGRAM))
+    data = [torch.randn(n).numpy() * 0.1 for n in (16000, 9000)]
+    before = WaBERTInference.from_pretrained(own).classify(data)
+    packed = WaBERTInference.from_pretrained(pack(own, tmp_path / "model.zip"))
+    assert packed.model.token_decoder.speller.search is not None
+    for one, other in zip(before, packed.classify(data), strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-6)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_wabert.inference.beam_search import load_beam_search, read_unigrams
 from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS
 from espnet_wabert.text import general_english
+from espnet_wabert.text.beam_search import load_beam_search, read_unigrams
 from espnet_wabert.text.ngram import BEGIN, estimate, interpolate, prune, write_arpa
 
 TEXTS = ["the film is good", "the film is long", "a good film", "is it good"]

@@ -49,6 +49,10 @@ def test_resumed_training_equals_training_without_a_stop(config, sources, data, 
     if config == "sentiment_text":
         assert saved["frontend_conf"]["tokenizer"] and not saved["token_list"]
         return
+    if config == "sentiment_prosody":  # lr_scales
+        (groups,) = (state["param_groups"] for state in parts["optimizers"])
+        assert [group["initial_lr"] for group in groups] == [0.001, 0.0005]
+        assert 0 < groups[1]["lr"] == pytest.approx(groups[0]["lr"] / 2)
     lowest = "postencoder.layers.0." if config == "sentiment_prosody" else "postencoder."
     assert not any(key.startswith((lowest, "teacher.")) for key in whole["model"])
     lower = "frontend.encoder.model.feature_extractor"  # frozen, and restored from its source

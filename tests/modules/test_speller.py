@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from espnet_wabert.inference import reading
-from espnet_wabert.inference.reading import PAUSE, at_pauses, without_noise
+from espnet_wabert.modules import speller
 from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS
+from espnet_wabert.modules.speller import PAUSE, at_pauses, without_noise
 
 
 def letters(pauses, frames: int) -> np.ndarray:
@@ -18,7 +18,7 @@ def letters(pauses, frames: int) -> np.ndarray:
 
 
 def test_a_long_recording_is_cut_in_its_pauses_and_nothing_is_lost(monkeypatch):
-    monkeypatch.setattr(reading, "SEARCHED", 400)
+    monkeypatch.setattr(speller, "SEARCHED", 400)
     log_p = letters([100, 320, 650, 990, 1300], 1500)
     parts = list(at_pauses(log_p))
     np.testing.assert_array_equal(np.concatenate(parts), log_p)
@@ -28,7 +28,7 @@ def test_a_long_recording_is_cut_in_its_pauses_and_nothing_is_lost(monkeypatch):
         assert start <= cut <= start + 50
 
 
-@pytest.mark.parametrize("frames", [0, 1, reading.SEARCHED])
+@pytest.mark.parametrize("frames", [0, 1, speller.SEARCHED])
 def test_a_short_recording_stays_whole(frames):
     assert [len(part) for part in at_pauses(letters([], frames))] == [frames]
 
