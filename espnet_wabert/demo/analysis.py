@@ -97,7 +97,7 @@ class Analyzer:
         (aligned,) = self.aligner.align_features(features, lengths, [encoded], adapted=adapted)
         counts = torch.tensor([len(encoded.ids)], device=features.device)
         fired = self.aligner.model.encoder.fire(adapted, lengths, counts)
-        sentiment = self._sentiment(audio)
+        sentiment = self._sentiment(audio, adapted, lengths)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         limit = self.aligner.min_confidence(next(iter(found)))
         return Analysis(
@@ -126,8 +126,15 @@ class Analyzer:
             raise UserError(f"the recording is silent: its largest sample is {loudest:.0e}")
         return recording, audio
 
-    def _sentiment(self, audio: np.ndarray) -> Classification | None:
-        """Return the sentiment of samples (S,); None: no classifier, or it hears no words."""
+    def _sentiment(self, audio: np.ndarray, adapted, lengths) -> Classification | None:
+        """Return the sentiment of samples (S,); None: no classifier, or it hears no words.
+
+        An aligned model judges what it reads in its adapted frames, which are there already.
+        """
+        if self.classifier is self.model:
+            texts = self.model.inference.reader.texts(adapted, lengths)
+            (found,) = self.model.word_sentiment.of_texts(texts)
+            return found if isinstance(found, Classification) else None
         try:
             return self.classifier.sentiment(audio) if self.classifier else None
         except UserError:

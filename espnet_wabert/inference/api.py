@@ -171,10 +171,7 @@ class WaBERTInference:
             speech: as for `align`. A silent waveform has no words.
         """
         features, lengths = self.aligner.encode(speech)
-        if self.aligner.model.ctc_head is None:
-            texts = [one.text for one in self.reader(features, lengths)]
-        else:
-            texts = self.reader.spell(self.aligner.adapt(features, lengths), lengths)
+        texts = self.reader.texts(self.aligner.adapt(features, lengths), lengths)
         return ["" if _silent(x) else text for x, text in zip(speech, texts, strict=True)]
 
     def align_and_transcribe(

@@ -184,12 +184,12 @@ class WaBERT:
     def classify_batch(self, recordings, speech) -> Sequence[Classification | UserError]:
         """Return the sentiment of a batch, as `process_all` asks for it."""
         if self.inference.classifier is not None:
-            return self._word_sentiment(speech)
+            return self.word_sentiment(speech)
         return self.inference.classify(speech, [r.utterance for r in recordings])
 
     @cached_property
-    def _word_sentiment(self) -> WordSentiment:
-        """The text model, which is loaded when it is needed."""
+    def word_sentiment(self) -> WordSentiment:
+        """The text model that judges what this one reads; it is loaded when it is needed."""
         reader = self.inference
         classifier = WaBERTInference.from_pretrained(str(reader.classifier), reader.device)
         return WordSentiment(reader, classifier)

@@ -54,6 +54,12 @@ class Reader:
         grafted = self.model.graft_adapted(adapted, lengths, counts)
         return self._transcriptions(grafted, texts)
 
+    def texts(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[str]:
+        """Return the texts of adapted frames (B, T, D), without BERT's predictions if it spells."""
+        if self.model.ctc_head is None:
+            return [one.text for one in self.read(adapted, lengths)]
+        return self.spell(adapted, lengths)
+
     @torch.inference_mode()
     def spell(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[str]:
         """Return the texts that the letters of adapted frames (B, T, D) give."""

@@ -28,10 +28,13 @@ class WordSentiment:
 
     def __call__(self, speech: Sequence[np.ndarray]) -> list[Classification | UserError]:
         """Classify waveforms (S,) at 16 kHz; one without words gets an error."""
-        read = [text.split() for text in self.reader.read(speech)]
+        return self.of_texts(self.reader.read(speech))
+
+    def of_texts(self, read: Sequence[str]) -> list[Classification | UserError]:
+        """Classify what was read in recordings; one without words gets an error."""
         parts = [
             [words[part.first : part.last] for part in chunks(len(words), PART, 0)]
-            for words in read
+            for words in (text.split() for text in read)
         ]
         texts = [" ".join(part) for of_one in parts for part in of_one]
         judged = self.classifier.classify(texts)

@@ -117,6 +117,13 @@ def test_sentiment_is_there_if_a_model_has_it(tmp_path):
         Analyzer(aligner, classifier=aligner)
 
 
+def test_the_sentiment_is_that_of_the_command(analyzer, seen):
+    """Though the recording is encoded once for the page, and once for each command."""
+    wanted = analyzer.model.sentiment(str(RIGHT.path))
+    assert seen.sentiment.label == wanted.label
+    assert seen.sentiment.scores == pytest.approx(wanted.scores, abs=1e-5)
+
+
 def test_tables_have_every_word_and_no_tag_of_a_user(analyzer):
     seen = analyzer(UNTOLD.path, "he might <script>alert(1)</script> & himself", "cif")
     for table in (words_table(seen, 'x"><script>'), methods_table(seen), candidates_table(seen)):
