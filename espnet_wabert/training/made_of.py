@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from espnet_wabert.constants import BOX
 from espnet_wabert.formats.states import MISSING, file_state, read_wav_scp, recordings_state
 from espnet_wabert.models.checkpoint import find_files
 from espnet_wabert.models.provenance import fingerprint
@@ -59,8 +58,10 @@ def _data_state(path: Path, kind: str) -> str:
 
 
 def _weights_state(model: str) -> str:
-    """Return the checksum beside a .pth, or else the state of the file."""
-    path = find_files(BOX).weights if model == BOX else Path(model)
+    """Return the checksum beside the weights of a model, or else the state of the file."""
+    path = Path(model)
+    if not path.is_file():  # a folder, a model in the box, or a tag of the Hub
+        path = find_files(model).weights
     checksum = Path(f"{path.resolve()}{SUFFIX}")  # valid.loss.ave.pth is a link
     return checksum.read_text().split()[0] if checksum.is_file() else _state(path)
 

@@ -13,10 +13,12 @@ from tiny_training import train, training_command, write_data
 from transformers import BertModel
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.states import MISSING
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.checkpoint import pack, read_args
 from espnet_wabert.training import experiment
 from espnet_wabert.training.experiment import claim_folder, training_alone
+from espnet_wabert.training.made_of import made_of
 from espnet_wabert.training.task import WaBERTTask
 
 
@@ -170,3 +172,17 @@ def test_a_second_training_in_a_folder_is_refused(tmp_path, monkeypatch):
         pass
     with training_alone(tmp_path / "exp"):
         pass
+
+
+def test_a_folder_or_a_name_has_the_state_of_its_weights(folder, tmp_path):
+    """A name, `box` or a tag of the Hub, is no file."""
+    (tmp_path / "packed").mkdir()
+    for name in ("aligner.pth", "config.yaml"):
+        (tmp_path / "packed" / name.replace("aligner", "valid.loss.ave")).write_bytes(b"weights")
+    args = claim(folder)
+    states = []
+    for model in (str(folder / "aligner.pth"), str(tmp_path / "packed"), "box"):
+        args.pretrained_model = model
+        states.append(made_of(args)[model])
+    assert states[0] == states[1] != states[2]
+    assert MISSING not in states
