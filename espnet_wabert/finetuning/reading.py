@@ -9,10 +9,19 @@ import numpy as np
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.inference.decoding import SpeechSource, transcribe
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
+from espnet_wabert.text.wordpiece import WordPieceTokenizer
 from espnet_wabert.workers.workers import made_once
 
 BATCH_SECONDS = 60.0  # of padded audio
 NOTHING = "."  # what is written of clips without words: a Kaldi text has no empty lines
+
+
+def beginning(text: str, pieces: WordPieceTokenizer, positions: int) -> str:
+    """Return the first words of a text, as many as BERT has positions for."""
+    words = text.split()
+    while len(pieces.encode(" ".join(words)).ids) > positions:
+        words.pop()
+    return " ".join(words)
 
 
 def read_training_clips(data: Path, model: str, device: str) -> None:
@@ -26,7 +35,9 @@ def read_training_clips(data: Path, model: str, device: str) -> None:
     make = partial(made_once, WaBERTInference.from_pretrained, model, device)
 
     def read(speech: Sequence[np.ndarray]) -> list[str]:
-        return [line or NOTHING for line in make().read(speech)]
+        inference = make()
+        pieces, positions = inference.aligner.tokenizer, inference.model.teacher.positions
+        return [beginning(line, pieces, positions) or NOTHING for line in inference.read(speech)]
 
     for name in ("train", "valid"):
         text = data / name / "text"

@@ -12,16 +12,18 @@ import yaml
 from aligners import write_model
 from click.testing import CliRunner
 from sklearn.metrics import classification_report
-from tiny import arguments, save, speech_config
+from tiny import VOCABULARY, arguments, save, speech_config
 
 from espnet_wabert import WaBERT
 from espnet_wabert.cli.main import main
+from espnet_wabert.finetuning.reading import beginning
 from espnet_wabert.formats.lines import read_table
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.inference.decoding import SpeechSource
 from espnet_wabert.models.checkpoint import pack
 from espnet_wabert.models.download import NGRAM
 from espnet_wabert.text.ngram import estimate, write_arpa
+from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
 PITCH = {"very bored": 150.0, "calm": 400.0, "angry": 900.0}  # Hz
 
@@ -180,6 +182,12 @@ def test_clips_without_transcripts_are_read(cached, tmp_path):
     without = pack(weights, tmp_path / "small.zip", with_teacher=False)
     status, printed, _ = run(data, "--out", tmp_path / "no_text", "--model", without, *args[5:])
     assert status == 0 and "reads the clips" not in printed
+
+
+@pytest.mark.parametrize(("positions", "words"), [(2, 0), (4, 2), (5, 3), (9, 3)])
+def test_what_is_read_fits_into_bert(positions, words):
+    pieces = WordPieceTokenizer(VOCABULARY)
+    assert beginning("the good film", pieces, positions).split() == ["the", "good", "film"][:words]
 
 
 @pytest.mark.slow
