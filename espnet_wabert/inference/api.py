@@ -120,15 +120,20 @@ class WaBERTInference:
                 found[part] = f"{getattr(args, part)} ({source or 'weights in the file'})"
         if self._aligner is not None:
             found["methods of alignment"] = ", ".join(self._aligner.methods)
-            letters = self.aligner.model.ctc_head is not None
-            search = ", with an n-gram of words" if letters and self._ngram else ""
-            found["reads"] = f"letters{search}" if letters else "word pieces"
+            found["reads"] = self._reads(self.aligner.model.ctc_head is not None)
             if self.classifier:
                 found["classifies"] = f"the sentiment of what it reads ({self.classifier})"
         else:
             found["labels"] = ", ".join(cast(Sequence[str], self.model.labels))
             found["takes"] = "transcripts" if self.reads_text else "recordings"
+            decoder = getattr(self.model, "token_decoder", None)
+            if decoder is not None:
+                found["reads"] = self._reads(isinstance(decoder, LetterDecoder))
         return found
+
+    def _reads(self, letters: bool) -> str:
+        search = ", with an n-gram of words" if letters and self._ngram else ""
+        return f"letters{search}" if letters else "word pieces"
 
     @property
     def aligner(self) -> Aligner:

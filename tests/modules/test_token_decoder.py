@@ -218,5 +218,6 @@ def test_a_packed_classifier_has_its_ngram(spelling, tmp_path):
     before = WaBERTInference.from_pretrained(own).classify(data)
     packed = WaBERTInference.from_pretrained(pack(own, tmp_path / "model.zip"))
     assert packed.model.token_decoder.speller.search is not None
+    assert packed.describe()["reads"] == "letters, with an n-gram of words"
     for one, other in zip(before, packed.classify(data), strict=True):
         assert one.scores == pytest.approx(other.scores, abs=1e-6)
