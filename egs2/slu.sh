@@ -154,8 +154,8 @@ check_requirements() {
         if ! "${mini}"; then options+=(--recognizer "${recognizer:-}"); fi
         options+=(--ngram "${ngram:-}")
     fi
-    if trains && [ -n "${pretrained_model}" ] && [[ "${pretrained_model}" != *.pth ]]; then
-        options+=(--pretrained_model "${pretrained_model}")  # an aligner may be trained later
+    if trains && [ -n "${pretrained_model}" ] && [ -z "${aligner:-}" ]; then
+        options+=(--pretrained_model "${pretrained_model}")  # that of an aligner is trained first
     fi
     if ! "${skip_upload_hf}" && [ "${stop_stage}" -ge 15 ]; then options+=(--hf_repo "${hf_repo}"); fi
     if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?

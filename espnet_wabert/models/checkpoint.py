@@ -60,7 +60,7 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
             raise UserError(f"{path}: {len(found)} models in the folder; name the .pth file")
         path = found[0]
     files = Files(Path(config) if config else path.parent / "config.yaml", path)
-    for file in files:
+    for file in (files.weights, files.config):
         if not file.is_file():
             raise UserError(f"{file}: no such file; a model is a .pth with its config.yaml")
     return files

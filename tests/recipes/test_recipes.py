@@ -296,6 +296,11 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
         ("slue_sa", ("--aligner", "typo"), "/typo/valid.loss.ave.pth: no such aligner; train it"),
         ("slue_sa", ("--pretrained_model", "a.pth"), "a.pth: no such aligner; train it with"),
         ("slue_sa", ("--pretrained_model", "a.zip"), "a.zip: no such packed model"),
+        (
+            "librispeech_wabert",
+            ("--pretrained_model", "a.pth"),
+            "a.pth: no such file; a model is a .pth with its config.yaml",
+        ),
         ("slue_sa", ("--ngram", "5-gram"), "--ngram 5-gram: one of 3-gram.pruned.3e-7, 3-gram.pru"),
         ("slue_sa", ("--ngpu", "all"), "--ngpu all: not an integer"),
         ("slue_sa", ("--ngpu", "9"), "--ngpu 9: torch sees "),
