@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox, TransformedBbox
 from PIL import Image
 
 from espnet_wabert.constants import SAMPLE_RATE
@@ -43,12 +43,14 @@ def save(figure: Figure, path: str | Path, colors: int | None = None) -> None:
 
 def png(figure: Figure, colors: int | None = None) -> bytes:
     """Return the content of the file that `save` writes."""
-    drawn, content = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, dpi=DPI, format="png")
-    image = Image.open(drawn).convert("RGB")
+    content = io.BytesIO()
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     if colors:
         image = image.quantize(colors, dither=Image.Dither.NONE)
-    image.save(content, format="png", optimize=True)
+    image.save(content, format="png")
     return content.getvalue()
 
 
@@ -164,19 +166,22 @@ def _draw_spectrogram(axes: Axes, audio: np.ndarray) -> None:
 
 
 def _draw_lanes(axes: Axes, lanes: Mapping[str, Sequence[Word]]) -> None:
-    """Draw each aligner's words as boxes with the word inside."""
+    """Draw each aligner's words as boxes with the word inside; one artist for a lane's boxes."""
     others = cycle(OTHER_LANES)
     for place, (name, words) in enumerate(lanes.items()):
         colour = LANES.get(name) or next(others)
+        boxes = [(start, end - start) for _, start, end in words]
+        axes.broken_barh(boxes, (place + 0.08, 0.84), facecolor=colour, alpha=0.15)
+        edges = [edge for _, *times in words for edge in times]
+        axes.vlines(edges, place + 0.08, place + 0.92, color=colour, linewidth=1.5)
         for word, start, end in words:
-            box = Rectangle((start, place + 0.08), end - start, 0.84, facecolor=colour, alpha=0.15)
-            axes.add_patch(box)
-            axes.vlines([start, end], place + 0.08, place + 0.92, color=colour, linewidth=1.5)
             inside = axes.text(
                 (start + end) / 2, place + 0.5, word, ha="center", va="center", fontsize=8.5,
                 color=colour, clip_on=True, parse_math=False,
             )  # fmt: skip
-            inside.set_clip_path(box)  # a short word does not run into the next one
+            # A short word does not run into the next one.
+            box = Bbox.from_extents(start, place, end, place + 1)
+            inside.set_clip_box(TransformedBbox(box, axes.transData))
     axes.set(ylim=(len(lanes), 0))
     axes.set_yticks(np.arange(len(lanes)) + 0.5, list(lanes), fontsize=9)
     axes.tick_params(axis="y", length=0)
