@@ -3,6 +3,8 @@
 Shapes: B utterances, N tokens with the special ones, H the encoder's width.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from tokenizers import Tokenizer
 from torch import nn
@@ -76,9 +78,15 @@ class TextEncoder(FrozenInEval, AbsFrontend):
         input = input[:, : int(input_lengths.max())]
         mask = valid_mask(input_lengths, input.shape[1])
         ids = input.masked_fill(~mask, self.padding)  # RoBERTa derives positions from it
-        with token_attention(ids.device):
+        with token_attention(ids.device), self._precision(ids.device):
             hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         return hidden, input_lengths
+
+    def _precision(self, device: torch.device) -> AbstractContextManager:
+        """Keep DeBERTa out of autocast: its masks have float32's minimum, too large for others."""
+        if str(self.config.get("model_type")).startswith("deberta"):
+            return torch.autocast(device.type, enabled=False)
+        return nullcontext()
 
 
 def load_text_model(config: PretrainedConfig, source: str | None) -> nn.Module:

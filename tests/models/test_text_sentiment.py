@@ -38,6 +38,16 @@ def test_every_text_encoder_trains_and_ignores_the_padding(kind):
         torch.testing.assert_close(alone[0], scores[row], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", TEXT)
+def test_every_text_encoder_trains_in_mixed_precision(kind):
+    """DeBERTa's masks would overflow in bfloat16."""
+    model = build_model(text_arguments(kind))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, *_ = model(**text_batch())
+    loss.backward()
+    assert bool(loss.isfinite())
+
+
 def test_lower_layers_of_a_text_encoder_can_be_frozen():
     model = build_model(text_arguments(freeze=1))
     layers = model.frontend.model.encoder.layer
