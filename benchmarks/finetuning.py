@@ -9,7 +9,6 @@ other speakers. A seed draws the clips and is that of the training.
 import csv
 import json
 import random
-import shutil
 import statistics
 import tempfile
 import time
@@ -78,9 +77,8 @@ def main(raw, counts, seeds, out):
         for text in (True, False):
             found = []
             for seed in map(int, seeds.split()):
-                folder = Path(tempfile.mkdtemp())
-                found.append(measure(rows_of(raw, count, seed), text, seed, folder))
-                shutil.rmtree(folder)
+                with tempfile.TemporaryDirectory() as folder:
+                    found.append(measure(rows_of(raw, count, seed), text, seed, Path(folder)))
             kind = "with transcripts" if text else "without"
             result["rows"].append({"clips": count, "csv": kind, "seeds": found})
             cells = []

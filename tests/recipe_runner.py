@@ -39,3 +39,8 @@ def run_recipe(
     return run_script(
         f"{recipe}/{script}", *common, "--nj", "1", "--ngpu", "0", *options, fails=fails
     )
+
+
+def run(recipe: str, work: Path, *options: str, fails: bool = False, script="run.sh") -> str:
+    """Run a recipe, each in its own folder of `work`; return what it printed."""
+    return run_recipe(recipe, work, work / recipe, *options, fails=fails, script=script)

@@ -22,6 +22,7 @@ from espnet_wabert.finetuning.data import digest, prepare, read_split
 from espnet_wabert.finetuning.reading import read_training_clips
 from espnet_wabert.finetuning.report import REPORT, write_report
 from espnet_wabert.finetuning.settings import (
+    BATCH_SECONDS,
     bert_config,
     claim,
     configuration,
@@ -53,7 +54,6 @@ from espnet_wabert.training.shapes import write_shapes
 from espnet_wabert.training.task import WaBERTTask
 
 MODEL, VOCABULARY = "model.zip", "data/vocab.txt"
-BATCH_SECONDS = 60.0  # of padded audio, without gradients
 BEST = "valid.macro_f1.ave.pth"
 EPOCH = re.compile(r"(\d+)epoch results: .*\[valid\].* macro_f1=([\d.]+)")
 

@@ -17,6 +17,7 @@ from espnet_wabert.training.experiment import compare_options
 
 SETTINGS = "settings.yaml"
 WARMUP = 0.1  # of all steps
+BATCH_SECONDS = 60.0  # of padded audio, without gradients
 
 TRAINING: dict[str, Any] = dict(
     freeze_param=["encoder"],

@@ -20,7 +20,7 @@ from espnet_wabert.models.wabert import SpeechPath, WaBERT
 from espnet_wabert.modules.frames import Frames
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.grapheme_head import GraphemeHead, GraphemeLexicon
-from espnet_wabert.modules.token_decoder import LetterDecoder, Spoken
+from espnet_wabert.modules.token_decoder import LetterDecoder
 from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
 
 
@@ -231,8 +231,7 @@ class ExportedSentiment(SpeechPath):
         features, lengths = self.features(speech, speech_lengths)
         if self.token_decoder is None:
             return self.graph(features, lengths)
-        adapted = self.adapter(features, lengths)
-        text = self.token_decoder(Spoken(adapted, lengths, adapted, lengths))
+        text = self.token_decoder.read(self.adapter(features, lengths), lengths)
         return self.graph(features, lengths, *text)
 
     def forward(self, speech, speech_lengths, **kwargs):

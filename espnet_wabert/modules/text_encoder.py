@@ -83,8 +83,8 @@ class TextEncoder(FrozenInEval, AbsFrontend):
         return hidden, input_lengths
 
     def _precision(self, device: torch.device) -> AbstractContextManager:
-        """Keep DeBERTa out of autocast: its masks have float32's minimum, too large for others."""
-        if str(self.config.get("model_type")).startswith("deberta"):
+        """Keep the first DeBERTa out of autocast: its masks would overflow there."""
+        if self.config["model_type"] == "deberta":
             return torch.autocast(device.type, enabled=False)
         return nullcontext()
 

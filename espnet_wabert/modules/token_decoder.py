@@ -94,6 +94,12 @@ class LetterDecoder(nn.Module):
     @torch.no_grad()
     def forward(self, spoken: Spoken) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids (B, N) of the words that the frames spell, and their numbers (B,)."""
-        texts = self.speller(self.head(spoken.adapted), spoken.frames)
+        return self.read(spoken.adapted, spoken.frames)
+
+    def read(
+        self, adapted: torch.Tensor, frames: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what `forward` does, of adapted frames (B, T, D) and their numbers (B,)."""
+        texts = self.speller(self.head(adapted), frames)
         ids = [self.head.tokenizer.encode(text).ids[: self.positions] for text in texts]
-        return pad([torch.tensor(row, device=spoken.frames.device) for row in ids])
+        return pad([torch.tensor(row, device=frames.device) for row in ids])

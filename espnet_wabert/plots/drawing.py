@@ -30,9 +30,7 @@ OTHER_LANES = ("#A0457C", BLACK)
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """Return an empty figure of `width` x `height` inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
-    return figure
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: str | Path, colors: int | None = None) -> None:
@@ -45,7 +43,7 @@ def png(figure: Figure, colors: int | None = None) -> bytes:
     """Return the content of the file that `save` writes."""
     content = io.BytesIO()
     figure.set_dpi(DPI)
-    canvas = FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     if colors:

@@ -4,22 +4,15 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-import torch
-from recipe_runner import ROOT, run_recipe, run_script
+from recipe_runner import ROOT, run, run_script
 from tiny_sources import write_tiny_sources
 
 from espnet_wabert.formats.word_files import read_ctm
 from espnet_wabert.inference.api import WaBERTInference
 
 pytestmark = pytest.mark.slow
-
-
-def run(recipe: str, work: Path, *options: str, fails: bool = False, script="run.sh") -> str:
-    """Run a recipe, each in its own folder of `work`; return what it printed."""
-    return run_recipe(recipe, work, work / recipe, *options, fails=fails, script=script)
 
 
 @pytest.fixture(scope="module")
@@ -244,93 +237,6 @@ def test_two_processes_decode_as_one(work):
     assert before == {name: (decoded / name / "sentiment").read_text() for name in before}
 
 
-@pytest.mark.parametrize("recipe", ["librispeech_wabert", "slue_sa"])
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--stagee", "1"), "unknown option --stagee"),
-        (("--stage",), "option --stage needs a value"),
-        (("--stage", "abc"), "option --stage abc: not an integer"),
-        (("--nj", "-1"), "option --nj -1: not an integer"),
-        (("--inference_nj", "0"), "option --inference_nj 0: not a positive integer"),
-        (("--dask", "nowhere.yaml"), "nowhere.yaml: no such configuration"),
-        (("--batch_seconds", "long"), "option --batch_seconds long: not a number"),
-        (("--mini", "yes"), "option --mini yes: neither true nor false"),
-        (("--mini", "True"), "option --mini True: neither true nor false"),
-        (("--skip_data_prep", "True"), "option --skip_data_prep True: neither true nor false"),
-        (("--python", "/bin/false"), "unknown option --python"),
-        (("--PATH", "/nowhere"), "unknown option --PATH"),
-        (("--stage=1",), "unknown option --stage=1"),
-        (("--stage", "9" * 30), "not an integer"),
-        (("--stage", "5", "--stop_stage", "3"), "--stage 5: comes after --stop_stage 3"),
-        (("--stage", "14"), "--stage 14: comes after --stop_stage 13"),
-        (("--nj", "0"), "--nj 0: must be above 0"),
-        (("--batch_seconds", "0.0"), "--batch_seconds 0.0: must be above 0"),
-        (
-            ("--expdir", "a\nb"),
-            "option --expdir: its value has a line break or a control character",
-        ),
-        (("exp",), "unexpected argument 'exp'"),
-        (("--slu_config", "nowhere.yaml"), "nowhere.yaml: no such configuration"),
-        (("--stage", "12", "--download_model", "nowhere.zip"), "nowhere.zip: no such packed model"),
-        (("--dumpdir", "a,b"), "a,b: ESPnet splits data arguments at commas"),
-        (("--use_lm", "true"), "--use_lm true: BERT is the language model"),
-        (("--seed", "one"), "--seed one: not an integer"),
-        (("--score_seeds", "1, 2"), "--score_seeds '1, 2': integers with a space between"),
-    ],
-)
-def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, message):
-    output = run(recipe, tmp_path, *options, fails=True)
-    assert message in output and "Traceback" not in output
-    # One line, from run.sh or from the command of the first stage.
-    assert len([line for line in output.splitlines() if not line.startswith("stage")]) == 1
-    assert not list(tmp_path.rglob("wav.scp"))
-
-
-@pytest.mark.parametrize(
-    ("recipe", "options", "message"),
-    [
-        ("librispeech_wabert", ("--timit", "/typo"), "--timit /typo: no such file or folder"),
-        ("librispeech_wabert", ("--more_data", "/typo"), "--more_data /typo: no such file or"),
-        ("slue_sa", ("--slue_labels", "/typo.tsv"), "--slue_labels /typo.tsv: no such file or"),
-        ("slue_sa", ("--aligner", "typo"), "/typo/valid.loss.ave.pth: no such aligner; train it"),
-        ("slue_sa", ("--pretrained_model", "a.pth"), "a.pth: no such aligner; train it with"),
-        ("slue_sa", ("--pretrained_model", "a.zip"), "a.zip: no such packed model"),
-        (
-            "librispeech_wabert",
-            ("--pretrained_model", "a.pth"),
-            "a.pth: no such file; a model is a .pth with its config.yaml",
-        ),
-        ("slue_sa", ("--ngram", "5-gram"), "--ngram 5-gram: one of 3-gram.pruned.3e-7, 3-gram.pru"),
-        ("slue_sa", ("--ngpu", "all"), "--ngpu all: not an integer"),
-        ("slue_sa", ("--ngpu", "9"), "--ngpu 9: torch sees "),
-        ("slue_sa", ("--gpu_inference", "true"), "--gpu_inference true: torch sees no GPU here"),
-        ("librispeech_wabert", ("--speech_model", "./typo"), "model_name_or_path: ./typo: no such"),
-        (
-            "slue_sa",
-            ("--recognizer", "/typo", "--stage", "12"),
-            "--recognizer: /typo: no such fold",
-        ),
-        (
-            "slue_sa",
-            ("--skip_upload_hf", "false", "--stage", "15", "--stop_stage", "15"),
-            "--hf_repo '': must be OWNER/NAME",
-        ),
-        ("librispeech_wabert", ("--ngpu", ""), "torch sees no GPU; --ngpu 0 trains on the CPU"),
-    ],
-)
-def test_what_a_later_stage_needs_is_checked_first(tmp_path, recipe, options, message):
-    if ("no GPU" in message) and torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    output = run(recipe, tmp_path, *options, fails=True)
-    assert message in output and len(output.splitlines()) == 1
-
-
-def test_options_with_dashes_are_those_of_the_script_itself():
-    output = run_script("librispeech_wabert/run_seeds.sh", "--stop-stage", "x", fails=True)
-    assert "run_seeds.sh: option --stop-stage x: not an integer" in output
-
-
 def test_a_dry_run_tells_what_each_stage_would_do(work, tmp_path):
     """Without data: the published sizes; with the data: what is there."""
     output = run_script(
@@ -378,27 +284,3 @@ def test_a_copy_of_the_script_runs_from_a_spool(work, tmp_path):
         env={**os.environ, "SLURM_SUBMIT_DIR": str(ROOT / "egs2/librispeech_wabert")},
     )  # fmt: skip
     assert done.returncode == 0 and "librispeech=" in done.stdout and "stage=1" in done.stdout
-
-
-def test_no_option_is_executed(tmp_path):
-    """Values and names of options are data: nothing of them runs."""
-    ran = tmp_path / "ran"
-    script = tmp_path / "script.sh"
-    script.write_text(f"#!/bin/sh\ntouch {ran}\n")
-    script.chmod(0o755)
-    attempts = [("--skip_done", str(script)), (f"--a[$(touch {ran})]", "1")]
-    attempts += [("--slu_config", f"$(touch {ran})"), ("--stage", f"a[$(touch {ran})]")]
-    for attempt in attempts:
-        run("librispeech_wabert", tmp_path, *attempt, fails=True)
-        assert not ran.exists()
-
-
-def test_a_missing_corpus_is_named(tmp_path):
-    output = run("librispeech_wabert", tmp_path, "--librispeech", "/nowhere", fails=True)
-    assert "/nowhere" in output and "Traceback" not in output
-
-
-def test_help_shows_every_option():
-    script = ROOT / "egs2/librispeech_wabert/run.sh"
-    shown = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
-    assert "stop_stage=13" in shown and "download_model=" in shown
