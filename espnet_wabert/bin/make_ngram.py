@@ -20,24 +20,28 @@ File = click.Path(path_type=Path)
     help="Weight of general English, from pocketsphinx's language model; 0: none.",
 )
 @click.option(
-    "--pairs", type=click.IntRange(1), default=500_000, show_default=True, help="Pairs to keep."
+    "--entries",
+    type=click.IntRange(1),
+    default=900_000,
+    show_default=True,
+    help="Pairs and triples of words to keep.",
 )
 @click.option("--out", required=True, type=File, help="The ARPA file: ngram.arpa.gz.")
 @one_line_errors
-def main(text, vocabulary, general_weight, pairs, out):
-    """Write a bigram of the transcripts' words, of BERT's whole words and of general English."""
+def main(text, vocabulary, general_weight, entries, out):
+    """Write a trigram of the transcripts' words, of BERT's whole words and of general English."""
     from espnet_wabert.formats.lines import read_table
     from espnet_wabert.text.general_english import read_general_english
     from espnet_wabert.text.ngram import WHOLE_WORD, estimate, interpolate, prune, write_arpa
     from espnet_wabert.text.wordpiece import read_vocabulary
 
     words = [piece for piece in read_vocabulary(vocabulary) if WHOLE_WORD.match(piece)]
-    bigram = estimate(read_table(text).values(), words)
+    ngram = estimate(read_table(text).values(), words)
     if general_weight:
-        bigram = interpolate(read_general_english(), bigram, general_weight)
-    bigram = prune(bigram, pairs)
-    write_arpa(bigram, out)
-    print(f"{out}: {len(bigram.words)} words, {len(bigram.first)} pairs")
+        ngram = interpolate(read_general_english(), ngram, general_weight)
+    ngram = prune(ngram, entries)
+    write_arpa(ngram, out)
+    print(f"{out}: {len(ngram.words)} words, {ngram.entries} pairs and triples of them")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.aligner import Alignment
-from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.constants import SAMPLE_RATE, SILENT
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.inference.align_corpus import choose_method, of_method
@@ -18,7 +18,6 @@ from espnet_wabert.plots.figures import Firing, firing
 from espnet_wabert.text.transcript import encode_transcript
 from espnet_wabert.text.wordpiece import Encoded
 
-SILENT = 1e-4  # of the largest sample: 3 steps of 16 bits
 # Bounds on what one visitor can ask for. Fast speech has 20 letters per second.
 LETTERS_PER_SECOND, SOME_LETTERS = 40, 100
 MOST_SAMPLES = 2 * 192_000  # per second, of all channels

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment
+from espnet_wabert.constants import SILENT
 from espnet_wabert.errors import UserError
 from espnet_wabert.graphs.model import ExportedFrontend, ExportedSentiment, load_exported
 from espnet_wabert.inference.reading import Reader, Transcription
@@ -23,8 +24,6 @@ from espnet_wabert.modules.precision import check_precision
 from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.modules.token_decoder import LetterDecoder
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
-
-SILENT = 1e-4  # of a full-scale waveform: three steps of 16 bits
 
 
 class Classification(NamedTuple):

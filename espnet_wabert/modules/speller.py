@@ -13,7 +13,7 @@ import torch
 from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS, greedy_text
 from espnet_wabert.text.beam_search import load_beam_search
 
-LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # of the beam search, chosen on development speakers
+LM_WEIGHT, WORD_BONUS = 0.7, 2.5  # of the beam search, chosen on development speakers
 SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
 PAUSE = 15  # frames
 # Noise and music give groups of few letters in doubt, between pauses: up to so many letters, those

@@ -16,17 +16,16 @@ def draw_confusion(
     Colors show fractions of the reference class, because Neutral is much more frequent; numbers
     count utterances.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from sklearn.metrics import ConfusionMatrixDisplay
+
+    from espnet_wabert.plots.drawing import new_figure, save
 
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = max(4.0, 1.0 + 0.75 * len(classes))  # inches
     longest = max(map(len, classes))
     fit = len(classes) < 5 and longest < 12  # names beside each other
     room = 0.0 if fit else 0.08 * longest  # inches
-    figure = Figure(figsize=(side + room + 0.6, side + room), layout="constrained")
-    FigureCanvasAgg(figure)  # no window and no pyplot: stages run without a display
+    figure = new_figure(side + room, side + room + 0.6)
     axes = figure.add_subplot()
     names = [name.replace("$", r"\$") for name in classes]  # no formulas
     display = ConfusionMatrixDisplay(shares, display_labels=names)
@@ -40,5 +39,4 @@ def draw_confusion(
     axes.tick_params(axis="x", labelrotation=0 if fit else 90)
     for tick in axes.get_yticklabels():
         tick.set_verticalalignment("center")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, format="png")
+    save(figure, path)
