@@ -65,7 +65,7 @@ class NGram:
         ids = ids[:, -len(self.orders) :]
         if ids.shape[1] == 1:
             return self.orders[0].p[ids[:, 0]]
-        found = self.after(ids[:, 1:]) * self._weights(ids[:, :-1])
+        found = self.without_entry(ids)
         places, known = self.find(ids)
         found[known] = self.orders[ids.shape[1] - 1].p[places[known]]
         return found
@@ -180,23 +180,23 @@ def prune(ngram: NGram, count: int) -> NGram:
     return NGram(ngram.words, [ngram.orders[0], *kept])
 
 
-def write_arpa(ngram: NGram, path: Path) -> None:
-    """Write an ARPA file, .arpa or .arpa.gz."""
+def write_arpa(ngram: NGram, path: Path, digits: int = DIGITS) -> None:
+    """Write an ARPA file, .arpa or .arpa.gz, with `digits` decimals."""
     words = np.array(ngram.words)
     lines = ["\\data\\"]
     lines += [f"ngram {n}={len(p)}" for n, (_, p) in enumerate(ngram.orders, 1)]
     for n, (ids, p) in enumerate(ngram.orders, 1):
-        columns = [_logarithms(p), [" ".join(row) for row in words[ids].tolist()]]
+        columns = [_logarithms(p, digits), [" ".join(row) for row in words[ids].tolist()]]
         if n < len(ngram.orders):
-            columns.append(_logarithms(ngram.backoffs[n - 1]))
+            columns.append(_logarithms(ngram.backoffs[n - 1], digits))
         lines += ["", f"\\{n}-grams:", *map("\t".join, zip(*columns, strict=True))]
     data = "\n".join([*lines, "", "\\end\\", ""]).encode()
     # Without a time in the header, so that the same text gives the same file.
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def _logarithms(values: np.ndarray) -> list[str]:
-    rounded = np.log10(np.maximum(values, NEVER)).round(DIGITS)
+def _logarithms(values: np.ndarray, digits: int) -> list[str]:
+    rounded = np.log10(np.maximum(values, NEVER)).round(digits)
     return [f"{value:g}" for value in (rounded + 0.0).tolist()]  # + 0: no "-0"
 
 

@@ -36,6 +36,13 @@ def test_every_order_has_the_probabilities_of_pocketsphinx(sphinx):
         assert ngram.orders[0].p[index] == pytest.approx(sphinx(word), rel=0.02)
     assert ngram.orders[0].p[ngram.words.index(BEGIN)] == 0.0
 
+    def probability(*words):
+        return ngram.after(np.array([[ngram.words.index(word) for word in words]]))[0]
+
+    assert probability("of", "the") == pytest.approx(0.2002, abs=0.001)  # 10 ** -0.6985
+    assert probability("the", "of") < 0.001
+    assert probability(BEGIN, "the") > probability(BEGIN, "of")
+
 
 def test_a_pair_that_pocketsphinx_lacks_backs_off_as_there(sphinx):
     ngram = read_general_english()

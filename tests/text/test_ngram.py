@@ -51,12 +51,12 @@ def log_probability(words, grams, backoffs):
 @given(st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=6), min_size=1))
 def test_the_words_after_each_history_have_a_total_probability_of_one(tmp_path_factory, drawn):
     path = tmp_path_factory.mktemp("lm") / "ngram.arpa.gz"
-    write_arpa(estimate([" ".join(words) for words in drawn], ["x", "y"]), path)
+    write_arpa(estimate([" ".join(words) for words in drawn], ["x", "y"]), path, digits=4)
     grams, backoffs = read_arpa(path)
     words = [word for (word, *more) in grams if not more and word != BEGIN]
     for history in [(), *(found for found in grams if len(found) < 3 and END not in found)]:
         total = sum(10 ** log_probability((*history, word), grams, backoffs) for word in words)
-        assert total == pytest.approx(1.0, abs=0.04)  # two decimals of each number
+        assert total == pytest.approx(1.0, abs=2e-3)  # four decimals
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=6), min_size=1))
@@ -146,6 +146,16 @@ def test_pruning_keeps_the_ngrams_that_matter_their_histories_and_the_sum():
         assert sum(rest) == pytest.approx(1.0)
     for some, all_of_them in zip(prune(whole, 10**6).orders, whole.orders, strict=True):
         assert some.p.tolist() == all_of_them.p.tolist()
+
+
+def test_pruning_keeps_the_pairs_that_matter_and_the_sum():
+    whole = estimate([*TEXTS, *["very good"] * 20], ["book"], order=2)
+    few = prune(whole, 3)
+    kept = {tuple(few.words[place] for place in ids) for ids in few.orders[1].ids}
+    assert ("very", "good") in kept and len(kept) == 3
+    for word in (BEGIN, "very", "film"):
+        rest = [probability(few, word, after) for after in few.words]
+        assert sum(rest) == pytest.approx(1.0)
 
 
 def test_a_text_without_words_still_gives_an_ngram(tmp_path):
