@@ -2,8 +2,10 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from cluster import write_commands
@@ -11,6 +13,7 @@ from cluster import write_commands
 from espnet_wabert.errors import UserError
 from espnet_wabert.recipes.hosts import SSH, run_on_hosts
 
+ROOT = Path(__file__).resolve().parents[2]
 SHOW = """
 import json, os, pathlib, sys
 names = ("NODE_RANK", "PYTHONPATH", "HF_HUB_OFFLINE", "OTHER")
@@ -55,6 +58,36 @@ def test_a_host_that_fails_ends_the_others(folder):
         run_on_hosts(["a", "b"], ["bash", "-c", script.replace("= 1", "= 0").replace("3", "255")])
     with pytest.raises(UserError, match="^b: the connection was lost$"):
         run_on_hosts(["a", "b"], ["bash", "-c", script.replace("exit 3", "kill -9 $$")])
+
+
+def test_what_hosts_print_is_shown_but_not_about_the_end_that_another_one_caused(
+    folder, capfdbinary
+):
+    script = """
+        trap 'echo "$NODE_RANK was told to end"; exit 1' TERM
+        printf "%s\\xff\\n" "$NODE_RANK"; touch "began$NODE_RANK"; echo "$NODE_RANK, too" >&2
+        until [ -e began0 ] && [ -e began1 ]; do sleep .1; done
+        if [ "$NODE_RANK" = 0 ]; then echo "error: 0 fails"; exit 3; fi
+        while true; do sleep .1; done
+    """
+    assert run_on_hosts(["a", "b"], ["bash", "-c", script]) == 3
+    lines = capfdbinary.readouterr().out.splitlines()
+    assert sorted(lines) == [b"0, too", b"0\xff", b"1, too", b"1\xff", b"error: 0 fails"]
+
+
+def test_sigterm_ends_all_hosts_with_one_line(folder):
+    script = "trap 'echo told; exit 1' TERM; touch began$NODE_RANK; while true; do sleep .1; done"
+    words = [sys.executable, "-m", "espnet_wabert.bin.on_hosts", "--hosts", "a,b", "--"]
+    process = subprocess.Popen(
+        [*words, "bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    while not all((folder / f"began{rank}").exists() for rank in range(2)):
+        time.sleep(0.05)
+    process.terminate()
+    printed, _ = process.communicate(timeout=60)  # when no process can print any more
+    assert printed == "error: told to end (SIGTERM): ended on all hosts\n"
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(
