@@ -7,13 +7,13 @@ export HF_HUB_OFFLINE=1
 python=${PWD}/.venv/bin/python
 mini=exp/mini
 results=${mini}/results.json
-log=${mini}/baselines.log
-align=egs2/librispeech_wabert/run.sh
-sentiment=egs2/slue_sa/run.sh
+model=${mini}/librispeech_wabert/exp/align/valid.loss.ave.pth
 begin=${SECONDS}
 
+align() { egs2/librispeech_wabert/run.sh --mini true --skip_done true "$@"; }
+
 baselines() {
-    "${align}" --mini true --skip_done true --stage 10 --slu_config conf/mini/align_cosine.yaml
+    align --stage 10 --slu_config conf/mini/align_cosine.yaml
     echo "another aligner on the same utterances"
     local timit=${mini}/librispeech_wabert/dump/raw/timit_test
     "${python}" -m espnet_wabert.bin.align_pocketsphinx --data ${timit} --out ${mini}/pocketsphinx.ctm
@@ -21,30 +21,38 @@ baselines() {
         --hyp ${mini}/pocketsphinx.ctm --name pocketsphinx --results ${results}
 }
 
-"${align}" --mini true --skip_done true --stop_stage 10
+scores() {
+    align --stage 12 --stop_stage 16 --baseline ${mini}/librispeech_wabert/exp/align_cosine/valid.loss.ave.pth
+    echo "real speech"
+    "${python}" -m espnet_wabert.bin.real_speech --model ${model} --out ${mini}/real_speech --results ${results}
+}
 
-# Two trainings with half of the cores each are faster than one after the other with all of them.
-half=$((($(nproc) + 1) / 2))
-echo "the baselines are made beside stage 11: ${log}"
-set -m  # a process group of its own, which ends with this script
-OMP_NUM_THREADS=${half} baselines > ${log} 2>&1 &
-beside=$!
-set +m
-trap 'kill -- "-${beside}" 2> /dev/null || true' EXIT
-OMP_NUM_THREADS=${half} "${align}" --mini true --skip_done true --stage 11 --stop_stage 14
-if ! wait ${beside}; then
-    tail -n 20 ${log}
-    echo "error: the baselines failed: ${log}" >&2
-    exit 1
-fi
+# Two of these steps with half of the cores each are faster than one after the other with all.
+beside() {  # beside STEP: start it in the background
+    step=$1 log=${mini}/$1.log
+    echo "${step}: made beside the next stages: ${log}"
+    set -m  # a process group of its own, which ends with this script
+    "${step}" > "${log}" 2>&1 &
+    set +m
+    trap 'kill -- "-'$!'" 2> /dev/null || true' EXIT
+}
 
-"${align}" --mini true --skip_done true --stage 16 --stop_stage 16 \
-    --baseline ${mini}/librispeech_wabert/exp/align_cosine/valid.loss.ave.pth
-"${sentiment}" --mini true --skip_done true --stop_stage 14
+join() {  # wait for it
+    if ! wait $!; then
+        tail -n 20 "${log}"
+        echo "error: the step ${step} failed: ${log}" >&2
+        exit 1
+    fi
+}
 
-echo "real speech"
-"${python}" -m espnet_wabert.bin.real_speech --model ${mini}/librispeech_wabert/exp/align/valid.loss.ave.pth \
-    --out ${mini}/real_speech --results ${results}
+align --stop_stage 10
+export OMP_NUM_THREADS=$((($(nproc) + 1) / 2))
+beside baselines
+align --stage 11 --stop_stage 11
+join
+beside scores
+egs2/slue_sa/run.sh --mini true --skip_done true --stop_stage 14
+join
 
 "${python}" -m espnet_wabert.bin.update_results ${results} seed=0 --versions
 echo
