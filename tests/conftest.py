@@ -18,6 +18,16 @@ def seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def same_environment():
+    """Undo what packages set in `os.environ`: `forked_python` serves its own environment only."""
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory) -> Path:
     """A folder with the tiny embedded corpus, to be copied: made once for all test processes."""

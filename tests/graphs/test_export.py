@@ -1,6 +1,8 @@
 """Exported models against torch: lengths, batches, padding, every part, and what is refused."""
 
+import functools
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,22 +26,35 @@ MODELS = {  # name: the changes of tiny.arguments, and whether the model was pac
     "whisper": (dict(frontend_conf=dict(config=speech_config("whisper"), convolutions=True),
                      model_conf=HEADS), False),
     "data2vec": (dict(model_conf=dict(subword_weight=0.0)), True),
-    "wav2vec2": (dict(frontend_conf=dict(
-        config=speech_config("wav2vec2"), freeze="convolutions",
-        spec_augment=dict(mask_time_prob=0.1),
+    "wav2vec2": (dict(frontend_conf=dict(  # a tiny model has little to quantize
+        config=speech_config("wav2vec2") | dict(hidden_size=96, intermediate_size=384),
+        freeze="convolutions", spec_augment=dict(mask_time_prob=0.1),
     )), False),
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A function that returns the file of a model and the folder of its export, made once."""
+
+    @functools.cache
+    def exported(name: str) -> tuple[Path, Path]:
+        changes, packed = MODELS[name]
+        folder = tmp_path_factory.mktemp(name)
+        model = save(arguments(**changes), folder)
+        model = pack(model, folder / "model.zip") if packed else model
+        export_onnx(model, folder / "out")
+        files = ["config.yaml", "model.pth", *(["model.zip"] if packed else []), "out"]
+        assert sorted(p.name for p in folder.iterdir()) == files
+        return model, folder / "out"
+
+    return exported
+
+
 @pytest.fixture(scope="module", params=MODELS)
-def both(request, tmp_path_factory):
+def both(request, exported):
     """A tiny model of torch and the same one exported, ready for use."""
-    changes, packed = MODELS[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
-    model = save(arguments(**changes), folder)
-    model = pack(model, folder / "model.zip") if packed else model
-    export_onnx(model, folder / "out")
-    return [WaBERTInference.from_pretrained(m) for m in (model, folder / "out")]
+    return [WaBERTInference.from_pretrained(m) for m in exported(request.param)]
 
 
 def noise(size: int, seed: int = 0) -> np.ndarray:
@@ -159,15 +174,10 @@ def test_sentiment(reads, tmp_path):
         found.align(speech, [""] * 3)
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
+@pytest.fixture
+def plain(exported):
     """A .pth and the folder of its export."""
-    folder = tmp_path_factory.mktemp("plain")
-    big = dict(hidden_size=96, intermediate_size=384)  # a tiny model has little to quantize
-    weights = save(arguments(frontend_conf=dict(config=speech_config() | big)), folder)
-    export_onnx(weights, folder / "out")
-    assert sorted(p.name for p in folder.iterdir()) == ["config.yaml", "model.pth", "out"]
-    return weights, folder / "out"
+    return exported("wav2vec2")
 
 
 @pytest.mark.slow
