@@ -49,6 +49,7 @@ def demo(model, sentiment_model, host, port, max_seconds, device):
         except ImportError as error:
             raise UserError('the page needs Gradio: pip install "espnet_wabert[demo]"') from error
         from espnet_wabert.demo.analysis import Analyzer
+        from espnet_wabert.demo.memory import keep
         from espnet_wabert.demo.page import build, launch_settings
         from espnet_wabert.inference.pipeline import WaBERT
 
@@ -64,5 +65,6 @@ def demo(model, sentiment_model, host, port, max_seconds, device):
             raise UserError(
                 f"--host {host} --port {port}: cannot be served here: {error}"
             ) from error
+        keep()
         click.echo(f"http://{host}:{port} (Ctrl-C ends it)")
         page.block_thread()

@@ -47,7 +47,7 @@ def png(figure: Figure, colors: int | None = None) -> bytes:
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     if colors:
-        image = image.quantize(colors, dither=Image.Dither.NONE)
+        image = image.quantize(colors, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     image.save(content, format="png")
     return content.getvalue()
 
