@@ -1,6 +1,7 @@
 """Preprocessing of utterances in training."""
 
 import numpy as np
+import torch
 from espnet2.train.preprocessor import CommonPreprocessor
 from tokenizers import Tokenizer
 
@@ -40,7 +41,9 @@ class WaBERTPreprocessor(CommonPreprocessor):
             if not np.isfinite(data["speech"]).all():
                 raise UserError(f"utterance {uid}: speech that is not finite (NaN or infinity)")
             if data["speech"].ndim == 1:
-                data = self._speech_process(data)
+                # The trainer's autocast reaches the loader; audio is processed in float32.
+                with torch.autocast("cpu", enabled=False):
+                    data = self._speech_process(data)
             elif self.train and (self.data_aug or self.noises or self.rirs):
                 raise UserError(
                     f"utterance {uid}: noise and augmentation need audio, not cached features;"

@@ -282,6 +282,17 @@ def test_audio_is_augmented_in_training(sources, data, tmp_path):
     assert conf["data_aug_effects"] == [[1.0, "pitch_shift", {"n_steps": 1.6502}]]
 
 
+def test_audio_is_augmented_in_float32_within_the_trainers_autocast():
+    effects = dict(data_aug_effects=[[1.0, "pitch_shift", {"n_steps": 1.6502}]], data_aug_prob=1.0)
+    speech = np.random.default_rng(0).normal(size=8000).astype(np.float32)
+    preprocessor = WaBERTPreprocessor(True, [], **effects)
+    alone = preprocessor("u1", dict(speech=speech))["speech"]
+    with torch.autocast("cpu", torch.bfloat16):
+        within = preprocessor("u1", dict(speech=speech))["speech"]
+    assert within.dtype == np.float32 and not np.array_equal(alone, speech)
+    np.testing.assert_array_equal(within, alone)
+
+
 def test_wrong_augmentation_is_refused(sources, data, tmp_path):
     with pytest.raises(UserError, match="preprocessor_conf.data_aug: one of data_aug_effects, dat"):
         train("sentiment", sources, data, tmp_path, "--preprocessor_conf", "data_aug=1")
