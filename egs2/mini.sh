@@ -7,7 +7,6 @@ export HF_HUB_OFFLINE=1
 python=${PWD}/.venv/bin/python
 mini=exp/mini
 results=${mini}/results.json
-model=${mini}/librispeech_wabert/exp/align/valid.loss.ave.pth
 begin=${SECONDS}
 
 align() { egs2/librispeech_wabert/run.sh --mini true --skip_done true "$@"; }
@@ -22,9 +21,11 @@ baselines() {
 }
 
 scores() {
-    align --stage 12 --stop_stage 16 --baseline ${mini}/librispeech_wabert/exp/align_cosine/valid.loss.ave.pth
+    local exp=${mini}/librispeech_wabert/exp
+    align --stage 12 --stop_stage 16 --baseline ${exp}/align_cosine/valid.loss.ave.pth
     echo "real speech"
-    "${python}" -m espnet_wabert.bin.real_speech --model ${model} --out ${mini}/real_speech --results ${results}
+    "${python}" -m espnet_wabert.bin.real_speech --model ${exp}/align/valid.loss.ave.pth \
+        --out ${mini}/real_speech --results ${results}
 }
 
 # Two of these steps with half of the cores each are faster than one after the other with all.
@@ -37,7 +38,7 @@ beside() {  # beside STEP: start it in the background
     trap 'kill -- "-'$!'" 2> /dev/null || true' EXIT
 }
 
-join() {  # wait for it
+finish() {  # wait for the step in the background
     if ! wait $!; then
         tail -n 20 "${log}"
         echo "error: the step ${step} failed: ${log}" >&2
@@ -49,10 +50,10 @@ align --stop_stage 10
 export OMP_NUM_THREADS=$((($(nproc) + 1) / 2))
 beside baselines
 align --stage 11 --stop_stage 11
-join
+finish
 beside scores
 egs2/slue_sa/run.sh --mini true --skip_done true --stop_stage 14
-join
+finish
 
 "${python}" -m espnet_wabert.bin.update_results ${results} seed=0 --versions
 echo

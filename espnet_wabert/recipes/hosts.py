@@ -38,11 +38,11 @@ def run_on_hosts(hosts: Sequence[str], command: Sequence[str], shell: str = SSH)
     if len(set(hosts)) < len(hosts) or not all(hosts):
         raise UserError(f"--hosts {','.join(hosts)}: each host once, with a comma between")
     _check(hosts, shell)
-    running = {
-        host: _Host(_start(host, shell, _script(command, rank))) for rank, host in enumerate(hosts)
-    }
+    running: dict[str, _Host] = {}
     before = signal.signal(signal.SIGTERM, _told_to_end)
     try:
+        for rank, name in enumerate(hosts):
+            running[name] = _Host(_start(name, shell, _script(command, rank)))
         while running:
             for name, host in list(running.items()):
                 status = host.process.poll()

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -72,10 +73,11 @@ def test_fifty_requests_are_answered_or_refused_and_memory_returns(tmp_path):
 
         rounds = []
         for _ in range(2):
+            begin = time.monotonic()
             with ThreadPoolExecutor(REQUESTS) as pool:
                 answers = Counter(pool.map(ask, range(REQUESTS)))
             rounds.append(server.megabytes())
-            print(answers, rounds)
+            print(answers, rounds, f"{time.monotonic() - begin:.1f} s")
             assert len(answers) == 2
             answered = sum(n for line, n in answers.items() if "22 words in 7.10 s" in line)
             refused = sum(n for line, n in answers.items() if "Queue is full" in line)

@@ -5,15 +5,14 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from cluster import write_commands
+from recipe_runner import ROOT
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.recipes.hosts import SSH, run_on_hosts
 
-ROOT = Path(__file__).resolve().parents[2]
 SHOW = """
 import json, os, pathlib, sys
 names = ("NODE_RANK", "PYTHONPATH", "HF_HUB_OFFLINE", "OTHER")
@@ -82,7 +81,9 @@ def test_sigterm_ends_all_hosts_with_one_line(folder):
         [*words, "bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    while not all((folder / f"began{rank}").exists() for rank in range(2)):
+    while process.poll() is None and not all(
+        (folder / f"began{rank}").exists() for rank in range(2)
+    ):
         time.sleep(0.05)
     process.terminate()
     printed, _ = process.communicate(timeout=60)  # when no process can print any more
