@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.modules.batching import pad
 
-WHOLE = 30.0  # seconds: longer audio is cut; Whisper has positions for 30 s
+WHOLE = 30.0  # seconds: longer audio is cut, silence included; Whisper has positions for 30 s
 CORE, CONTEXT = 20.0, 2.0  # seconds that are kept of a chunk, at most, and context on each side
 PADDED = 120.0  # seconds of padded audio per batch of chunks
+# Seconds of digital silence before and after a recording. Encoders learned from speech with pauses
+# around it, and misread words at the edge of a recording that was cut close to them (RESULTS.md).
+SILENCE = 0.2
 # Transcripts of at most 192 tokens are encoded whole: the longest training utterances, 35 s of
 # speech, have a little fewer. Chunks of 16 to 128 tokens aligned two minutes equally well.
 PIECES_WHOLE, PIECES, PIECES_CONTEXT = 192, 64, 16
@@ -47,12 +51,13 @@ class ChunkedFrontend:
     """A frontend for audio of any length.
 
     Chunks begin on the frame grid of the encoder. The joined frames therefore have the number and
-    the positions of the frames of the whole recording.
+    the positions of the frames of the whole recording. Silence around it is context, too: its
+    frames are left out.
 
     Args:
         frames: function from waveforms (B, S) and lengths (B,) to frames (B, T, D) and lengths.
         encoder: the speech encoder; its `frame_lengths` and `seconds` are used.
-        whole, core, context: in seconds.
+        whole, core, context, silence: in seconds.
     """
 
     def __init__(
@@ -62,12 +67,15 @@ class ChunkedFrontend:
         whole: float = WHOLE,
         core: float = CORE,
         context: float = CONTEXT,
+        silence: float = SILENCE,
     ):
         self.frames, self.encoder = frames, encoder
         places = encoder.seconds(torch.tensor([0.0, 1.0], dtype=torch.float64))
         self.hop = round(float(places[1] - places[0]) * SAMPLE_RATE)  # samples per frame
-        self.whole = int(whole * SAMPLE_RATE)
-        self.core, self.context = (int(x * SAMPLE_RATE) // self.hop for x in (core, context))
+        self.whole = int((whole - 2 * silence) * SAMPLE_RATE)
+        self.core, self.context, self.silence = (
+            int(x * SAMPLE_RATE) // self.hop for x in (core, context, silence)
+        )
 
     def cut(self, samples: int) -> list[Chunk]:
         """Return the chunks of a recording, in frames; a short recording is one chunk."""
@@ -82,9 +90,11 @@ class ChunkedFrontend:
             for chunk in cut:
                 # One more hop covers the receptive field of the last frame.
                 stop = (chunk.stop + 1) * self.hop
-                alone = chunk.stop == chunk.last  # keep the samples after the last whole frame
-                parts.append(samples[chunk.start * self.hop : None if alone else stop])
-                owners.append((index, chunk))
+                end = chunk.stop == chunk.last  # keep the samples after the last whole frame
+                part = samples[chunk.start * self.hop : None if end else stop]
+                before, after = (self.silence if edge else 0 for edge in (chunk.start == 0, end))
+                parts.append(functional.pad(part, (before * self.hop, after * self.hop)))
+                owners.append((index, chunk, before))
             counts.append(cut[-1].last)
         joined: torch.Tensor | None = None  # hours have gigabytes of frames: no second copy
         done = iter(owners)
@@ -93,8 +103,8 @@ class ChunkedFrontend:
             if joined is None:
                 joined = encoded.new_zeros(len(speech), max(counts), encoded.shape[-1])
             of_group = itertools.islice(done, len(group))
-            for frames, (index, chunk) in zip(encoded, of_group, strict=True):
-                kept = frames[chunk.first - chunk.start :][: chunk.last - chunk.first]
+            for frames, (index, chunk, before) in zip(encoded, of_group, strict=True):
+                kept = frames[before + chunk.first - chunk.start :][: chunk.last - chunk.first]
                 joined[index, chunk.first : chunk.last] = kept
         assert joined is not None  # there is at least one recording
         return joined, torch.tensor(counts, device=joined.device)

@@ -1,4 +1,4 @@
-"""Decode recordings of people from packages (AN4, LibriVox, cards) with an aligned model."""
+"""Decode recordings of people from packages with an aligned model."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ Folder = click.Path(path_type=Path)
 @click.option("--table", type=Folder, help="Write the table (Markdown) here.")
 @one_line_errors
 def main(model, out, results, whisper, table):
-    """Decode and align 7 AN4, 5 LibriVox and 5 cards utterances; score them in one table.
+    """Decode and align LibriVox, AN4, cards and sentences (24 utterances); score them in a table.
 
-    The reference times are pocketsphinx's own. Only LibriVox has some.
+    LibriVox has pocketsphinx's times as a reference, and the sentences those of their packages.
     """
     from espnet_wabert.constants import SAMPLE_RATE
     from espnet_wabert.corpora.formatting import format_folder
@@ -28,7 +28,7 @@ def main(model, out, results, whisper, table):
     from espnet_wabert.inference.decoding import SpeechSource, decode_alignment
     from espnet_wabert.inference.pocketsphinx_recognizer import PocketsphinxRecognizer
     from espnet_wabert.inference.recognizer import load_recognizer
-    from espnet_wabert.mini.real_speech import an4, cards, librivox, write_recordings
+    from espnet_wabert.mini.real_speech import RECORDINGS, write_recordings
     from espnet_wabert.models.provenance import commit, of_model
     from espnet_wabert.scoring.decoded_sets import score_decoded_set
     from espnet_wabert.scoring.provenance import KEY
@@ -41,8 +41,8 @@ def main(model, out, results, whisper, table):
         recognizers["Whisper"] = load_recognizer(whisper)
     methods = tuple(inference.aligner.methods)
     boundaries, reading = [], []
-    for name, recordings in (("librivox", librivox()), ("an4", an4()), ("cards", cards())):
-        write_recordings(recordings, out / "data" / name)
+    for name, recordings in RECORDINGS.items():
+        write_recordings(recordings(), out / "data" / name)
         format_folder(read_folder(out / "data" / name), out / "raw" / name, SAMPLE_RATE)
         source = SpeechSource(out / "raw" / name, None)
         decode_alignment(lambda: inference, source, out / name, 60.0)
@@ -59,7 +59,7 @@ def main(model, out, results, whisper, table):
             )
     first = Table(
         "Word boundaries of people", ("recordings", *methods), tuple(boundaries),
-        note="mean / median / share within 50 ms, from pocketsphinx's times",
+        note="mean / median / share within 50 ms, from the recordings' word times",
     )  # fmt: skip
     columns = ("recordings", "utterances", "words", "model", *recognizers)
     second = Table(

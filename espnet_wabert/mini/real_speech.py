@@ -1,8 +1,9 @@
-"""Recordings of people in packages: AN4 (espnet's wheel), LibriVox and playing cards (fetched).
+"""Recordings of people in packages: AN4 (espnet's wheel), and three sets that are fetched.
 
-They are 16 kHz, mono and transcribed, and are for development and evaluation, never for training.
-The LibriVox utterances have word times of pocketsphinx, in steps of 10 ms; LibriVox and the cards
-are test files of that package.
+They are transcribed, and are for development and evaluation, never for training. The LibriVox
+utterances have word times of pocketsphinx, in steps of 10 ms; LibriVox and the cards are test files
+of that package. The sentences are examples of praatio and promo, with word times that these
+packages give, and are cut close to the words.
 """
 
 import importlib.util
@@ -18,11 +19,18 @@ import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.audio import read_mono, resample
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
+from espnet_wabert.formats.textgrid import read_textgrid
 from espnet_wabert.formats.word import Word
 from espnet_wabert.mini.sources import source_folder
 from espnet_wabert.text.normalization import normalize
 
+# Recordings and word times of the packages; mary1 and mary2 of promo have times of an aligner.
+SENTENCES = {
+    "praatio": {"bobby": "bobby_words", "mary": "mary", "damon_set_test": "damon_set_test"},
+    "promo": {name: name for name in ("carrots1", "carrots2", "oranges", "pickles")},
+}
 AN4_ARCHIVE = ("mini_an4", "esp2_asr", "downloads.tar.gz")  # below the wheel's `egs3`
 
 
@@ -112,6 +120,18 @@ def cards(sources: Path | None = None) -> Iterator[Recording]:
         yield Recording(utterance, "cards", audio, text, None)
 
 
+def sentences(sources: Path | None = None) -> Iterator[Recording]:
+    """The seven sentences (11 s, several speakers) of praatio's and promo's examples."""
+    for package, files in SENTENCES.items():
+        folder = source_folder(package, sources)
+        for name, times in files.items():
+            samples = resample(*read_mono(str(folder / f"{name}.wav")), SAMPLE_RATE)
+            audio = (samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype(np.int16)
+            words = next(iter(read_textgrid(folder / f"{times}.TextGrid").values()))
+            spoken = [(w.word.upper(), w.start, w.end) for w in words]
+            yield Recording(name, package, audio, " ".join(w for w, _, _ in spoken), spoken)
+
+
 def parse_words(found: dict) -> list[tuple[str, float, float]]:
     """Words and times of pocketsphinx's JSON; silences and pronunciation numbers are dropped."""
     words = []
@@ -143,3 +163,6 @@ def write_recordings(recordings: Iterator[Recording], out: Path) -> int:
             times[name] = tuple(spoken)
     write_folder(DataFolder(wav, speakers, text, words=times or None), out)
     return len(wav)
+
+
+RECORDINGS = {"librivox": librivox, "an4": an4, "cards": cards, "sentences": sentences}

@@ -64,10 +64,36 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+CUT = "cut at the words"  # nothing before the first word and after the last one
+
+
+def under(spoken: Spoken, condition: str) -> Spoken:
+    """Return an utterance under one of `CONDITIONS`, or `CUT`, which needs its words."""
+    if condition == CUT:
+        return cut(spoken)
+    heard = CONDITIONS[condition](spoken.audio)
+    factor = len(heard) / len(spoken.audio)
+    words = [
+        w._replace(start=w.start * factor, end=w.end * factor) for w in spoken.words or ()
+    ] or None
+    return spoken._replace(audio=heard, words=words)
+
+
+def cut(spoken: Spoken) -> Spoken:
+    """Return an utterance from the start of its first word to the end of its last one."""
+    assert spoken.words
+    first, last = (
+        round(t * SAMPLE_RATE) for t in (max(0.0, spoken.words[0].start), spoken.words[-1].end)
+    )
+    start = first / SAMPLE_RATE
+    words = [w._replace(start=w.start - start, end=w.end - start) for w in spoken.words]
+    return spoken._replace(audio=spoken.audio[first:last], words=words)
+
+
 def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition: str) -> Result:
     """Align and read utterances under a condition, with right and with exchanged transcripts."""
-    heard = [CONDITIONS[condition](spoken.audio) for spoken in utterances]
-    texts = [spoken.text for spoken in utterances]
+    heard = [under(spoken, condition) for spoken in utterances]
+    texts = [spoken.text for spoken in heard]
     wrong = texts[1:] + texts[:1]
     limit = inference.aligner.min_confidence(EVERY)
     hypothesis: dict[str, dict[str, list[Word]]] = {}
@@ -75,8 +101,9 @@ def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition:
     right_low, wrong_low = [], []
     for first in range(0, len(heard), BATCH):
         part = slice(first, first + BATCH)
-        aligned, transcribed = inference.align_and_transcribe(heard[part], texts[part])
-        exchanged = inference.align(heard[part], wrong[part])
+        audio = [spoken.audio for spoken in heard[part]]
+        aligned, transcribed = inference.align_and_transcribe(audio, texts[part])
+        exchanged = inference.align(audio, wrong[part])
         for at, (found, other, text) in enumerate(
             zip(aligned, exchanged, transcribed, strict=True), start=first
         ):
@@ -85,11 +112,7 @@ def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition:
             wrong_low.append(_doubted(other, limit))
             for name, words in found.words_by_method.items():
                 hypothesis.setdefault(name, {})[str(at)] = words
-    reference = {
-        str(at): _scaled(spoken.words or [], len(audio) / len(spoken.audio))
-        for at, (spoken, audio) in enumerate(zip(utterances, heard, strict=True))
-        if spoken.words is not None
-    }
+    reference = {str(at): spoken.words for at, spoken in enumerate(heard) if spoken.words}
     boundaries = {
         name: score_boundaries(reference, {u: w for u, w in words.items() if u in reference})
         for name, words in hypothesis.items()
@@ -102,7 +125,3 @@ def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition:
 def _doubted(aligned: Alignment, limit: float) -> bool:
     confidence = aligned.by_method[EVERY].confidence
     return confidence is not None and confidence < limit
-
-
-def _scaled(words: list[Word], factor: float) -> list[Word]:
-    return [w._replace(start=w.start * factor, end=w.end * factor) for w in words]

@@ -1,7 +1,7 @@
 """Source packages with rated sentences and recordings: fetched once and kept in a folder.
 
-The wheels of vaderSentiment and pocketsphinx do not have the sentences and the recordings, so pip
-fetches the source distributions, and the needed files are kept.
+The wheels of these packages do not have the sentences and the recordings, so pip fetches the
+source distributions, and the needed files are kept.
 """
 
 import subprocess
@@ -36,6 +36,8 @@ SOURCES = (
     ),
     Source("pocketsphinx", "5.1.1", "librivox", ("LICENSE", "test/data/librivox/")),
     Source("pocketsphinx", "5.1.1", "cards", ("LICENSE", "test/data/cards/")),
+    Source("praatio", "6.2.2", "praatio", ("LICENSE", "examples/files/")),
+    Source("promo", "2.0.1", "promo", ("LICENSE", "examples/files/")),
 )
 FETCH = "python -m espnet_wabert.bin.fetch_sources"
 

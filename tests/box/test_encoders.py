@@ -10,7 +10,13 @@ import torch
 from espnet_wabert.box.ct2 import read_container
 from espnet_wabert.box.encoders import MINILM, WHISPER, make_encoders
 from espnet_wabert.errors import UserError
-from espnet_wabert.mini.real_speech import an4, librivox, parse_transcription, write_recordings
+from espnet_wabert.mini.real_speech import (
+    an4,
+    librivox,
+    parse_transcription,
+    sentences,
+    write_recordings,
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +115,19 @@ def test_an4_and_librivox_become_kaldi_folders(tmp_path):
     for line in (tmp_path / "librivox" / "text").open():
         name, *words = line.split()
         assert [word for _, word in sorted(spoken[name])] == words
+
+
+def test_sentences_have_the_word_times_of_their_packages(tmp_path):
+    assert write_recordings(sentences(), tmp_path) == 7
+    text = dict(line.rstrip().split(" ", 1) for line in (tmp_path / "text").open())
+    assert text["praatio-bobby"] == "bobby ripped the ledger"
+    rows = list(csv.reader((tmp_path / "words.ctm").open(), delimiter=" "))
+    assert len(rows) == sum(len(line.split()) for line in text.values()) == 38
+    first = next(row for row in rows if row[0] == "praatio-bobby")
+    assert first[4] == "bobby" and float(first[2]) == pytest.approx(0.065, abs=1e-3)
+    for recording in sentences():  # from 44.1 and 48 kHz to the length that their words have
+        assert recording.words[-1][2] <= len(recording.audio) / 16000 + 0.001
+        assert np.abs(recording.audio).max() > 1000
 
 
 def test_transcription_without_an_id_is_refused():

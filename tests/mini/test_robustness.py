@@ -8,7 +8,15 @@ from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.mini.non_speech import KINDS, listen
-from espnet_wabert.mini.robustness import CONDITIONS, Spoken, change_tempo, measure, soften
+from espnet_wabert.mini.robustness import (
+    CONDITIONS,
+    CUT,
+    Spoken,
+    change_tempo,
+    measure,
+    soften,
+    under,
+)
 
 
 def tone(seconds=1.0, hertz=300.0):
@@ -38,6 +46,13 @@ def test_other_conditions_keep_length_and_give_finite_samples(condition):
     assert (condition == "clean") == np.array_equal(heard, tone())
 
 
+def test_cut_at_the_words():
+    words = [Word("a", 0.25, 0.5), Word("b", 0.5, 0.875)]
+    heard = under(Spoken(tone(), "a b", words), CUT)
+    assert np.array_equal(heard.audio, tone()[4000:14000]) and heard.text == "a b"
+    assert heard.words == [Word("a", 0.0, 0.25), Word("b", 0.25, 0.625)]
+
+
 @pytest.fixture(scope="module")
 def inference(tmp_path_factory):
     args = arguments(model_conf=dict(ctc_weight=1.0))
@@ -51,7 +66,7 @@ def test_measures_count_every_utterance_and_scale_the_reference(inference):
                [Word(w, 0.3 * i, 0.3 * i + 0.3) for i, w in enumerate(text.split())])
         for text in ("the good film", "not bad", "good and bad")
     ]  # fmt: skip
-    for condition in ("clean", "tempo 0.8"):
+    for condition in ("clean", "tempo 0.8", CUT):
         found = measure(inference, utterances, condition)
         assert found.condition == condition and found.error_rate > 0
         assert 0 <= found.doubted_right <= 1 and 0 <= found.found_wrong <= 1
