@@ -92,7 +92,9 @@ class ChunkedFrontend:
                 stop = (chunk.stop + 1) * self.hop
                 end = chunk.stop == chunk.last  # keep the samples after the last whole frame
                 part = samples[chunk.start * self.hop : None if end else stop]
-                before, after = (self.silence if edge else 0 for edge in (chunk.start == 0, end))
+                # What is too short for a frame stays so: the frontend names it.
+                around = self.silence if chunk.stop else 0
+                before, after = (around if edge else 0 for edge in (chunk.start == 0, end))
                 parts.append(functional.pad(part, (before * self.hop, after * self.hop)))
                 owners.append((index, chunk, before))
             counts.append(cut[-1].last)
