@@ -3,6 +3,7 @@
 import csv
 import hashlib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -196,3 +197,13 @@ def test_alignment_lists_every_word_and_every_silence(gaps):
     assert len(names) == len(ends) and names.count("A") == len(gaps)
     assert names.count("") == 1 + sum(gap > 0 for gap, _ in gaps)
     assert float(ends[-1]) == pytest.approx((at + 5) / 16000, abs=6e-4)
+
+
+def test_what_listens_to_models_makes_no_corpus():
+    """A change there must not make every corpus again."""
+    room = Path(corpus.__file__).parent
+    for name in corpus.LISTENERS:
+        assert (room / f"{name}.py").is_file()
+        for path in room.glob("*.py"):
+            if path.stem not in corpus.LISTENERS:
+                assert f"mini.{name} " not in path.read_text(), path
