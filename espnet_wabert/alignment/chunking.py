@@ -95,7 +95,9 @@ class ChunkedFrontend:
                 # What is too short for a frame stays so: the frontend names it.
                 around = self.silence if chunk.stop else 0
                 before, after = (around if edge else 0 for edge in (chunk.start == 0, end))
-                parts.append(functional.pad(part, (before * self.hop, after * self.hop)))
+                if before or after:  # a copy; the other parts of an hour are views
+                    part = functional.pad(part, (before * self.hop, after * self.hop))
+                parts.append(part)
                 owners.append((index, chunk, before))
             counts.append(cut[-1].last)
         joined: torch.Tensor | None = None  # hours have gigabytes of frames: no second copy
