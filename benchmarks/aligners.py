@@ -39,6 +39,7 @@ from transformers import (
 from transformers.models.whisper import generation_whisper
 
 from espnet_wabert.alignment.pocketsphinx_aligner import NotAlignedError, PocketsphinxAligner
+from espnet_wabert.alignment.spans import within
 from espnet_wabert.box.encoders import WHISPER
 from espnet_wabert.box.files import encoder_folder
 from espnet_wabert.box.whisper import END, NO_TIMESTAMPS, START
@@ -129,9 +130,11 @@ def letters(model: WaBERTInference, utterances: list[Utterance]) -> Aligned:
     """Align the letters of the same encoder and head by torchaudio, in the batches of `wabert`."""
     aligner, found = model.aligner, {}
     assert aligner.model.ctc_head is not None
+    seconds = aligner.model.frontend.encoder.seconds
     for group, speech in loaded_batches(recordings_of(utterances), BATCH_SECONDS):
         features, lengths = aligner.encode(speech)
         log_p = aligner.model.ctc_head(aligner.adapt(features, lengths))
+        silence = aligner.silence(speech)
         for one, row, count in zip(group, log_p, lengths.tolist(), strict=True):
             text = " ".join(one.text.lower().split())
             symbols = [1 + LETTERS.index(letter) for letter in text if letter in LETTERS]
@@ -140,8 +143,9 @@ def letters(model: WaBERTInference, utterances: list[Utterance]) -> Aligned:
             own = []
             for word in one.text.split():
                 parts = [next(spans) for letter in word.lower() if letter in LETTERS]
-                edges = torch.tensor([parts[0].start, parts[-1].end], dtype=torch.float64)
-                own.append(Word(word, *aligner.model.frontend.encoder.seconds(edges).tolist()))
+                edges = torch.tensor([[parts[0].start, parts[-1].end]], dtype=torch.float64)
+                own_edges = within(edges, torch.tensor([count - 2 * silence]), silence)[0]
+                own.append(Word(word, *seconds(own_edges).clamp(min=0).tolist()))
                 assert getattr(next(spans, None), "token", SPACE) == SPACE
             found[one.utterance] = own
     return found

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from espnet_wabert.alignment.chunking import ChunkedFrontend, encode_transcripts
+from espnet_wabert.alignment.chunking import SILENCE, ChunkedFrontend, encode_transcripts
 from espnet_wabert.alignment.ctc_confidence import DOUBT, CTCConfidence, ctc_confidence
 from espnet_wabert.alignment.method import Batch
 from espnet_wabert.alignment.methods import available_methods
@@ -115,15 +115,25 @@ class Aligner:
                 utterance that it cannot align (more tokens than frames).
             predictions: also compute `top` and `nearest`.
         """
-        return self.align_features(*self.encode(speech), transcripts, names, predictions)
+        features, lengths = self.encode(speech)
+        silence = self.silence(speech)
+        return self.align_features(features, lengths, transcripts, names, predictions, silence)
 
     @torch.inference_mode()
     def encode(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return features (B, T, W) and lengths (B,) of waveforms or cached features."""
+        """Return features (B, T, W) and lengths (B,) of waveforms or cached features.
+
+        Waveforms get `silence` frames more before and after them.
+        """
         tensors = to_tensors(speech, self.device)
-        if tensors[0].dim() == 1:
-            return ChunkedFrontend(self.model.features, self.model.frontend.encoder)(tensors)
-        return self.model.features(*pad(tensors))
+        if tensors[0].dim() != 1:
+            return self.model.features(*pad(tensors))
+        encode = ChunkedFrontend(self.model.features, self.model.frontend.encoder)
+        return encode(encode.surround(tensors, self.silence(speech)))
+
+    def silence(self, speech: Sequence[np.ndarray]) -> int:
+        """Return the frames of silence that `encode` adds on each side of waveforms."""
+        return round(SILENCE / self.hop) if speech[0].ndim == 1 else 0
 
     @torch.inference_mode()
     def adapt(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -138,6 +148,7 @@ class Aligner:
         transcripts: Sequence[Encoded],
         names: Sequence[str] | None = None,
         predictions: bool = True,
+        silence: int = 0,
         adapted: torch.Tensor | None = None,
     ) -> list[Alignment]:
         """Align what `encode` returned.
@@ -145,11 +156,12 @@ class Aligner:
         Args:
             features, frame_lengths: as `encode` returns them.
             transcripts, names, predictions: those of the call.
+            silence: frames on each side that are not of the recording.
             adapted: what `adapt` returned for them; None: they are adapted here.
         """
         if adapted is None:
             adapted = self.adapt(features, frame_lengths)
-        batch = self._batch(features, adapted, frame_lengths, transcripts, predictions)
+        batch = self._batch(features, adapted, frame_lengths, transcripts, predictions, silence)
         spans = {
             name: method.align(self.model, batch)
             for name, method in self.methods.items()
@@ -178,7 +190,9 @@ class Aligner:
             )
         return results
 
-    def _batch(self, features, adapted, frame_lengths, transcripts, predictions: bool) -> Batch:
+    def _batch(
+        self, features, adapted, frame_lengths, transcripts, predictions: bool, silence: int
+    ) -> Batch:
         """Go from features to aligned tokens, and to BERT's output if something needs it."""
         encoder = self.model.encoder
         lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
@@ -187,7 +201,9 @@ class Aligner:
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:
             hidden, _ = self.model.postencoder(aligned, lengths)
-        return Batch(transcripts, features, frame_lengths, adapted, fired, aligned, targets, hidden)
+        return Batch(
+            transcripts, features, frame_lengths, adapted, fired, aligned, targets, hidden, silence
+        )
 
     def targets(self, transcripts: Sequence[Encoded]) -> torch.Tensor | None:
         """Return BERT's layer-i states (B, N, H), scaled to unit length; None: no teacher."""

@@ -17,11 +17,11 @@ from torch.nn import functional
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.modules.batching import pad
 
-WHOLE = 30.0  # seconds: longer audio is cut, silence included; Whisper has positions for 30 s
+WHOLE = 30.0  # seconds: longer audio is cut; Whisper has positions for 30 s
 CORE, CONTEXT = 20.0, 2.0  # seconds that are kept of a chunk, at most, and context on each side
 PADDED = 120.0  # seconds of padded audio per batch of chunks
-# Seconds of digital silence before and after a recording. Encoders learned from speech with pauses
-# around it, and misread words at the edge of a recording that was cut close to them (RESULTS.md).
+# Seconds of digital silence before and after a recording. Models learn from speech with pauses
+# around it; what is cut close to its words is read and aligned better with them (RESULTS.md).
 SILENCE = 0.2
 # Transcripts of at most 192 tokens are encoded whole: the longest training utterances, 35 s of
 # speech, have a little fewer. Chunks of 16 to 128 tokens aligned two minutes equally well.
@@ -51,13 +51,12 @@ class ChunkedFrontend:
     """A frontend for audio of any length.
 
     Chunks begin on the frame grid of the encoder. The joined frames therefore have the number and
-    the positions of the frames of the whole recording. Silence around it is context, too: its
-    frames are left out.
+    the positions of the frames of the whole recording.
 
     Args:
         frames: function from waveforms (B, S) and lengths (B,) to frames (B, T, D) and lengths.
         encoder: the speech encoder; its `frame_lengths` and `seconds` are used.
-        whole, core, context, silence: in seconds.
+        whole, core, context: in seconds.
     """
 
     def __init__(
@@ -67,20 +66,26 @@ class ChunkedFrontend:
         whole: float = WHOLE,
         core: float = CORE,
         context: float = CONTEXT,
-        silence: float = SILENCE,
     ):
         self.frames, self.encoder = frames, encoder
         places = encoder.seconds(torch.tensor([0.0, 1.0], dtype=torch.float64))
         self.hop = round(float(places[1] - places[0]) * SAMPLE_RATE)  # samples per frame
-        self.whole = int((whole - 2 * silence) * SAMPLE_RATE)
-        self.core, self.context, self.silence = (
-            int(x * SAMPLE_RATE) // self.hop for x in (core, context, silence)
-        )
+        self.whole = int(whole * SAMPLE_RATE)
+        self.core, self.context = (int(x * SAMPLE_RATE) // self.hop for x in (core, context))
 
     def cut(self, samples: int) -> list[Chunk]:
         """Return the chunks of a recording, in frames; a short recording is one chunk."""
         count = int(self.encoder.frame_lengths(torch.tensor(samples)))
         return chunks(count, max(count, 1) if samples <= self.whole else self.core, self.context)
+
+    def surround(self, speech: Sequence[torch.Tensor], frames: int) -> list[torch.Tensor]:
+        """Return waveforms (S,) with so many frames of silence on each side.
+
+        One without a frame of its own stays as it is: the frontend names it.
+        """
+        sizes = self.encoder.frame_lengths(torch.tensor([len(samples) for samples in speech]))
+        edges = (self.hop * frames * (sizes > 0)).tolist()
+        return [functional.pad(x, (n, n)) for x, n in zip(speech, edges, strict=True)]
 
     def __call__(self, speech: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the frames (B, T, D) and their lengths (B,) of waveforms (S,), in float."""
@@ -90,15 +95,9 @@ class ChunkedFrontend:
             for chunk in cut:
                 # One more hop covers the receptive field of the last frame.
                 stop = (chunk.stop + 1) * self.hop
-                end = chunk.stop == chunk.last  # keep the samples after the last whole frame
-                part = samples[chunk.start * self.hop : None if end else stop]
-                # What is too short for a frame stays so: the frontend names it.
-                around = self.silence if chunk.stop else 0
-                before, after = (around if edge else 0 for edge in (chunk.start == 0, end))
-                if before or after:  # a copy; the other parts of an hour are views
-                    part = functional.pad(part, (before * self.hop, after * self.hop))
-                parts.append(part)
-                owners.append((index, chunk, before))
+                alone = chunk.stop == chunk.last  # keep the samples after the last whole frame
+                parts.append(samples[chunk.start * self.hop : None if alone else stop])
+                owners.append((index, chunk))
             counts.append(cut[-1].last)
         joined: torch.Tensor | None = None  # hours have gigabytes of frames: no second copy
         done = iter(owners)
@@ -107,8 +106,8 @@ class ChunkedFrontend:
             if joined is None:
                 joined = encoded.new_zeros(len(speech), max(counts), encoded.shape[-1])
             of_group = itertools.islice(done, len(group))
-            for frames, (index, chunk, before) in zip(encoded, of_group, strict=True):
-                kept = frames[before + chunk.first - chunk.start :][: chunk.last - chunk.first]
+            for frames, (index, chunk) in zip(encoded, of_group, strict=True):
+                kept = frames[chunk.first - chunk.start :][: chunk.last - chunk.first]
                 joined[index, chunk.first : chunk.last] = kept
         assert joined is not None  # there is at least one recording
         return joined, torch.tensor(counts, device=joined.device)

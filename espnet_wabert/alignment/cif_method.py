@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from espnet_wabert.alignment.method import Batch
-from espnet_wabert.alignment.spans import TokenSpans
+from espnet_wabert.alignment.spans import TokenSpans, within
 from espnet_wabert.models.wabert import WaBERT
 
 
@@ -30,14 +30,15 @@ class CIFMethod:
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         confidences = self._confidences(model, batch)
+        starts, ends = (
+            within(x, batch.own_lengths, batch.silence).cpu().numpy()
+            for x in (batch.fired.starts, batch.fired.ends)
+        )
         spans: list[TokenSpans | None] = []
         for row, transcript in enumerate(batch.transcripts):
             count = len(transcript.ids)
-            starts, ends = (
-                x[row, :count].cpu().numpy() for x in (batch.fired.starts, batch.fired.ends)
-            )
             own = None if confidences is None else confidences[row][:count]
-            spans.append(TokenSpans(starts, ends, own))
+            spans.append(TokenSpans(starts[row, :count], ends[row, :count], own))
         return spans
 
     def _confidences(self, model: WaBERT, batch: Batch):

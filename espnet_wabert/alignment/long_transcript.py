@@ -111,9 +111,12 @@ class Parts:
     ):
         self.aligner, self.transcript, self.method = aligner, transcript, method
         self.cells = cells
-        self.features, lengths = aligner.encode([speech])
-        self.adapted = aligner.adapt(self.features, lengths)
-        self.whole = Cut(0, 0), Cut(len(transcript.words), int(lengths[0]))
+        features, lengths = aligner.encode([speech])
+        silence = aligner.silence([speech])
+        last = int(lengths[0]) - silence
+        adapted = aligner.adapt(features, lengths)
+        self.features, self.adapted = features[:, silence:last], adapted[:, silence:last]
+        self.whole = Cut(0, 0), Cut(len(transcript.words), last - silence)
 
     @torch.inference_mode()
     def letters(self) -> np.ndarray:

@@ -26,6 +26,12 @@ class Batch(NamedTuple):
     aligned: torch.Tensor  # (B, N, H) tokens in BERT's space
     targets: torch.Tensor | None  # (B, N, H) BERT's layer-i states, unit length; None: no teacher
     hidden: torch.Tensor | None  # (B, N, H) BERT's output; None: not computed
+    silence: int = 0  # frames on each side that are not of the recording
+
+    @property
+    def own_lengths(self) -> torch.Tensor:
+        """The numbers (B,) of frames of the recordings themselves."""
+        return self.frame_lengths - 2 * self.silence
 
 
 class AlignmentMethod(Protocol):

@@ -34,13 +34,13 @@ class SimilarityMethod:
         # Not before it is used: it imports numba.
         from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner
 
-        vectors = model.encoder.project(batch.adapted)  # (B, T, H)
+        vectors = model.encoder.project(batch.adapted[:, batch.silence :])  # (B, T, H)
         targets = batch.targets
         assert targets is not None
         aligner = SegmentalAligner()
 
         def one(row: int) -> TokenSpans | None:
-            transcript, frames = batch.transcripts[row], int(batch.frame_lengths[row])
+            transcript, frames = batch.transcripts[row], int(batch.own_lengths[row])
             if frames < len(transcript.ids):
                 return None
             own, target = vectors[row, :frames].float(), targets[row, : len(transcript.ids)].float()

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 
 class TokenSpans(NamedTuple):
@@ -11,3 +12,14 @@ class TokenSpans(NamedTuple):
     starts: np.ndarray  # (N,) first boundary, in frames
     ends: np.ndarray  # (N,) last boundary, in frames
     confidences: np.ndarray | None = None  # (N,) 0 to 1; None: the method has none
+
+
+def within(positions: torch.Tensor, lengths: torch.Tensor, silence: int) -> torch.Tensor:
+    """Return positions (B, N) in frames of recordings, of those in frames with silence before them.
+
+    Args:
+        lengths: numbers (B,) of frames of the recordings themselves.
+        silence: in frames.
+    """
+    end = lengths[:, None] + 0.5  # that of the last frame
+    return torch.minimum(positions - silence, end).clamp(min=0)

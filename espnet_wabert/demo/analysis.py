@@ -93,15 +93,18 @@ class Analyzer:
         adapted = self.aligner.adapt(features, lengths)
         read = None if text.split() else self._read(adapted, lengths)
         encoded = self._encoded(read or text, recording.length)
-        (aligned,) = self.aligner.align_features(features, lengths, [encoded], adapted=adapted)
+        silence = self.aligner.silence([audio])
+        (aligned,) = self.aligner.align_features(
+            features, lengths, [encoded], silence=silence, adapted=adapted
+        )
         counts = torch.tensor([len(encoded.ids)], device=features.device)
         fired = self.aligner.model.encoder.fire(adapted, lengths, counts)
         sentiment = self._sentiment(audio, adapted, lengths)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         limit = self.aligner.min_confidence(next(iter(found)))
         return Analysis(
-            audio, read, found, limit, firing(self.aligner.model, fired), aligned.tokens[1:-1],
-            aligned.top and aligned.top[1:-1], sentiment,
+            audio, read, found, limit, firing(self.aligner.model, fired, silence),
+            aligned.tokens[1:-1], aligned.top and aligned.top[1:-1], sentiment,
             _notes(recording, encoded, aligned, method),
         )  # fmt: skip
 

@@ -185,7 +185,10 @@ class WaBERTInference:
         transcripts = [self.aligner.tokenizer.encode(text) for text in texts]
         features, lengths = self.aligner.encode(speech)
         adapted = self.aligner.adapt(features, lengths)
-        aligned = self.aligner.align_features(features, lengths, transcripts, adapted=adapted)
+        silence = self.aligner.silence(speech)
+        aligned = self.aligner.align_features(
+            features, lengths, transcripts, silence=silence, adapted=adapted
+        )
         return aligned, self.reader.read(adapted, lengths)
 
     def _ids(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,6 +19,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 import torch
 
+from espnet_wabert.alignment.spans import within
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
@@ -209,11 +210,14 @@ class WaBERT:
         ]
         counts = torch.tensor([len(row) for row in tokens], device=features.device)
         grafted = aligner.model.graft_adapted(adapted, lengths, counts if known else None)
+        fired, silence = grafted.fired, aligner.silence(speech)
         seconds = aligner.model.frontend.encoder.seconds
-        fired = grafted.fired
+        starts, ends = (
+            seconds(within(x, lengths - 2 * silence, silence)) for x in (fired.starts, fired.ends)
+        )
         rows = zip(
-            tokens, grafted.aligned, grafted.hidden, seconds(fired.starts), seconds(fired.ends),
-            grafted.lengths.tolist(), strict=True,
+            tokens, grafted.aligned, grafted.hidden, starts, ends, grafted.lengths.tolist(),
+            strict=True,
         )  # fmt: skip
         return [
             Encoding(pieces, *(x[:n].float().cpu().numpy() for x in (a, h, s.clamp(min=0), e)))

@@ -90,12 +90,16 @@ def project(
     return Projections(encoded.pieces, acoustic, aligned, linguistic, *fired)
 
 
-def firing(model: WaBERT, fired: CIFOutput) -> Firing:
-    """Return the weights and the times of one utterance, a batch of integrate-and-fire's output."""
+def firing(model: WaBERT, fired: CIFOutput, silence: int = 0) -> Firing:
+    """Return the weights and the times of one utterance, a batch of integrate-and-fire's output.
+
+    Args:
+        silence: frames before the recording, whose times are below 0.
+    """
     seconds = model.frontend.encoder.seconds
     weights = fired.weights[0].float().cpu().numpy()
-    edges = seconds(torch.arange(len(weights) + 1, dtype=torch.float64)).numpy()
-    return Firing(weights, edges, seconds(fired.ends[0]).cpu().numpy())
+    edges = seconds(torch.arange(len(weights) + 1, dtype=torch.float64) - silence).numpy()
+    return Firing(weights, edges, seconds(fired.ends[0] - silence).cpu().numpy())
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ def test_joined_frames_are_those_of_the_whole(kind, data):
     if kind == "whisper":  # its positions count from each window's start: frames differ by these
         encoder.encoder.model.embed_positions.weight.data.zero_()
         speech[::1600] = 1.0  # the loudness that log-mel frames are cut off below
-    cut = ChunkedFrontend(encoder, encoder.encoder, 0.4, core=0.3, context=0.4, silence=0)
+    cut = ChunkedFrontend(encoder, encoder.encoder, whole=0.4, core=0.3, context=0.4)
     with torch.inference_mode():
         joined, lengths = cut([speech, speech[:5000]])
         whole, expected = encoder(speech[None], torch.tensor([samples]))
@@ -73,39 +73,20 @@ def test_short_audio_is_encoded_whole():
     encoder = frontend("data2vec-audio", local=False)
     speech = [torch.randn(size) * 0.1 for size in (9000, 16000)]
     with torch.inference_mode():
-        found, lengths = ChunkedFrontend(encoder, encoder.encoder, silence=0)(speech)
+        found, lengths = ChunkedFrontend(encoder, encoder.encoder)(speech)
         padded = torch.nn.utils.rnn.pad_sequence(speech, batch_first=True)
         expected, expected_lengths = encoder(padded, torch.tensor([9000, 16000]))
     torch.testing.assert_close(found, expected)
     assert lengths.tolist() == expected_lengths.tolist()
 
 
-@pytest.mark.parametrize("kind", ["data2vec-audio", "whisper"])
-def test_silence_around_a_recording_is_context(kind):
-    """The frames of a recording between silence, as many as without it."""
-    encoder = frontend(kind, local=False)
-    speech = torch.randn(12345) * 0.1
-    between = torch.nn.functional.pad(speech, (1600, 1600))
-    with torch.inference_mode():
-        found, lengths = ChunkedFrontend(encoder, encoder.encoder, silence=0.1)([speech])
-        expected, _ = encoder(between[None], torch.tensor([len(between)]))
-    assert lengths[0] == found.shape[1] == encoder.encoder.frame_lengths(torch.tensor(12345))
-    torch.testing.assert_close(found, expected[:, 5 : 5 + found.shape[1]])
-
-
-def test_recordings_as_long_as_whispers_positions():
-    """Silence must not make a recording of 30 s longer than the encoder's positions."""
-    encoder, sizes = _cached("whisper"), []
-
-    def frames(speech, lengths):
-        sizes.append(speech.shape[1])
-        return torch.zeros(len(speech), speech.shape[1] // 320 + 1, 4), lengths
-
-    cut = ChunkedFrontend(frames, encoder.encoder)
-    for seconds in (29.5, 29.7, 30.0, 45.0):
-        _, lengths = cut([torch.zeros(int(seconds * 16000))])
-        assert lengths[0] == round(seconds * 50)
-    assert max(sizes) <= 30 * 16000
+def test_silence_around_waveforms():
+    encoder = _cached("whisper")
+    cut = ChunkedFrontend(encoder, encoder.encoder)
+    speech = [torch.ones(5000), torch.ones(100)]
+    found = cut.surround(speech, 10)
+    assert found[0].tolist() == [0.0] * 3200 + [1.0] * 5000 + [0.0] * 3200
+    assert found[1].tolist() == [1.0] * 100  # less than a frame: the frontend refuses it
 
 
 def test_long_transcripts_are_encoded_in_windows():

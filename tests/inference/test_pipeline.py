@@ -15,6 +15,7 @@ from praatio import textgrid
 from tiny import arguments, save
 
 from espnet_wabert import WaBERT
+from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.words import read_words
 from espnet_wabert.models.checkpoint import pack
@@ -51,6 +52,33 @@ def test_every_kind_of_audio_gives_the_same(model, tmp_path):
         np.testing.assert_allclose(times(model.align(audio, TEXT)), times(wanted), atol=1e-3)
     at_8_khz = model.align(samples[::2], TEXT, rate=8000)
     assert at_8_khz.duration == pytest.approx(1.0)
+
+
+def test_times_are_those_of_the_recording_without_the_silence_around_it(model):
+    """Frames of silence are subtracted, and no word begins before or ends after the recording."""
+    inference = model.inference
+    speech = noise()
+    silence = inference.aligner.silence([speech])
+    hop = inference.aligner.hop
+    around = np.pad(speech, round(silence * hop * SAMPLE_RATE))
+    features, _ = inference.model.features(
+        torch.from_numpy(around)[None], torch.tensor([len(around)])
+    )
+    (shifted,) = inference.align([features[0].numpy()], [TEXT])  # cached features have no silence
+    (found,) = inference.align([speech], [TEXT])
+    assert silence * hop == pytest.approx(0.2) and set(found.by_method) == set(shifted.by_method)
+    duration = len(speech) / SAMPLE_RATE
+    wanted = [
+        [min(max(t - silence * hop, 0.0), duration) for t in (w.start, w.end)]
+        for w in shifted.words_by_method["cif"]
+    ]
+    own = [(w.start, w.end) for w in found.words_by_method["cif"]]
+    np.testing.assert_allclose(own, wanted, atol=0.011)  # the end is within half a frame
+    for words in found.words_by_method.values():
+        assert all(0 <= w.start <= w.end <= duration + 0.011 for w in words)
+    encoded = model.encode(speech, TEXT)
+    np.testing.assert_allclose(encoded.starts, found.starts, atol=1e-6)
+    np.testing.assert_allclose(encoded.ends, found.ends, atol=1e-6)
 
 
 def test_bfloat16_places_words_as_float32_does(model, monkeypatch):
