@@ -22,7 +22,7 @@ CORE, CONTEXT = 20.0, 2.0  # seconds that are kept of a chunk, at most, and cont
 PADDED = 120.0  # seconds of padded audio per batch of chunks
 # Seconds of digital silence before and after a recording. Models learn from speech with pauses
 # around it; what is cut close to its words is read and aligned better with them (RESULTS.md).
-SILENCE = 0.2
+SILENCE = 0.1
 # Transcripts of at most 192 tokens are encoded whole: the longest training utterances, 35 s of
 # speech, have a little fewer. Chunks of 16 to 128 tokens aligned two minutes equally well.
 PIECES_WHOLE, PIECES, PIECES_CONTEXT = 192, 64, 16

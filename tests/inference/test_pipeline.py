@@ -15,6 +15,7 @@ from praatio import textgrid
 from tiny import arguments, save
 
 from espnet_wabert import WaBERT
+from espnet_wabert.alignment.chunking import SILENCE
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.words import read_words
@@ -66,7 +67,7 @@ def test_times_are_those_of_the_recording_without_the_silence_around_it(model):
     )
     (shifted,) = inference.align([features[0].numpy()], [TEXT])  # cached features have no silence
     (found,) = inference.align([speech], [TEXT])
-    assert silence * hop == pytest.approx(0.2) and set(found.by_method) == set(shifted.by_method)
+    assert silence * hop == pytest.approx(SILENCE) and set(found.by_method) == set(shifted.by_method)
     duration = len(speech) / SAMPLE_RATE
     wanted = [
         [min(max(t - silence * hop, 0.0), duration) for t in (w.start, w.end)]
