@@ -135,7 +135,8 @@ def letters(model: WaBERTInference, utterances: list[Utterance]) -> Aligned:
         features, lengths = aligner.encode(speech)
         log_p = aligner.model.ctc_head(aligner.adapt(features, lengths))
         silence = aligner.silence(speech)
-        for one, row, count in zip(group, log_p, lengths.tolist(), strict=True):
+        own_lengths = lengths - 2 * silence
+        for at, (one, row, count) in enumerate(zip(group, log_p, lengths.tolist(), strict=True)):
             text = " ".join(one.text.lower().split())
             symbols = [1 + LETTERS.index(letter) for letter in text if letter in LETTERS]
             path, scores = forced_align(row[None, :count], torch.tensor([symbols]), blank=BLANK)
@@ -144,7 +145,7 @@ def letters(model: WaBERTInference, utterances: list[Utterance]) -> Aligned:
             for word in one.text.split():
                 parts = [next(spans) for letter in word.lower() if letter in LETTERS]
                 edges = torch.tensor([[parts[0].start, parts[-1].end]], dtype=torch.float64)
-                own_edges = within(edges, torch.tensor([count - 2 * silence]), silence)[0]
+                own_edges = within(edges, own_lengths[at : at + 1], silence[at : at + 1])[0]
                 own.append(Word(word, *seconds(own_edges).clamp(min=0).tolist()))
                 assert getattr(next(spans, None), "token", SPACE) == SPACE
             found[one.utterance] = own

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from espnet_wabert.alignment.chunking import SILENCE, ChunkedFrontend, encode_transcripts
+from espnet_wabert.alignment.chunking import SILENCE, ChunkedFrontend, encode_transcripts, is_cut
 from espnet_wabert.alignment.ctc_confidence import DOUBT, CTCConfidence, ctc_confidence
 from espnet_wabert.alignment.method import Batch
 from espnet_wabert.alignment.methods import available_methods
@@ -123,7 +123,7 @@ class Aligner:
     def encode(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return features (B, T, W) and lengths (B,) of waveforms or cached features.
 
-        Waveforms get `silence` frames more before and after them.
+        Waveforms that are cut close to their words get `silence` frames more on each side.
         """
         tensors = to_tensors(speech, self.device)
         if tensors[0].dim() != 1:
@@ -131,9 +131,10 @@ class Aligner:
         encode = ChunkedFrontend(self.model.features, self.model.frontend.encoder)
         return encode(encode.surround(tensors, self.silence(speech)))
 
-    def silence(self, speech: Sequence[np.ndarray]) -> int:
-        """Return the frames of silence that `encode` adds on each side of waveforms."""
-        return round(SILENCE / self.hop) if speech[0].ndim == 1 else 0
+    def silence(self, speech: Sequence[np.ndarray]) -> torch.Tensor:
+        """Return the frames (B,) of silence that `encode` adds on each side of waveforms."""
+        cut = [one.ndim == 1 and is_cut(one) for one in speech]
+        return round(SILENCE / self.hop) * torch.tensor(cut, device=self.device).long()
 
     @torch.inference_mode()
     def adapt(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -148,7 +149,7 @@ class Aligner:
         transcripts: Sequence[Encoded],
         names: Sequence[str] | None = None,
         predictions: bool = True,
-        silence: int = 0,
+        silence: torch.Tensor | None = None,
         adapted: torch.Tensor | None = None,
     ) -> list[Alignment]:
         """Align what `encode` returned.
@@ -156,7 +157,7 @@ class Aligner:
         Args:
             features, frame_lengths: as `encode` returns them.
             transcripts, names, predictions: those of the call.
-            silence: frames on each side that are not of the recording.
+            silence: frames (B,) on each side that are not of the recording; None: there are none.
             adapted: what `adapt` returned for them; None: they are adapted here.
         """
         if adapted is None:
@@ -191,7 +192,7 @@ class Aligner:
         return results
 
     def _batch(
-        self, features, adapted, frame_lengths, transcripts, predictions: bool, silence: int
+        self, features, adapted, frame_lengths, transcripts, predictions: bool, silence
     ) -> Batch:
         """Go from features to aligned tokens, and to BERT's output if something needs it."""
         encoder = self.model.encoder
@@ -201,6 +202,7 @@ class Aligner:
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:
             hidden, _ = self.model.postencoder(aligned, lengths)
+        silence = torch.zeros_like(frame_lengths) if silence is None else silence
         return Batch(
             transcripts, features, frame_lengths, adapted, fired, aligned, targets, hidden, silence
         )

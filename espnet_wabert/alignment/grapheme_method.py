@@ -37,7 +37,7 @@ class GraphemeMethod:
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         assert model.grapheme_head is not None
-        frames = model.grapheme_frames(batch.features)[:, batch.silence :]
+        frames = batch.own(model.grapheme_frames(batch.features))
         ids = [transcript.ids for transcript in batch.transcripts]
         found = align_graphemes(model.grapheme_head, frames, batch.own_lengths, ids)
         earlier = EARLIER if model.grapheme_tolerance is None else 0.0

@@ -112,7 +112,7 @@ class Parts:
         self.aligner, self.transcript, self.method = aligner, transcript, method
         self.cells = cells
         features, lengths = aligner.encode([speech])
-        silence = aligner.silence([speech])
+        silence = int(aligner.silence([speech])[0])
         last = int(lengths[0]) - silence
         adapted = aligner.adapt(features, lengths)
         self.features, self.adapted = features[:, silence:last], adapted[:, silence:last]

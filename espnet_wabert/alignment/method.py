@@ -8,6 +8,7 @@ import torch
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.cif import CIFOutput
 from espnet_wabert.models.wabert import WaBERT
+from espnet_wabert.modules.batching import pad
 from espnet_wabert.text.wordpiece import Encoded
 
 
@@ -26,12 +27,19 @@ class Batch(NamedTuple):
     aligned: torch.Tensor  # (B, N, H) tokens in BERT's space
     targets: torch.Tensor | None  # (B, N, H) BERT's layer-i states, unit length; None: no teacher
     hidden: torch.Tensor | None  # (B, N, H) BERT's output; None: not computed
-    silence: int = 0  # frames on each side that are not of the recording
+    silence: torch.Tensor  # (B,) frames on each side that are not of the recording
 
     @property
     def own_lengths(self) -> torch.Tensor:
         """The numbers (B,) of frames of the recordings themselves."""
         return self.frame_lengths - 2 * self.silence
+
+    def own(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return the frames of the recordings themselves, of frames (B, T, D) with silence."""
+        if not self.silence.any():
+            return frames
+        rows = zip(frames, self.silence.tolist(), self.own_lengths.tolist(), strict=True)
+        return pad([row[first : first + count] for row, first, count in rows])[0]
 
 
 class AlignmentMethod(Protocol):

@@ -34,7 +34,7 @@ class SimilarityMethod:
         # Not before it is used: it imports numba.
         from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner
 
-        vectors = model.encoder.project(batch.adapted[:, batch.silence :])  # (B, T, H)
+        vectors = model.encoder.project(batch.own(batch.adapted))  # (B, T, H)
         targets = batch.targets
         assert targets is not None
         aligner = SegmentalAligner()

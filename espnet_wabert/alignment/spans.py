@@ -14,12 +14,12 @@ class TokenSpans(NamedTuple):
     confidences: np.ndarray | None = None  # (N,) 0 to 1; None: the method has none
 
 
-def within(positions: torch.Tensor, lengths: torch.Tensor, silence: int) -> torch.Tensor:
+def within(positions: torch.Tensor, lengths: torch.Tensor, silence: torch.Tensor) -> torch.Tensor:
     """Return positions (B, N) in frames of recordings, of those in frames with silence before them.
 
     Args:
         lengths: numbers (B,) of frames of the recordings themselves.
-        silence: in frames.
+        silence: in frames (B,).
     """
     end = lengths[:, None] + 0.5  # that of the last frame
-    return torch.minimum(positions - silence, end).clamp(min=0)
+    return torch.minimum(positions - silence[:, None], end).clamp(min=0)

@@ -103,7 +103,7 @@ class Analyzer:
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         limit = self.aligner.min_confidence(next(iter(found)))
         return Analysis(
-            audio, read, found, limit, firing(self.aligner.model, fired, silence),
+            audio, read, found, limit, firing(self.aligner.model, fired, int(silence[0])),
             aligned.tokens[1:-1], aligned.top and aligned.top[1:-1], sentiment,
             _notes(recording, encoded, aligned, method),
         )  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import arguments, speech_config
 
-from espnet_wabert.alignment.chunking import ChunkedFrontend, chunks, encode_transcripts
+from espnet_wabert.alignment.chunking import ChunkedFrontend, chunks, encode_transcripts, is_cut
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 
@@ -84,9 +84,20 @@ def test_silence_around_waveforms():
     encoder = _cached("whisper")
     cut = ChunkedFrontend(encoder, encoder.encoder)
     speech = [torch.ones(5000), torch.ones(100)]
-    found = cut.surround(speech, 10)
+    found = cut.surround(speech, torch.tensor([10, 0]))
     assert found[0].tolist() == [0.0] * 3200 + [1.0] * 5000 + [0.0] * 3200
-    assert found[1].tolist() == [1.0] * 100  # less than a frame: the frontend refuses it
+    assert found[1].tolist() == [1.0] * 100
+
+
+def test_a_recording_is_cut_if_an_edge_is_louder_than_its_background():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=16000).astype(np.float32) * 0.01
+    word = np.zeros(16000, np.float32)
+    word[4000:9000] = rng.normal(size=5000) * 0.1
+    assert not is_cut(noise) and not is_cut(noise + word)
+    assert is_cut((noise + word)[5000:]) and is_cut((noise + word)[:8000])
+    assert is_cut(word[4000:]) and not is_cut(np.zeros(16000, np.float32))
+    assert not is_cut(np.ones(100, np.float32))  # less than a frame: the frontend refuses it
 
 
 def test_long_transcripts_are_encoded_in_windows():
