@@ -52,7 +52,8 @@ def chunks(size: int, core: int, context: int) -> list[Chunk]:
 def is_cut(samples: np.ndarray) -> bool:
     """Return whether samples (S,) begin or end louder than their background: close to a word."""
     step = int(0.02 * SAMPLE_RATE)
-    power = np.square(samples[: len(samples) // step * step]).reshape(-1, step).mean(axis=1)
+    frames = samples[: len(samples) // step * step].reshape(-1, step)
+    power = np.einsum("ts,ts->t", frames, frames) / step  # without a copy of an hour
     if not len(power):
         return False
     width = round(EDGE * SAMPLE_RATE / step)
