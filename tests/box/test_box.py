@@ -185,7 +185,6 @@ def sentiment_config() -> Namespace:
     args = Namespace(**{name: conf[name] for name in PARTS}, token_list=bert_vocabulary())
     args.frontend_conf["model_name_or_path"] = str(files.encoder_folder(WHISPER))
     args.postencoder_conf["model_name_or_path"] = str(files.encoder_folder(MINILM))
-    args.model_conf.pop("class_weights")
     return args
 
 
