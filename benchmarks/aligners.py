@@ -132,9 +132,9 @@ def letters(model: WaBERTInference, utterances: list[Utterance]) -> Aligned:
     assert aligner.model.ctc_head is not None
     seconds = aligner.model.frontend.encoder.seconds
     for group, speech in loaded_batches(recordings_of(utterances), BATCH_SECONDS):
-        features, lengths = aligner.encode(speech)
-        log_p = aligner.model.ctc_head(aligner.adapt(features, lengths))
-        silence = aligner.silence(speech)
+        encoded = aligner.encode(speech)
+        lengths, silence = encoded.lengths, encoded.silence
+        log_p = aligner.model.ctc_head(encoded.adapted)
         own_lengths = lengths - 2 * silence
         for at, (one, row, count) in enumerate(zip(group, log_p, lengths.tolist(), strict=True)):
             text = " ".join(one.text.lower().split())

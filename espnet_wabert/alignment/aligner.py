@@ -28,6 +28,15 @@ from espnet_wabert.text.wordpiece import (
 TOP_K = 5  # subword predictions per token, as in Table 4
 
 
+class EncodedSpeech(NamedTuple):
+    """A batch of speech as the model hears it, before there are transcripts."""
+
+    features: torch.Tensor  # (B, T, W) of the frontend
+    adapted: torch.Tensor  # (B, T, D), the frames that integrate-and-fire sums
+    lengths: torch.Tensor  # (B,) in frames
+    silence: torch.Tensor  # (B,) frames of these on each side that are not of the recording
+
+
 class WordAlignment(NamedTuple):
     """Words and tokens of an utterance as one method places them, in seconds."""
 
@@ -115,54 +124,34 @@ class Aligner:
                 utterance that it cannot align (more tokens than frames).
             predictions: also compute `top` and `nearest`.
         """
-        features, lengths = self.encode(speech)
-        silence = self.silence(speech)
-        return self.align_features(features, lengths, transcripts, names, predictions, silence)
+        return self.align_encoded(self.encode(speech), transcripts, names, predictions)
 
     @torch.inference_mode()
-    def encode(self, speech: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return features (B, T, W) and lengths (B,) of waveforms or cached features.
+    def encode(self, speech: Sequence[np.ndarray]) -> EncodedSpeech:
+        """Encode waveforms or cached features.
 
-        Waveforms that are cut close to their words get `silence` frames more on each side.
+        Waveforms that are cut close to their words get silence on each side.
         """
         tensors = to_tensors(speech, self.device)
-        if tensors[0].dim() != 1:
-            return self.model.features(*pad(tensors))
-        encode = ChunkedFrontend(self.model.features, self.model.frontend.encoder)
-        return encode(encode.surround(tensors, self.silence(speech)))
-
-    def silence(self, speech: Sequence[np.ndarray]) -> torch.Tensor:
-        """Return the frames (B,) of silence that `encode` adds on each side of waveforms."""
         cut = [one.ndim == 1 and is_cut(one) for one in speech]
-        return round(SILENCE / self.hop) * torch.tensor(cut, device=self.device).long()
+        silence = round(SILENCE / self.hop) * torch.tensor(cut, device=self.device).long()
+        if tensors[0].dim() != 1:
+            features, lengths = self.model.features(*pad(tensors))
+        else:
+            encode = ChunkedFrontend(self.model.features, self.model.frontend.encoder)
+            features, lengths = encode(encode.surround(tensors, silence))
+        return EncodedSpeech(features, self.model.adapt(features, lengths), lengths, silence)
 
     @torch.inference_mode()
-    def adapt(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Return the adapted frames (B, T, D) of what `encode` returned."""
-        return self.model.adapt(features, lengths)
-
-    @torch.inference_mode()
-    def align_features(
+    def align_encoded(
         self,
-        features: torch.Tensor,
-        frame_lengths: torch.Tensor,
+        encoded: EncodedSpeech,
         transcripts: Sequence[Encoded],
         names: Sequence[str] | None = None,
         predictions: bool = True,
-        silence: torch.Tensor | None = None,
-        adapted: torch.Tensor | None = None,
     ) -> list[Alignment]:
-        """Align what `encode` returned.
-
-        Args:
-            features, frame_lengths: as `encode` returns them.
-            transcripts, names, predictions: those of the call.
-            silence: frames (B,) on each side that are not of the recording; None: there are none.
-            adapted: what `adapt` returned for them; None: they are adapted here.
-        """
-        if adapted is None:
-            adapted = self.adapt(features, frame_lengths)
-        batch = self._batch(features, adapted, frame_lengths, transcripts, predictions, silence)
+        """Align what `encode` returned; the other arguments are those of the call."""
+        batch = self._batch(encoded, transcripts, predictions)
         spans = {
             name: method.align(self.model, batch)
             for name, method in self.methods.items()
@@ -192,20 +181,20 @@ class Aligner:
         return results
 
     def _batch(
-        self, features, adapted, frame_lengths, transcripts, predictions: bool, silence
+        self, encoded: EncodedSpeech, transcripts: Sequence[Encoded], predictions: bool
     ) -> Batch:
         """Go from features to aligned tokens, and to BERT's output if something needs it."""
         encoder = self.model.encoder
         lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
         targets = self.targets(transcripts)
-        fired = encoder.fire(adapted, frame_lengths, lengths)
+        fired = encoder.fire(encoded.adapted, encoded.lengths, lengths)
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:
             hidden, _ = self.model.postencoder(aligned, lengths)
-        silence = torch.zeros_like(frame_lengths) if silence is None else silence
         return Batch(
-            transcripts, features, frame_lengths, adapted, fired, aligned, targets, hidden, silence
-        )
+            transcripts, encoded.features, encoded.lengths, encoded.adapted, fired, aligned,
+            targets, hidden, encoded.silence,
+        )  # fmt: skip
 
     def targets(self, transcripts: Sequence[Encoded]) -> torch.Tensor | None:
         """Return BERT's layer-i states (B, N, H), scaled to unit length; None: no teacher."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from espnet_wabert.alignment.aligner import Aligner, Alignment, WordAlignment
+from espnet_wabert.alignment.aligner import Aligner, Alignment, EncodedSpeech, WordAlignment
 from espnet_wabert.formats.word import Word
 from espnet_wabert.modules.ctc_head import BLANK, LETTERS, SYMBOLS
 from espnet_wabert.text.wordpiece import Encoded
@@ -111,12 +111,11 @@ class Parts:
     ):
         self.aligner, self.transcript, self.method = aligner, transcript, method
         self.cells = cells
-        features, lengths = aligner.encode([speech])
-        silence = int(aligner.silence([speech])[0])
-        last = int(lengths[0]) - silence
-        adapted = aligner.adapt(features, lengths)
-        self.features, self.adapted = features[:, silence:last], adapted[:, silence:last]
-        self.whole = Cut(0, 0), Cut(len(transcript.words), last - silence)
+        encoded = aligner.encode([speech])
+        silence = int(encoded.silence[0])
+        own = slice(silence, int(encoded.lengths[0]) - silence)
+        self.features, self.adapted = encoded.features[:, own], encoded.adapted[:, own]
+        self.whole = Cut(0, 0), Cut(len(transcript.words), own.stop - own.start)
 
     @torch.inference_mode()
     def letters(self) -> np.ndarray:
@@ -137,10 +136,11 @@ class Parts:
         count = stop.frame - start.frame
         if count * len(part.ids) > self.cells:
             return None
-        (aligned,) = self.aligner.align_features(
-            self.features[:, frames], torch.tensor([count], device=self.features.device), [part],
-            [self.method], predictions=False, adapted=self.adapted[:, frames],
-        )  # fmt: skip
+        length = torch.tensor([count], device=self.features.device)
+        encoded = EncodedSpeech(
+            self.features[:, frames], self.adapted[:, frames], length, torch.zeros_like(length)
+        )
+        (aligned,) = self.aligner.align_encoded(encoded, [part], [self.method], predictions=False)
         return aligned
 
     def seconds(self, cut: Cut) -> float:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from espnet_wabert.alignment.aligner import Alignment
+from espnet_wabert.alignment.aligner import Alignment, EncodedSpeech
 from espnet_wabert.constants import SAMPLE_RATE, SILENT
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
@@ -89,21 +89,17 @@ class Analyzer:
             reason = str(error).removeprefix("utterance recording: ")
             raise UserError(reason.replace(str(path), Path(path).name)) from error
         method = choose_method(self.model.inference, method)
-        features, lengths = self.aligner.encode([audio])
-        adapted = self.aligner.adapt(features, lengths)
-        read = None if text.split() else self._read(adapted, lengths)
+        speech = self.aligner.encode([audio])
+        read = None if text.split() else self._read(speech)
         encoded = self._encoded(read or text, recording.length)
-        silence = self.aligner.silence([audio])
-        (aligned,) = self.aligner.align_features(
-            features, lengths, [encoded], silence=silence, adapted=adapted
-        )
-        counts = torch.tensor([len(encoded.ids)], device=features.device)
-        fired = self.aligner.model.encoder.fire(adapted, lengths, counts)
-        sentiment = self._sentiment(audio, adapted, lengths)
+        (aligned,) = self.aligner.align_encoded(speech, [encoded])
+        counts = torch.tensor([len(encoded.ids)], device=speech.adapted.device)
+        fired = self.aligner.model.encoder.fire(speech.adapted, speech.lengths, counts)
+        sentiment = self._sentiment(audio, speech)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         limit = self.aligner.min_confidence(next(iter(found)))
         return Analysis(
-            audio, read, found, limit, firing(self.aligner.model, fired, int(silence[0])),
+            audio, read, found, limit, firing(self.aligner.model, fired, int(speech.silence[0])),
             aligned.tokens[1:-1], aligned.top and aligned.top[1:-1], sentiment,
             _notes(recording, encoded, aligned, method),
         )  # fmt: skip
@@ -128,13 +124,13 @@ class Analyzer:
             raise UserError(f"the recording is silent: its largest sample is {loudest:.0e}")
         return recording, audio
 
-    def _sentiment(self, audio: np.ndarray, adapted, lengths) -> Classification | None:
+    def _sentiment(self, audio: np.ndarray, speech: EncodedSpeech) -> Classification | None:
         """Return the sentiment of samples (S,); None: no classifier, or it hears no words.
 
-        An aligned model judges what it reads in its adapted frames, which are there already.
+        An aligned model judges what it reads in the speech that is encoded already.
         """
         if self.classifier is self.model:
-            texts = self.model.inference.reader.texts(adapted, lengths)
+            texts = self.model.inference.reader.texts(speech)
             (found,) = self.model.word_sentiment.of_texts(texts)
             return found if isinstance(found, Classification) else None
         try:
@@ -142,13 +138,13 @@ class Analyzer:
         except UserError:
             return None
 
-    def _read(self, adapted: torch.Tensor, lengths: torch.Tensor) -> str:
+    def _read(self, speech: EncodedSpeech) -> str:
         """Return the text of one recording.
 
         Raises:
             UserError: no word was heard.
         """
-        text = self.model.inference.reader.read(adapted, lengths)[0].text
+        text = self.model.inference.reader.read(speech)[0].text
         if not text.split():
             raise UserError("no word was heard in the recording; with a transcript it is aligned")
         return text

@@ -166,7 +166,7 @@ class WaBERTInference:
         Args:
             speech: as for `align`.
         """
-        return self.reader(*self.aligner.encode(speech))
+        return self.reader.read(self.aligner.encode(speech))
 
     def read(self, speech: Sequence[np.ndarray]) -> list[str]:
         """Return the texts of utterances of any length, without BERT's predictions.
@@ -174,8 +174,7 @@ class WaBERTInference:
         Args:
             speech: as for `align`. A silent waveform has no words.
         """
-        features, lengths = self.aligner.encode(speech)
-        texts = self.reader.texts(self.aligner.adapt(features, lengths), lengths)
+        texts = self.reader.texts(self.aligner.encode(speech))
         return ["" if _silent(x) else text for x, text in zip(speech, texts, strict=True)]
 
     def align_and_transcribe(
@@ -183,13 +182,8 @@ class WaBERTInference:
     ) -> tuple[list[Alignment], list[Transcription]]:
         """Do what `align` and `transcribe` do; the speech is encoded and adapted once."""
         transcripts = [self.aligner.tokenizer.encode(text) for text in texts]
-        features, lengths = self.aligner.encode(speech)
-        adapted = self.aligner.adapt(features, lengths)
-        silence = self.aligner.silence(speech)
-        aligned = self.aligner.align_features(
-            features, lengths, transcripts, silence=silence, adapted=adapted
-        )
-        return aligned, self.reader.read(adapted, lengths)
+        encoded = self.aligner.encode(speech)
+        return self.aligner.align_encoded(encoded, transcripts), self.reader.read(encoded)
 
     def _ids(self, tokenizer: Any, texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         ids = [torch.tensor(tokenizer.encode(line).ids, device=self.device) for line in texts]

@@ -199,22 +199,21 @@ class WaBERT:
     def encode_batch(self, recordings, speech) -> list[Encoding]:
         """Return the encodings of a batch, as `process_all` asks for them."""
         aligner, reader = self.inference.aligner, self.inference.reader
-        features, lengths = aligner.encode(speech)
-        adapted = aligner.adapt(features, lengths)
+        encoded = aligner.encode(speech)
         texts = [recording.text for recording in recordings]
         known = all(texts)
         if not known and aligner.model.ctc_head is not None:
-            texts, known = reader.spell(adapted, lengths), True  # a silent one has no letters
+            texts, known = reader.spell(encoded), True  # a silent one has no letters
         tokens = [
             encode_transcript(aligner.tokenizer, text).pieces if known else [] for text in texts
         ]
-        counts = torch.tensor([len(row) for row in tokens], device=features.device)
-        grafted = aligner.model.graft_adapted(adapted, lengths, counts if known else None)
-        fired, silence = grafted.fired, aligner.silence(speech)
-        seconds = aligner.model.frontend.encoder.seconds
-        starts, ends = (
-            seconds(within(x, lengths - 2 * silence, silence)) for x in (fired.starts, fired.ends)
+        counts = torch.tensor([len(row) for row in tokens], device=encoded.adapted.device)
+        grafted = aligner.model.graft_adapted(
+            encoded.adapted, encoded.lengths, counts if known else None
         )
+        fired, silence = grafted.fired, encoded.silence
+        own, seconds = encoded.lengths - 2 * silence, aligner.model.frontend.encoder.seconds
+        starts, ends = (seconds(within(x, own, silence)) for x in (fired.starts, fired.ends))
         rows = zip(
             tokens, grafted.aligned, grafted.hidden, starts, ends, grafted.lengths.tolist(),
             strict=True,

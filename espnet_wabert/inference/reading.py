@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from espnet_wabert.alignment.aligner import Aligner
+from espnet_wabert.alignment.aligner import Aligner, EncodedSpeech
 from espnet_wabert.models.wabert import Grafted
 from espnet_wabert.modules.speller import Speller
 
@@ -27,7 +27,7 @@ class Transcription(NamedTuple):
 
 
 class Reader:
-    """Reads features with an aligned model.
+    """Reads encoded speech with an aligned model.
 
     Args:
         aligner: of the model.
@@ -39,40 +39,35 @@ class Reader:
         self.speller = Speller(ngram if self.model.ctc_head is not None else None)
 
     @torch.inference_mode()
-    def __call__(self, features: torch.Tensor, lengths: torch.Tensor) -> list[Transcription]:
-        """Read features (B, T, W) of `lengths` (B,) frames."""
-        return self.read(self.model.adapt(features, lengths), lengths)
-
-    @torch.inference_mode()
-    def read(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[Transcription]:
-        """Read adapted frames (B, T, D) of `lengths` (B,) frames."""
+    def read(self, encoded: EncodedSpeech) -> list[Transcription]:
+        """Read utterances, with BERT's predictions."""
         counts = texts = None
         if self.model.ctc_head is not None:
-            texts = self.spell(adapted, lengths)
+            texts = self.spell(encoded)
             ids = [self.aligner.tokenizer.encode(text).ids for text in texts]
-            counts = torch.tensor([len(row) for row in ids], device=adapted.device)
-        grafted = self.model.graft_adapted(adapted, lengths, counts)
+            counts = torch.tensor([len(row) for row in ids], device=encoded.adapted.device)
+        grafted = self.model.graft_adapted(encoded.adapted, encoded.lengths, counts)
         return self._transcriptions(grafted, texts)
 
-    def texts(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[str]:
-        """Return the texts of adapted frames (B, T, D), without BERT's predictions if it spells."""
+    def texts(self, encoded: EncodedSpeech) -> list[str]:
+        """Return the texts of utterances, without BERT's predictions if the model spells."""
         if self.model.ctc_head is None:
-            return [one.text for one in self.read(adapted, lengths)]
-        return self.spell(adapted, lengths)
+            return [one.text for one in self.read(encoded)]
+        return self.spell(encoded)
 
     @torch.inference_mode()
-    def spell(self, adapted: torch.Tensor, lengths: torch.Tensor) -> list[str]:
-        """Return the texts that the letters of adapted frames (B, T, D) give."""
+    def spell(self, encoded: EncodedSpeech) -> list[str]:
+        """Return the texts that the letters of utterances give."""
         assert self.model.ctc_head is not None
-        return self.speller(self.model.ctc_head(adapted), lengths)
+        return self.speller(self.model.ctc_head(encoded.adapted), encoded.lengths)
 
     def letters(self, speech: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the log-probabilities of letters (T, V) of waveforms (S,) at 16 kHz."""
         assert self.model.ctc_head is not None
+        encoded = self.aligner.encode(speech)
         with torch.inference_mode():
-            features, lengths = self.aligner.encode(speech)
-            log_p = self.model.ctc_head(self.model.adapt(features, lengths)).cpu().numpy()
-        return [row[:length] for row, length in zip(log_p, lengths.tolist(), strict=True)]
+            log_p = self.model.ctc_head(encoded.adapted).cpu().numpy()
+        return [row[:length] for row, length in zip(log_p, encoded.lengths.tolist(), strict=True)]
 
     def _transcriptions(self, grafted: Grafted, texts: Sequence[str] | None) -> list[Transcription]:
         counts = grafted.lengths.tolist()
