@@ -17,14 +17,13 @@ $(STAMP): setup.py tools/find_python.sh
 	python=$$(tools/find_python.sh) && $$python -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install -e ".[mini,test]"
-	$(BIN)/python -m pip install -e ".[voices]" || echo "no C compiler: only make box needs it"
 	$(BIN)/python -m espnet_wabert.bin.fetch_sources
 	touch $@
 
 mini: env  ## all stages on the embedded corpus: align, fine-tune, pack, show the results
 	egs2/mini.sh
 
-box: env  ## train the model in the box anew, and put it there: 80 minutes to two hours; a C compiler
+box: env  ## train the model in the box anew, and put it there: 80 minutes to two hours
 	egs2/box.sh
 
 tables: mini  ## the paper's Tables 1 and 3 on it, three seeds per row

@@ -105,7 +105,6 @@ setup(
             *BOX,
             *REFERENCE,
         ],
-        "voices": ["ttspico==0.3.2"],  # for `make box`; has no wheel, so it needs a C compiler
         "reference": REFERENCE,
         "cluster": CLUSTER,
         "box": BOX,

@@ -22,8 +22,6 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.mini import librispeech, slue, timit
 from espnet_wabert.mini.hibari import known_words
 from espnet_wabert.mini.open_text import spelled, with_rare_words
-from espnet_wabert.mini.packages import check_package
-from espnet_wabert.mini.pico import PACKAGE as PICO
 from espnet_wabert.mini.pools import Pools, contained_texts, make_pools
 from espnet_wabert.mini.sentences import read_lexicon, read_snippets
 from espnet_wabert.mini.sizes import SIZES, Size
@@ -77,8 +75,6 @@ def make_plan(seed: int, size: str, sources: Path | None = None) -> Planned:
     folder = source_folder("vader", sources)
     rng = np.random.default_rng(seed)
     wanted = SIZES[size]
-    if wanted.pico:
-        check_package(*PICO)
     pools = make_pools(read_snippets(folder), read_lexicon(folder), wanted.shares, wanted.open, rng)
     texts = read_texts(pools, wanted, rng)
     read = librispeech.plan_librispeech(wanted, texts, rng)

@@ -15,15 +15,15 @@ import gzip
 import json
 import os
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 import numpy as np
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.mini.packages import check_package
 from espnet_wabert.mini.speech import Manner, Speech, audible, sound_end, sound_start
 
-PACKAGE = "hibari-tts", "0.2.1", "natural voices"
+PACKAGE, VERSION = "hibari-tts", "0.2.1"
 LEXICONS = ("lexicon_us_gold.json.gz", "lexicon_us_silver.json.gz")
 RATE = 24000  # Hz
 UNIT = 600  # samples: the durations are counted in 25 ms
@@ -173,7 +173,7 @@ class _Engine:
     """hibari's model, with the durations as one more output."""
 
     def __init__(self):
-        check_package(*PACKAGE)
+        check_package()
         import onnxruntime
         from hibari import Hibari
 
@@ -201,9 +201,22 @@ class _Engine:
         return [x[0] for x in spectra], ends
 
 
+def check_package() -> None:
+    """Raise an error that names the command if the package is missing or of another version."""
+    try:
+        found = version(PACKAGE)
+    except PackageNotFoundError:
+        found = "not installed"
+    if found != VERSION:
+        raise UserError(
+            f"{PACKAGE} (natural voices): {found}, needed is {VERSION}:"
+            f" pip install {PACKAGE}=={VERSION}"
+        )
+
+
 def known_words() -> set[str]:
     """Return the words of the package's pronunciation lexicons, with their regular inflections."""
-    check_package(*PACKAGE)
+    check_package()
     from hibari.g2p import ASSETS
 
     words: set[str] = set()
@@ -221,7 +234,7 @@ def _with_durations(folder: str) -> str:
     model = onnx.load(voice_path(DEFAULT))
     sums = [node.output[0] for node in model.graph.node if node.op_type == "CumSum"]
     if len(sums) != 1:
-        raise UserError(f"{PACKAGE[0]}: the model has {len(sums)} cumulated sums instead of one")
+        raise UserError(f"{PACKAGE}: the model has {len(sums)} cumulated sums instead of one")
     output = onnx.helper.make_tensor_value_info(sums[0], onnx.TensorProto.INT64, None)
     model.graph.output.append(output)
     path = os.path.join(folder, "hibari.onnx")

@@ -19,7 +19,7 @@ class Speech(NamedTuple):
 
     samples: np.ndarray  # (S,) float32 in -1..1
     rate: int  # Hz
-    words: list[tuple[int, int]] | None  # start and end sample of each word, if known
+    words: list[tuple[int, int]]  # start and end sample of each word
 
 
 class Voice(Protocol):

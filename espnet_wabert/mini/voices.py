@@ -12,8 +12,6 @@ from typing import NamedTuple
 from espnet_wabert.mini.conditions import CHANNELS, Conditions
 from espnet_wabert.mini.espeak import EspeakVoice
 from espnet_wabert.mini.hibari import HibariVoice
-from espnet_wabert.mini.pico import LANGUAGES, PicoVoice
-from espnet_wabert.mini.sizes import RATE
 from espnet_wabert.mini.speech import Manner, Voice
 
 WOMEN = 0.45  # fraction of the natural speakers
@@ -24,7 +22,7 @@ PITCH = {"M": (0.50, 0.75), "F": (0.82, 1.25)}
 TRACT = {"M": (0.84, 0.95), "F": (0.97, 1.15)}
 BREATH = (-1.0, 1.2)
 TILT = (-2.0, 2.0)  # dB per octave
-RANGE = 0.6, 1.5
+RANGE, RATE = (0.6, 1.5), (0.78, 1.35)
 BIN = 0.01  # of the vocal tract's factor
 TURNS = ("train", "train", "test", "train", "dev")  # the splits of successive bins
 
@@ -40,35 +38,19 @@ class Speaker(NamedTuple):
     microphone: int  # seed
 
 
-def make_speaker(
-    name: str,
-    split: str,
-    robots: float,
-    rng,
-    sex: str | None = None,
-    pico: float = 0.0,
-    rates: tuple[float, float] = RATE,
-) -> Speaker:
+def make_speaker(name: str, split: str, robots: float, rng, sex: str | None = None) -> Speaker:
     """Draw a speaker of a split ("train", "dev", "test").
 
     Args:
         robots: probability of a voice of espeak-ng, where the split has one of the sex.
-        pico: probability of a voice of SVOX Pico.
-        rates: limits of the speed.
     """
     robot = rng.random() < robots
     sex = sex or ("F" if rng.random() < WOMEN else "M")
     robot = robot and bool(VARIANTS[split][sex])
     seeds = [int(seed) for seed in rng.integers(2**32, size=2)]
-    voice: Voice
-    if robot:
-        voice = espeak_voice(split, sex, rng)
-    elif pico and rng.random() < pico:
-        voice = pico_voice(sex, rng)
-    else:
-        voice = natural_voice(split, sex, rng)
+    voice = espeak_voice(split, sex, rng) if robot else natural_voice(split, sex, rng)
     # espeak's voices have ranges and speeds of their own.
-    spread, rate = (1.0, 1.0) if robot else (rng.uniform(*RANGE), rng.uniform(*rates))
+    spread, rate = (1.0, 1.0) if robot else (rng.uniform(*RANGE), rng.uniform(*RATE))
     return Speaker(name, sex, voice, Manner(range=spread, rate=rate), *seeds)
 
 
@@ -79,12 +61,6 @@ def natural_voice(split: str, sex: str, rng) -> HibariVoice:
     tract = BIN * (rng.choice(bins) + rng.uniform(0.1, 0.9))
     drawn = rng.uniform(*PITCH[sex]), tract, rng.uniform(*BREATH), rng.uniform(*TILT)
     return HibariVoice(*(round(float(value), 4) for value in drawn))
-
-
-def pico_voice(sex: str, rng) -> PicoVoice:
-    """Draw a voice that is derived from one of Pico's; all of them are for training."""
-    drawn = rng.uniform(*PITCH[sex]), rng.uniform(*TRACT[sex])
-    return PicoVoice(str(rng.choice(LANGUAGES)), *(round(float(value), 4) for value in drawn))
 
 
 # Without en-US-nyc, which gives no event for words such as "humor".
