@@ -25,8 +25,9 @@ def kept():
 
 
 def test_pictures_are_freed_and_what_was_there_is_not_looked_through(kept):
-    before = gc.get_freeze_count()
     picture = weakref.ref(Picture())
     give_back()
     assert picture() is None
-    assert kept.itself is kept and gc.get_freeze_count() == before > 0
+    # The count of what is frozen can fall: other threads free objects of theirs.
+    assert gc.get_freeze_count() > 0
+    assert not any(one is kept for one in gc.get_objects())  # those of a collection
