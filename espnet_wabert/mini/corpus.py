@@ -20,6 +20,7 @@ from espnet_wabert.box.encoders import bert_vocabulary, make_encoders
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.mini import librispeech, slue, timit
+from espnet_wabert.mini.flite import check_flite
 from espnet_wabert.mini.hibari import known_words
 from espnet_wabert.mini.open_text import spelled, with_rare_words
 from espnet_wabert.mini.pools import Pools, contained_texts, make_pools
@@ -75,6 +76,8 @@ def make_plan(seed: int, size: str, sources: Path | None = None) -> Planned:
     folder = source_folder("vader", sources)
     rng = np.random.default_rng(seed)
     wanted = SIZES[size]
+    if wanted.flite:
+        check_flite()
     pools = make_pools(read_snippets(folder), read_lexicon(folder), wanted.shares, wanted.open, rng)
     texts = read_texts(pools, wanted, rng)
     read = librispeech.plan_librispeech(wanted, texts, rng)

@@ -13,7 +13,7 @@ from espnet_wabert.mini.hibari import HibariVoice
 from espnet_wabert.mini.sentences import words
 from espnet_wabert.mini.speech import Manner, Voice
 from espnet_wabert.mini.utterance import Plan, speak
-from espnet_wabert.mini.voices import VARIANTS, natural_voice
+from espnet_wabert.mini.voices import VARIANTS, flite_voice, natural_voice
 
 DRAWN = 4  # derived voices of each sex and split
 # Variants of espeak-ng that are not understood, and are no speakers.
@@ -41,6 +41,8 @@ def voices_to_hear(seed: int) -> list[tuple[str, Voice]]:
         for sex in ("M", "F"):
             drawn = [natural_voice(split, sex, rng) for _ in range(DRAWN)]
             found += [(f"hibari, {split} {sex}", voice) for voice in drawn]
+    for sex in ("M", "F"):
+        found += [(f"flite, train {sex}", flite_voice(sex, rng)) for _ in range(DRAWN)]
     for split, variants in VARIANTS.items():
         for sex, names in variants.items():
             found += [

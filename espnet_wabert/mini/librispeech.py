@@ -12,7 +12,7 @@ from typing import NamedTuple
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.mini.prosody import SHIFTS, manner_of
 from espnet_wabert.mini.sentences import words
-from espnet_wabert.mini.sizes import Part, Size
+from espnet_wabert.mini.sizes import RATE, Part, Size
 from espnet_wabert.mini.utterance import Plan, Spoken
 from espnet_wabert.mini.voices import Speaker, draw_conditions, make_speaker
 
@@ -35,16 +35,23 @@ def plan_librispeech(size: Size, texts: dict[str, list[str]], rng) -> Planned:
     plans: list[Plan] = []
     speakers: list[tuple[str, Speaker]] = []
     for name, part in size.librispeech.items():
+        train = part.split == "train"
+        flite, rates = (size.flite, size.rates) if train else (0.0, RATE)
+        cut = size.cut if train else 0.0
         for _ in range(part.speakers):
             number = FIRST_SPEAKER + len(speakers)
-            speaker = make_speaker(str(number), part.split, size.robots, rng)
+            speaker = make_speaker(
+                str(number), part.split, size.robots, rng, flite=flite, rates=rates
+            )
             speakers.append((name, speaker))
             spoken = [next(left[part.split]) for _ in range(part.utterances)]
-            plans += _plan_speaker(name, part, speaker, spoken, rng)
+            plans += _plan_speaker(name, part, speaker, spoken, cut, rng)
     return Planned(plans, speakers)
 
 
-def _plan_speaker(name: str, part: Part, speaker: Speaker, texts: list[str], rng) -> list[Plan]:
+def _plan_speaker(
+    name: str, part: Part, speaker: Speaker, texts: list[str], cut: float, rng
+) -> list[Plan]:
     plans, each = [], -(-len(texts) // CHAPTERS)
     for index, text in enumerate(texts):
         chapter = FIRST_CHAPTER + CHAPTERS * int(speaker.name) + index // each
@@ -55,7 +62,8 @@ def _plan_speaker(name: str, part: Part, speaker: Speaker, texts: list[str], rng
             mood = str(rng.choice(sorted(SHIFTS)))
         manner = manner_of(mood, speaker.manner, rng)
         conditions = draw_conditions(speaker, part.noisy, rng)
-        plans.append(Plan(key, path, text, speaker.voice, manner, conditions))
+        close = cut > 0 and rng.random() < cut  # without a random number where none is cut
+        plans.append(Plan(key, path, text, speaker.voice, manner, conditions, cut=close))
     return plans
 
 

@@ -38,6 +38,9 @@ class Timit(NamedTuple):
 SHARES = {"train": 0.58, "dev": 0.14, "test": 0.28}
 
 
+RATE = 0.78, 1.35  # limits of a speaker's speed, relative to the voice's own
+
+
 class Size(NamedTuple):
     """The embedded corpus."""
 
@@ -47,6 +50,10 @@ class Size(NamedTuple):
     shares: dict[str, float] = SHARES
     open: bool = False  # whether the training text has an open vocabulary
     robots: float = 0.1  # fraction of the speakers with a voice of espeak-ng
+    # Of the training part in the LibriSpeech layout:
+    flite: float = 0.0  # fraction of the speakers with a voice of Flite
+    rates: tuple[float, float] = RATE  # limits of the speakers' speed
+    cut: float = 0.0  # fraction of the utterances that are cut at their words
 
     def read(self, split: str) -> int:
         """Return how many sentences the speakers of a split read in the LibriSpeech layout."""
@@ -93,6 +100,9 @@ SIZES = {
         shares={"train": 0.86, "dev": 0.04, "test": 0.10},
         open=True,
         robots=0.0,
+        flite=0.35,
+        rates=(0.78, 1.6),
+        cut=0.3,
     ),
     "tiny": Size(
         _librispeech(train=(2, 3), dev=(2, 3), test=(2, 3)),

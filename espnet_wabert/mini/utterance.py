@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.alignment.chunking import SILENCE
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.mini.conditions import Conditions, record
 from espnet_wabert.mini.speech import Manner, Voice
@@ -21,6 +22,7 @@ class Plan(NamedTuple):
     conditions: Conditions
     before: str = ""  # other words of the same voice around the utterance
     after: str = ""
+    cut: bool = False  # close to its words
 
 
 class Spoken(NamedTuple):
@@ -33,7 +35,8 @@ class Spoken(NamedTuple):
     words: list[tuple[str, int, int]]  # word, start and end in the file
 
 
-SILENCE = (0.05, 0.50)  # s before and after the words
+PAUSE = (0.05, 0.50)  # s before and after the words
+TIGHT = (-0.01, 0.02)  # s before and after the words of an utterance that is cut at them
 
 
 def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
@@ -52,7 +55,7 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
         speech = plan.voice.speak(text, plan.manner, int(rng.integers(2**32)))
         if speech is None:
             return None
-        lead, tail = (int(rng.uniform(*SILENCE) * SAMPLE_RATE) for _ in range(2))
+        lead, tail = (int(rng.uniform(*PAUSE) * SAMPLE_RATE) for _ in range(2))
         samples, times = _trim(speech.samples, speech.rate, speech.words)
         if any(end <= start for start, end in times):
             return None
@@ -66,7 +69,24 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
         pieces.append(np.pad(samples, (lead, tail)))
         at = begin + len(samples) + tail
     audio = record(np.concatenate(pieces), plan.conditions)
-    return to_int16(audio), Spoken(plan.key, len(audio), words=words, **marks)
+    spoken = Spoken(plan.key, len(audio), words=words, **marks)
+    if plan.cut:
+        audio, spoken = cut_at_words(audio, spoken, rng)
+    return to_int16(audio), spoken
+
+
+def cut_at_words(audio: np.ndarray, spoken: Spoken, rng) -> tuple[np.ndarray, Spoken]:
+    """Cut a recording close to its words, with silence around it as the aligner adds it."""
+    early, late = (round(rng.uniform(*TIGHT) * SAMPLE_RATE) for _ in range(2))
+    first = max(0, spoken.words[0][1] - early)
+    last = min(len(audio), spoken.words[-1][2] + late)
+    silence = round(SILENCE * SAMPLE_RATE)
+    audio = np.pad(audio[first:last], silence)
+    words = [
+        (word, *(min(max(at, first), last) - first + silence for at in edges))
+        for word, *edges in spoken.words
+    ]
+    return audio, Spoken(spoken.key, len(audio), 0, len(audio), words)
 
 
 def _trim(

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from espnet_wabert.mini.conditions import CHANNELS, Conditions
 from espnet_wabert.mini.espeak import EspeakVoice
+from espnet_wabert.mini.flite import NAMES, FliteVoice
 from espnet_wabert.mini.hibari import HibariVoice
+from espnet_wabert.mini.sizes import RATE
 from espnet_wabert.mini.speech import Manner, Voice
 
 WOMEN = 0.45  # fraction of the natural speakers
@@ -22,7 +24,9 @@ PITCH = {"M": (0.50, 0.75), "F": (0.82, 1.25)}
 TRACT = {"M": (0.84, 0.95), "F": (0.97, 1.15)}
 BREATH = (-1.0, 1.2)
 TILT = (-2.0, 2.0)  # dB per octave
-RANGE, RATE = (0.6, 1.5), (0.78, 1.35)
+RANGE = 0.6, 1.5
+FLITE_PITCH = 0.8, 1.25  # of a speaker of the same sex
+FLITE_TRACT = 0.92, 1.12
 BIN = 0.01  # of the vocal tract's factor
 TURNS = ("train", "train", "test", "train", "dev")  # the splits of successive bins
 
@@ -38,19 +42,35 @@ class Speaker(NamedTuple):
     microphone: int  # seed
 
 
-def make_speaker(name: str, split: str, robots: float, rng, sex: str | None = None) -> Speaker:
+def make_speaker(
+    name: str,
+    split: str,
+    robots: float,
+    rng,
+    sex: str | None = None,
+    flite: float = 0.0,
+    rates: tuple[float, float] = RATE,
+) -> Speaker:
     """Draw a speaker of a split ("train", "dev", "test").
 
     Args:
         robots: probability of a voice of espeak-ng, where the split has one of the sex.
+        flite: probability of a voice of Flite.
+        rates: limits of the speed.
     """
     robot = rng.random() < robots
     sex = sex or ("F" if rng.random() < WOMEN else "M")
     robot = robot and bool(VARIANTS[split][sex])
     seeds = [int(seed) for seed in rng.integers(2**32, size=2)]
-    voice = espeak_voice(split, sex, rng) if robot else natural_voice(split, sex, rng)
+    voice: Voice
+    if robot:
+        voice = espeak_voice(split, sex, rng)
+    elif flite and rng.random() < flite:
+        voice = flite_voice(sex, rng)
+    else:
+        voice = natural_voice(split, sex, rng)
     # espeak's voices have ranges and speeds of their own.
-    spread, rate = (1.0, 1.0) if robot else (rng.uniform(*RANGE), rng.uniform(*RATE))
+    spread, rate = (1.0, 1.0) if robot else (rng.uniform(*RANGE), rng.uniform(*rates))
     return Speaker(name, sex, voice, Manner(range=spread, rate=rate), *seeds)
 
 
@@ -61,6 +81,13 @@ def natural_voice(split: str, sex: str, rng) -> HibariVoice:
     tract = BIN * (rng.choice(bins) + rng.uniform(0.1, 0.9))
     drawn = rng.uniform(*PITCH[sex]), tract, rng.uniform(*BREATH), rng.uniform(*TILT)
     return HibariVoice(*(round(float(value), 4) for value in drawn))
+
+
+def flite_voice(sex: str, rng) -> FliteVoice:
+    """Draw a voice that is derived from one of Flite's; all of them are for training."""
+    speaker = str(rng.choice(NAMES[sex]))
+    drawn = rng.uniform(*FLITE_PITCH), rng.uniform(*FLITE_TRACT)
+    return FliteVoice(speaker, *(round(float(value), 4) for value in drawn))
 
 
 # Without en-US-nyc, which gives no event for words such as "humor".
