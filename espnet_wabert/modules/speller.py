@@ -14,6 +14,7 @@ from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS, greedy_text
 from espnet_wabert.text.beam_search import load_beam_search
 
 LM_WEIGHT, WORD_BONUS = 0.7, 2.5  # of the beam search, chosen on development speakers
+TEMPERATURE = 1.25  # of the letters in the search: they are too sure for the n-gram (RESULTS.md)
 SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
 PAUSE = 15  # frames
 # Noise and music give groups of few letters in doubt, between pauses: up to so many letters, those
@@ -48,8 +49,10 @@ class Speller:
 
     def _words(self, log_p: np.ndarray) -> str:
         """Search words in letters (T, V); where none is the most likely symbol, there are none."""
-        silent = not greedy_text(torch.from_numpy(log_p))
-        return "" if silent else self.search.decode(log_p)  # the search would guess words
+        letters = torch.from_numpy(log_p)
+        if not greedy_text(letters):
+            return ""  # the search would guess words
+        return self.search.decode((letters / TEMPERATURE).log_softmax(dim=1).numpy())
 
 
 def without_noise(log_p: np.ndarray) -> np.ndarray:
