@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train the models in the box: alignment and reading on 33 hours of natural voices, sentiment on texts.
+# Train the models in the box: alignment and reading on 32 hours of natural voices, sentiment on texts.
 # What was done before is not done again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
