@@ -19,7 +19,7 @@ SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search 
 PAUSE = 15  # frames
 # Noise and music give groups of few letters in doubt, between pauses: up to so many letters, those
 # of a smaller mean probability are silenced. Chosen on development voices and `mini.non_speech`.
-CERTAIN = ((4, 0.8), (9, 0.6), (16, 0.45))
+CERTAIN = ((1, 0.9), (4, 0.84), (9, 0.6), (16, 0.45))
 UNLIKELY = -30.0  # log-probability
 
 
