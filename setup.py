@@ -97,6 +97,7 @@ setup(
         "mini": [
             *ESPNET,
             "audiomentations>=0.43",  # microphones and noises
+            "av>=13",  # telephone prompts in G.722
             "espeakng-loader==0.2.4",
             "hibari-tts[fast]==0.2.1",  # natural voices, whose times "onnx" makes an output
             "onnx",

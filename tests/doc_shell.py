@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 # Commands of `wabert` whose options are read only: one does not end, and the export of 8-bit graphs
 # takes half a minute more than that of the others.
 READ_ONLY = ({"demo"}, {"export", "--int8"})
-UNTRAINED = {"espnet_wabert.bin.pack"}  # need a training: their options are read
+# Modules whose options are read only: they need a training, download, or take a minute.
+OPTIONS_ONLY = {f"espnet_wabert.bin.{name}" for name in ("pack", "fetch_sources", "real_speech")}
 SEPARATORS = {"&&", ";"}
 
 
@@ -85,7 +86,7 @@ class Shell:
         flag, module, *options = given
         assert flag == "-m"
         command = import_module(module).main
-        if module in UNTRAINED:
+        if module in OPTIONS_ONLY:
             assert command.make_context(module, options)
             return None
         done = CliRunner().invoke(command, options)

@@ -20,6 +20,7 @@ def main(model, out, results, whisper, table):
     """Decode and align LibriVox, AN4, cards and sentences (24 utterances); score them in a table.
 
     LibriVox has pocketsphinx's times as a reference, and the sentences those of their packages.
+    With what `bin.fetch_sources --more_speech` fetches, spontaneous speech and prompts too.
     """
     from espnet_wabert.constants import SAMPLE_RATE
     from espnet_wabert.corpora.formatting import format_folder
@@ -28,6 +29,7 @@ def main(model, out, results, whisper, table):
     from espnet_wabert.inference.decoding import SpeechSource, decode_alignment
     from espnet_wabert.inference.pocketsphinx_recognizer import PocketsphinxRecognizer
     from espnet_wabert.inference.recognizer import load_recognizer
+    from espnet_wabert.mini.more_speech import more_recordings
     from espnet_wabert.mini.real_speech import RECORDINGS, write_recordings
     from espnet_wabert.models.provenance import commit, of_model
     from espnet_wabert.scoring.decoded_sets import score_decoded_set
@@ -41,7 +43,7 @@ def main(model, out, results, whisper, table):
         recognizers["Whisper"] = load_recognizer(whisper)
     methods = tuple(inference.aligner.methods)
     boundaries, reading = [], []
-    for name, recordings in RECORDINGS.items():
+    for name, recordings in (RECORDINGS | more_recordings()).items():
         write_recordings(recordings(), out / "data" / name)
         format_folder(read_folder(out / "data" / name), out / "raw" / name, SAMPLE_RATE)
         source = SpeechSource(out / "raw" / name, None)

