@@ -39,7 +39,7 @@ PACKAGES = (
     "soundfile", "soxr",
 )  # fmt: skip
 # Modules of this room that listen to models; no corpus depends on them.
-LISTENERS = ("calibration", "hearing", "non_speech", "real_speech", "robustness")
+LISTENERS = ("calibration", "hearing", "more_speech", "non_speech", "real_speech", "robustness")
 # What the processes need: 1 s, if each one imports it.
 IMPORTED = [
     "audiomentations", "espnet_wabert.mini.corpus", "hibari", "onnx", "onnxruntime",
