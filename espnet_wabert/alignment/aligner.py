@@ -11,7 +11,12 @@ import torch
 from torch.nn import functional as F
 
 from espnet_wabert.alignment.chunking import SILENCE, ChunkedFrontend, encode_transcripts, is_cut
-from espnet_wabert.alignment.ctc_confidence import DOUBT, CTCConfidence, ctc_confidence
+from espnet_wabert.alignment.ctc_confidence import (
+    DOUBT,
+    DOUBTFUL_WORD,
+    CTCConfidence,
+    ctc_confidence,
+)
 from espnet_wabert.alignment.method import Batch
 from espnet_wabert.alignment.methods import available_methods
 from espnet_wabert.alignment.spans import TokenSpans
@@ -101,6 +106,10 @@ class Aligner:
     def min_confidence(self, method: str) -> float:
         """Return the confidence below which a transcript may be of another recording."""
         return DOUBT if self.model.ctc_head else self.methods[method].min_confidence(self.model)
+
+    def min_word_confidence(self, method: str) -> float:
+        """Return the confidence below which a word may not have been said."""
+        return DOUBTFUL_WORD if self.model.ctc_head else self.min_confidence(method)
 
     @property
     def hop(self) -> float:

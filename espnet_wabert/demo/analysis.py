@@ -29,7 +29,8 @@ class Analysis(NamedTuple):
     audio: np.ndarray  # (S,) at 16 kHz
     read: str | None  # the text that the model read; None: the transcript was given
     by_method: dict[str, UtteranceAlignment]  # the chosen method first
-    limit: float  # confidences below it are in doubt
+    limit: float  # transcripts with a lower confidence are in doubt
+    word_limit: float  # words with a lower confidence are in doubt
     firing: Firing
     tokens: list[str]  # word pieces without [CLS] and [SEP]
     top: list[list[str]] | None  # most likely pieces of each token; None: no subword head
@@ -97,9 +98,10 @@ class Analyzer:
         fired = self.aligner.model.encoder.fire(speech.adapted, speech.lengths, counts)
         sentiment = self._sentiment(audio, speech)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
-        limit = self.aligner.min_confidence(next(iter(found)))
+        best = next(iter(found))
+        limits = self.aligner.min_confidence(best), self.aligner.min_word_confidence(best)
         return Analysis(
-            audio, read, found, limit, firing(self.aligner.model, fired, int(speech.silence[0])),
+            audio, read, found, *limits, firing(self.aligner.model, fired, int(speech.silence[0])),
             aligned.tokens[1:-1], aligned.top and aligned.top[1:-1], sentiment,
             _notes(recording, encoded, aligned, method),
         )  # fmt: skip

@@ -24,7 +24,7 @@ def words_table(seen: Analysis, source: str = "") -> str:
             f' title="Play">{escape(word.word)}</button>',
             f"{word.start:.3f}",
             f"{word.end:.3f}",
-            _confidence(score, seen.limit),
+            _confidence(score, seen.word_limit),
         )
         for word, score in zip(found.words, scores, strict=True)
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from espnet_wabert.alignment.ctc_confidence import (
     DOUBT,
+    DOUBTFUL_WORD,
     WORST,
     ctc_confidence,
     probability,
@@ -50,7 +51,7 @@ def test_a_word_that_was_not_said_is_doubtful(place):
     """It takes frames of a neighbour, which can become as doubtful."""
     given_words = [*SPOKEN[:place], "dub", *SPOKEN[place:]]
     found = ctc_confidence(read(" ".join(SPOKEN)), given_words)
-    assert found.words[place] < DOUBT and abs(int(np.argmin(found.words)) - place) <= 1
+    assert found.words[place] < DOUBTFUL_WORD and abs(int(np.argmin(found.words)) - place) <= 1
 
 
 @pytest.mark.parametrize("place", range(len(SPOKEN)))
