@@ -1,6 +1,6 @@
 """More recordings of people, which are fetched on request: spontaneous speech and prompts.
 
-The spontaneous speech (114 s, three men, one of them with and without a cold) is that of the
+The spontaneous speech (113 s, three men, one of them with and without a cold) is that of the
 Montreal Forced Aligner's tests. The telephone prompts (12 minutes, one woman) are those of Debian's
 asterisk-core-sounds-en, G.722 at 16 kHz. Neither has word times. They are for development and
 evaluation, never for training; the prompts' licence, CC-BY-SA-3.0, might cover the weights too.
@@ -18,8 +18,7 @@ import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.audio import read_mono, resample
-from espnet_wabert.mini.real_speech import Recording
+from espnet_wabert.mini.real_speech import Recording, read_any_audio
 from espnet_wabert.mini.sources import MORE_SOURCES, default_folder, fetch_sources, source_folder
 
 PACKAGES = ("asterisk-core-sounds-en", "asterisk-core-sounds-en-g722")  # transcripts, recordings
@@ -37,14 +36,11 @@ def spontaneous(sources: Path | None = None) -> Iterator[Recording]:
     """The 13 recordings of the Montreal Forced Aligner's tests; noises are left out of the text."""
     folder = source_folder("spontaneous", sources)
     for file in sorted([*folder.glob("*.wav"), *folder.glob("*.flac")]):
-        transcript = next(
-            iter([*folder.glob(f"{file.stem}.lab"), *folder.glob(f"{file.stem}.txt")])
-        )
+        transcript = file.with_suffix(".lab" if file.suffix == ".wav" else ".txt")
         text = re.sub(r"\[.*?\]|<.*?>", " ", transcript.read_text(encoding="utf-8"))
-        samples = resample(*read_mono(str(file)), SAMPLE_RATE)
-        audio = (samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype(np.int16)
+        text = " ".join(text.upper().split())
         speaker = file.stem.rstrip("_0123456789")
-        yield Recording(file.stem, speaker, audio, " ".join(text.upper().split()), None)
+        yield Recording(file.stem, speaker, read_any_audio(file), text, None)
 
 
 def fetch_more(sources: Path | None = None) -> list[str]:

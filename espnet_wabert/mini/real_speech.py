@@ -59,6 +59,12 @@ def read_audio(file, name: str) -> np.ndarray:
     return audio
 
 
+def read_any_audio(file: Path) -> np.ndarray:
+    """Return the samples of a file of any rate and number of channels, as those of `read_audio`."""
+    samples = resample(*read_mono(str(file)), SAMPLE_RATE)
+    return (samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype(np.int16)
+
+
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     assert file is not None  # the member is a file
@@ -125,8 +131,7 @@ def sentences(sources: Path | None = None) -> Iterator[Recording]:
     for package, files in SENTENCES.items():
         folder = source_folder(package, sources)
         for name, times in files.items():
-            samples = resample(*read_mono(str(folder / f"{name}.wav")), SAMPLE_RATE)
-            audio = (samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype(np.int16)
+            audio = read_any_audio(folder / f"{name}.wav")
             words = next(iter(read_textgrid(folder / f"{times}.TextGrid").values()))
             spoken = [(w.word.upper(), w.start, w.end) for w in words]
             yield Recording(name, package, audio, " ".join(w for w, _, _ in spoken), spoken)
