@@ -176,6 +176,11 @@ def resample(samples: np.ndarray, rate: int, fs: int, factor: float = 1.0) -> np
     return soxr.resample(samples, rate * factor, fs)
 
 
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    """Convert samples in -1..1 to 16-bit integers; what is larger is clipped."""
+    return np.clip(np.round(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+
+
 def write_audio(path: Path, samples: np.ndarray, fs: int) -> None:
     """Write (S,) as 16-bit audio in the format of the suffix, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ evaluation, never for training; the prompts' licence, CC-BY-SA-3.0, might cover 
 import gzip
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,17 +18,18 @@ import numpy as np
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.mini.real_speech import Recording, read_any_audio
-from espnet_wabert.mini.sources import MORE_SOURCES, default_folder, fetch_sources, source_folder
+from espnet_wabert.mini.sources import (
+    MORE_SOURCES,
+    default_folder,
+    fetch_sources,
+    run,
+    source_folder,
+)
 
 PACKAGES = ("asterisk-core-sounds-en", "asterisk-core-sounds-en-g722")  # transcripts, recordings
 SOUNDS = Path("asterisk/sounds/en_US_f_Allison")
 LISTING = Path("doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 LEAST = 3  # words
-
-
-def prompts_folder(sources: Path | None = None) -> Path:
-    """Return the folder of the fetched packages; it need not be there."""
-    return Path(sources or default_folder()) / "prompts"
 
 
 def spontaneous(sources: Path | None = None) -> Iterator[Recording]:
@@ -59,16 +59,17 @@ def more_recordings(
 
 def fetch_prompts(sources: Path | None = None) -> bool:
     """Download and unpack the packages, without installing them; False: they are there."""
-    folder = prompts_folder(sources)
+    folder = Path(sources or default_folder()) / "prompts"
     if folder.is_dir():
         return False
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise UserError(f"{' and '.join(PACKAGES)}: only Debian's apt-get and dpkg-deb fetch them")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        _run(["apt-get", "download", *PACKAGES], work)
+        download = ["apt-get", "download", *PACKAGES]
+        run(download, " ".join(download), work)
         for archive in sorted(Path(work).glob("*.deb")):
-            _run(["dpkg-deb", "--extract", archive.name, "unpacked"], work)
+            run(["dpkg-deb", "--extract", archive.name, "unpacked"], archive.name, work)
         for part in (SOUNDS, LISTING):
             if not (Path(work) / "unpacked/usr/share" / part).exists():
                 raise UserError(f"{' and '.join(PACKAGES)}: hold no {part}")
@@ -76,16 +77,9 @@ def fetch_prompts(sources: Path | None = None) -> bool:
     return True
 
 
-def _run(command: list[str], folder: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise UserError(f"{' '.join(command)}: {(lines or ['?'])[-1]}")
-
-
 def prompts(sources: Path | None = None) -> Iterator[Recording]:
     """The prompts of three words or more that the listing spells as they are said."""
-    folder = prompts_folder(sources)
+    folder = source_folder("prompts", sources)
     with gzip.open(folder / LISTING, "rt", encoding="utf-8") as lines:
         for line in lines:
             name, _, said = line.strip().partition(": ")

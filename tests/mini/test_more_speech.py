@@ -57,7 +57,7 @@ def test_a_file_without_samples_is_named(tmp_path):
 
 
 def test_prompts_are_read_from_the_unpacked_packages(tmp_path):
-    folder = more_speech.prompts_folder(tmp_path)
+    folder = tmp_path / "prompts"
     for file in ("a.g722", "digits/b.g722", "c.g722"):
         (folder / more_speech.SOUNDS / file).parent.mkdir(parents=True, exist_ok=True)
         write_g722(folder / more_speech.SOUNDS / file, TONE)
