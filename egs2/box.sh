@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Train the models in the box: alignment and reading on 32 hours of natural voices, sentiment on texts.
+# Train the models in the box: alignment and reading on 31 hours of natural voices and 17 hours of
+# actors' recordings, sentiment on texts.
 # What was done before is not done again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,6 +11,7 @@ align=${box}/librispeech_wabert
 begin=${SECONDS}
 options=(--mini true --size box --skip_done true)
 
+"${python}" -m espnet_wabert.bin.fetch_sources --actors
 egs2/librispeech_wabert/run.sh "${options[@]}" --slu_config conf/box/align.yaml --stop_stage 11
 "${python}" -m espnet_wabert.bin.make_ngram --text ${align}/dump/raw/train_960/text \
     --vocabulary ${align}/dump/token_list/vocab.txt --general_weight 0.9 --out ${align}/exp/align/ngram.arpa.gz

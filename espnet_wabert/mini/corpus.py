@@ -81,6 +81,8 @@ def make_plan(seed: int, size: str, sources: Path | None = None) -> Planned:
     pools = make_pools(read_snippets(folder), read_lexicon(folder), wanted.shares, wanted.open, rng)
     texts = read_texts(pools, wanted, rng)
     read = librispeech.plan_librispeech(wanted, texts, rng)
+    if wanted.actors:
+        read = librispeech.with_actors(read, wanted.actors, sources, rng.spawn(1)[0])
     items = slue.plan_slue(wanted, pools, rng)
     return Planned(read, items, timit.plan_timit(wanted, pools, rng))
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.mini.actors import ActorVoice, Line, read_lines
 from espnet_wabert.mini.prosody import SHIFTS, manner_of
 from espnet_wabert.mini.sentences import words
 from espnet_wabert.mini.sizes import RATE, Part, Size
+from espnet_wabert.mini.speech import Manner
 from espnet_wabert.mini.utterance import Plan, Spoken
 from espnet_wabert.mini.voices import Speaker, draw_conditions, make_speaker
 
@@ -20,6 +22,7 @@ FOLDER = "LibriSpeech"
 FIRST_SPEAKER, FIRST_CHAPTER = 101, 120001
 CHAPTERS = 2  # of each speaker
 EXPRESSIVE = 0.3  # fraction of the training utterances with sentiment in the voice
+SPEED = 0.88, 1.14  # limits of the actors' speed in the copies after the first
 
 
 class Planned(NamedTuple):
@@ -46,6 +49,39 @@ def plan_librispeech(size: Size, texts: dict[str, list[str]], rng) -> Planned:
             speakers.append((name, speaker))
             spoken = [next(left[part.split]) for _ in range(part.utterances)]
             plans += _plan_speaker(name, part, speaker, spoken, cut, rng)
+    return Planned(plans, speakers)
+
+
+def with_actors(planned: Planned, copies: int, sources: Path | None, rng) -> Planned:
+    """Add recordings of actors to the training parts, clean and noisy ones in turns.
+
+    In each copy the speakers have other speeds, rooms and microphones, and are other speakers.
+
+    Args:
+        planned: the parts without them.
+        copies: of each recording; the first one has the actor's own speed.
+        sources: folder of the fetched sources.
+    """
+    plans, speakers = planned.plans.copy(), planned.speakers.copy()
+    of_actor: dict[str, list[Line]] = defaultdict(list)
+    for line in read_lines(sources):
+        of_actor[line.actor].append(line)
+    for copy in range(copies):
+        noisy = copy % 2 == 1
+        part = "train-other-500" if noisy else "train-clean-360"
+        for actor, lines in of_actor.items():
+            number = FIRST_SPEAKER + len(speakers)
+            voice = ActorVoice(actor, round(float(rng.uniform(*SPEED)), 4) if copy else 1.0)
+            room, microphone = (int(seed) for seed in rng.integers(2**32, size=2))
+            speaker = Speaker(str(number), "?", voice, Manner(), room, microphone)
+            speakers.append((part, speaker))
+            chapter = FIRST_CHAPTER + CHAPTERS * number
+            for index, line in enumerate(lines):
+                key = f"{number}-{chapter}-{index:04d}"
+                path = f"{FOLDER}/{part}/{number}/{chapter}/{key}.flac"
+                said = voice._replace(clip=line.clip, sources=sources)
+                conditions = draw_conditions(speaker, noisy, rng)
+                plans.append(Plan(key, path, line.text, said, speaker.manner, conditions))
     return Planned(plans, speakers)
 
 
@@ -79,8 +115,10 @@ def write_librispeech(root: Path, planned: Planned, spoken: dict[str, Spoken]) -
         name = f"{folder.parent.name}-{folder.name}"
         transcripts = [f"{p.key} {' '.join(words(p.text)).upper()}\n" for p in plans]
         (root / folder / f"{name}.trans.txt").write_text("".join(transcripts))
-        aligned = [f"{p.key} {alignment(spoken[p.key])}\n" for p in plans]
-        (root / folder / f"{name}.alignment.txt").write_text("".join(aligned))
+        timed = [p.key for p in plans if spoken[p.key].words]
+        if timed:
+            aligned = "".join(f"{key} {alignment(spoken[key])}\n" for key in timed)
+            (root / folder / f"{name}.alignment.txt").write_text(aligned)
     lines = [";ID  |SEX| SUBSET           |MINUTES| NAME\n"]
     for part, speaker in planned.speakers:
         spent = f"{minutes[speaker.name]:.2f}"

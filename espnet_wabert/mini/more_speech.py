@@ -8,8 +8,6 @@ evaluation, never for training; the prompts' licence, CC-BY-SA-3.0, might cover 
 
 import gzip
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,14 +15,9 @@ import numpy as np
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
+from espnet_wabert.mini.debian import fetch_debian
 from espnet_wabert.mini.real_speech import Recording, read_any_audio
-from espnet_wabert.mini.sources import (
-    MORE_SOURCES,
-    default_folder,
-    fetch_sources,
-    run,
-    source_folder,
-)
+from espnet_wabert.mini.sources import MORE_SOURCES, default_folder, fetch_sources, source_folder
 
 PACKAGES = ("asterisk-core-sounds-en", "asterisk-core-sounds-en-g722")  # transcripts, recordings
 SOUNDS = Path("asterisk/sounds/en_US_f_Allison")
@@ -46,7 +39,9 @@ def spontaneous(sources: Path | None = None) -> Iterator[Recording]:
 def fetch_more(sources: Path | None = None) -> list[str]:
     """Download what is missing of both sets and return the names of what was fetched."""
     fetched = fetch_sources(sources, MORE_SOURCES)
-    return [*fetched, *(["prompts"] if fetch_prompts(sources) else [])]
+    if fetch_debian(PACKAGES, "prompts", (SOUNDS, LISTING), sources):
+        fetched.append("prompts")
+    return fetched
 
 
 def more_recordings(
@@ -55,26 +50,6 @@ def more_recordings(
     """Return the sets that were fetched."""
     folder = Path(sources or default_folder())
     return {name: read for name, read in MORE.items() if (folder / name).is_dir()}
-
-
-def fetch_prompts(sources: Path | None = None) -> bool:
-    """Download and unpack the packages, without installing them; False: they are there."""
-    folder = Path(sources or default_folder()) / "prompts"
-    if folder.is_dir():
-        return False
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise UserError(f"{' and '.join(PACKAGES)}: only Debian's apt-get and dpkg-deb fetch them")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        download = ["apt-get", "download", *PACKAGES]
-        run(download, " ".join(download), work)
-        for archive in sorted(Path(work).glob("*.deb")):
-            run(["dpkg-deb", "--extract", archive.name, "unpacked"], archive.name, work)
-        for part in (SOUNDS, LISTING):
-            if not (Path(work) / "unpacked/usr/share" / part).exists():
-                raise UserError(f"{' and '.join(PACKAGES)}: hold no {part}")
-        (Path(work) / "unpacked/usr/share").rename(folder)  # completely or not at all
-    return True
 
 
 def prompts(sources: Path | None = None) -> Iterator[Recording]:

@@ -54,6 +54,7 @@ class Size(NamedTuple):
     flite: float = 0.0  # fraction of the speakers with a voice of Flite
     rates: tuple[float, float] = RATE  # limits of the speakers' speed
     cut: float = 0.0  # fraction of the utterances that are cut at their words
+    actors: int = 0  # copies of each recording of the game's actors, half of them noisy
 
     def read(self, split: str) -> int:
         """Return how many sentences the speakers of a split read in the LibriSpeech layout."""
@@ -103,6 +104,7 @@ SIZES = {
         flite=0.35,
         rates=(0.78, 1.6),
         cut=0.3,
+        actors=4,
     ),
     "tiny": Size(
         _librispeech(train=(2, 3), dev=(2, 3), test=(2, 3)),

@@ -69,11 +69,12 @@ def default_folder() -> Path:
     return Path(sys.prefix) / "share" / "espnet_wabert" / "sources"
 
 
-def source_folder(name: str, sources: Path | None = None) -> Path:
+def source_folder(name: str, sources: Path | None = None, option: str = "") -> Path:
     """Return the folder of a fetched source (such as "vader"); else name the command."""
     folder = Path(sources or default_folder()) / name
     if not folder.is_dir():
-        raise UserError(f"{folder}: not there; `{FETCH}` downloads the embedded corpus's sources")
+        command = f"{FETCH} {option}".strip()
+        raise UserError(f"{folder}: not there; `{command}` downloads the embedded corpus's sources")
     return folder
 
 

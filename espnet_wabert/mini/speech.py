@@ -1,4 +1,4 @@
-"""What a speech synthesizer of the embedded corpus gets and gives."""
+"""What a voice of the embedded corpus gets and gives."""
 
 from typing import NamedTuple, Protocol
 
@@ -19,18 +19,18 @@ class Speech(NamedTuple):
 
     samples: np.ndarray  # (S,) float32 in -1..1
     rate: int  # Hz
-    words: list[tuple[int, int]]  # start and end sample of each word
+    words: list[tuple[int, int]]  # start and end sample of each word; empty: not known
 
 
 class Voice(Protocol):
-    """A voice of a synthesizer; its values are all that it depends on."""
+    """A voice of a synthesizer, or a recorded one; its values are all that it depends on."""
 
     @property
     def name(self) -> str:
         """Return a name without spaces, for lists of speakers."""
 
     def speak(self, text: str, manner: Manner, seed: int) -> Speech | None:
-        """Synthesize words; None if the time of every word is not known.
+        """Say words; None if a synthesizer does not give the time of every word.
 
         Args:
             text: lower-case words parted by single spaces, some with a comma after them.

@@ -33,7 +33,7 @@ class Spoken(NamedTuple):
     samples: int  # length of the file
     start: int  # the utterance in the file, with the silence around its words
     end: int
-    words: list[tuple[str, int, int]]  # word, start and end in the file
+    words: list[tuple[str, int, int]]  # word, start and end in the file; empty: not known
 
 
 PAUSE = (0.05, 0.50)  # s before and after the words
@@ -65,7 +65,7 @@ def speak(plan: Plan) -> tuple[np.ndarray, Spoken] | None:
             marks = {"start": at, "end": begin + len(samples) + tail}
             words = [
                 (word.rstrip(","), begin + start, begin + end)
-                for word, (start, end) in zip(text.split(), times, strict=True)
+                for word, (start, end) in zip(text.split() if times else (), times, strict=True)
             ]
         pieces.append(np.pad(samples, (lead, tail)))
         at = begin + len(samples) + tail
@@ -93,12 +93,13 @@ def cut_at_words(audio: np.ndarray, spoken: Spoken, rng) -> tuple[np.ndarray, Sp
 def _trim(
     samples: np.ndarray, rate: int, words: list[tuple[int, int]]
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Cut the synthesizer's silence at both ends and convert to `SAMPLE_RATE`, with the times."""
+    """Cut the silence at both ends and convert to `SAMPLE_RATE`, with the times of the words."""
     import soxr
 
     margin = rate // 50  # 20 ms, for what is too soft to be an edge
-    first = max(0, words[0][0] - margin)
-    cut = soxr.resample(samples[first : words[-1][1] + margin], rate, SAMPLE_RATE, quality="HQ")
+    first = max(0, words[0][0] - margin) if words else 0
+    last = words[-1][1] + margin if words else len(samples)
+    cut = soxr.resample(samples[first:last], rate, SAMPLE_RATE, quality="HQ")
     scale = SAMPLE_RATE / rate
     times = [(round((s - first) * scale), round((e - first) * scale)) for s, e in words]
     return cut, [(s, min(e, len(cut))) for s, e in times]

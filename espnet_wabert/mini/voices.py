@@ -35,7 +35,7 @@ class Speaker(NamedTuple):
     """One speaker, who always sits in the same room before the same microphone."""
 
     name: str  # as its corpus names it
-    sex: str  # "M" or "F"
+    sex: str  # "M", "F" or, if not known, "?"
     voice: Voice
     manner: Manner
     room: int  # seed

@@ -13,6 +13,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.modules.convolution import FrameConvolution
 from espnet_wabert.modules.dropout import Dropout
 from espnet_wabert.modules.espnet_bases import AbsEncoder
+from espnet_wabert.modules.feature_shift import FeatureShift
 from espnet_wabert.modules.masking import valid_mask
 
 
@@ -69,6 +70,7 @@ class CIFAligner(AbsEncoder):
         adapter_kernel: their kernel in frames (odd).
         hidden_size: channels of the weight predictor.
         kernel_size: its kernel in frames (odd).
+        feature_shift: of the frames before the adapter, in training (`FeatureShift`).
         dropout: within the adapter and before the projection.
         initial_rate: tokens per frame before training (speech has 3 to 5 word pieces per second,
             and the encoders give 50 frames).
@@ -83,6 +85,7 @@ class CIFAligner(AbsEncoder):
         adapter_layers: int = 0,
         adapter_size: int | None = None,
         adapter_kernel: int = 7,
+        feature_shift: float = 0.0,
         hidden_size: int = 256,
         kernel_size: int = 5,
         dropout: float = 0.1,
@@ -100,6 +103,7 @@ class CIFAligner(AbsEncoder):
         self.frame_size = adapter_size or input_size  # D of the adapted frames
         self.tail_threshold = tail_threshold
         size = self.frame_size
+        self.feature_shift = FeatureShift(feature_shift)
         self.input = nn.Linear(input_size, size) if adapter_size else nn.Identity()
         self.adapter = nn.ModuleList(
             ConvBlock(size, adapter_kernel, dropout) for _ in range(adapter_layers)
@@ -121,7 +125,7 @@ class CIFAligner(AbsEncoder):
     def adapt(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the adapted frames (B, T, D)."""
         mask = valid_mask(lengths, frames.shape[1])[..., None]
-        frames = self.input(frames)
+        frames = self.input(self.feature_shift(frames))
         for block in self.adapter:
             frames = block(frames, mask)
         return frames

@@ -88,6 +88,7 @@ def test_noises_are_no_words_of_spontaneous_speech(tmp_path):
 
 def test_prompts_need_debian(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "spontaneous").mkdir()  # fetched before
     with pytest.raises(UserError, match="asterisk-core-sounds-en.*apt-get"):
-        more_speech.fetch_prompts(tmp_path)
-    assert not list(tmp_path.iterdir())
+        more_speech.fetch_more(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["spontaneous"]
