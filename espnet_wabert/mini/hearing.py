@@ -1,11 +1,14 @@
 """How well a recognizer that was trained on people understands the voices."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jiwer
 import numpy as np
 
+from espnet_wabert.mini.actors import ActorVoice, Line, read_lines
 from espnet_wabert.mini.conditions import Conditions
 from espnet_wabert.mini.corpus import read_pools
 from espnet_wabert.mini.espeak import EspeakVoice
@@ -61,14 +64,43 @@ def error_rates(
     texts = read_pools("full", np.random.default_rng(seed)).splits["test"].open[:sentences]
     found = []
     for group, voice in voices:
-        plans = [
-            Plan("", "", text, voice, Manner(), Conditions(snr=40.0, seed=number))
-            for number, text in enumerate(texts)
-        ]
-        spoken = [(plan, done) for plan in plans if (done := speak(plan)) is not None]
-        heard = recognizer([audio.astype(np.float32) / 2**15 for _, (audio, _) in spoken])
-        rate = jiwer.wer(
-            [" ".join(words(plan.text)) for plan, _ in spoken], [text.lower() for text in heard]
-        )
-        found.append(Heard(group, voice.name, float(rate)))
+        rate = error_rate([(text, voice) for text in texts], recognizer)
+        found.append(Heard(group, voice.name, rate))
     return found
+
+
+def actors_error_rates(
+    recognizer: Callable[[Sequence[np.ndarray]], list[str]],
+    lines: int,
+    seed: int,
+    sources: Path | None = None,
+) -> list[Heard]:
+    """Return the word error rate of actors who have that many lines, with lines of each drawn."""
+    of_actor: dict[str, list[Line]] = defaultdict(list)
+    for line in read_lines(sources):
+        of_actor[line.actor].append(line)
+    rng = np.random.default_rng(seed)
+    found = []
+    for actor, said in of_actor.items():
+        if len(said) >= lines:
+            drawn = [said[index] for index in rng.choice(len(said), lines, replace=False)]
+            recorded = [
+                (line.text, ActorVoice(actor, clip=line.clip, sources=sources)) for line in drawn
+            ]
+            rate = error_rate(recorded, recognizer)
+            found.append(Heard("actors", ActorVoice(actor).name, rate))
+    return found
+
+
+def error_rate(
+    texts: Sequence[tuple[str, Voice]], recognizer: Callable[[Sequence[np.ndarray]], list[str]]
+) -> float:
+    """Return the word error rate of texts that are said with little noise."""
+    plans = [
+        Plan("", "", text, voice, Manner(), Conditions(snr=40.0, seed=number))
+        for number, (text, voice) in enumerate(texts)
+    ]
+    spoken = [(plan, done) for plan in plans if (done := speak(plan)) is not None]
+    heard = recognizer([audio.astype(np.float32) / 2**15 for _, (audio, _) in spoken])
+    right = [" ".join(words(plan.text)) for plan, _ in spoken]
+    return float(jiwer.wer(right, [text.lower() for text in heard]))

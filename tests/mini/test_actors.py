@@ -9,6 +9,7 @@ import soundfile
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.mini import actors, debian, librispeech
+from espnet_wabert.mini.hearing import actors_error_rates
 from espnet_wabert.mini.utterance import speak
 
 RATE = 11025  # Hz
@@ -148,6 +149,13 @@ def test_utterances_without_word_times_have_no_alignment_file(sources, tmp_path)
     text = next(folder.glob("*.trans.txt")).read_text()
     assert text == f"{spoken.key} {plan.plans[0].text.upper()}\n"
     assert not list(folder.glob("*.alignment.txt"))
+
+
+def test_actors_with_enough_lines_are_heard(sources):
+    """02J says twelve words; ten are other ones than what this recognizer always hears."""
+    heard = actors_error_rates(lambda audio: ["Hello there"] * len(audio), 3, 0, sources)
+    rates = {voice.name: voice.rate for voice in heard}
+    assert rates == pytest.approx({"actor-02J+speed1.00": 10 / 12, "actor-C5C+speed1.00": 1.0})
 
 
 def test_another_file_is_refused(tmp_path):
