@@ -14,7 +14,8 @@ options=(--mini true --size box --skip_done true)
 "${python}" -m espnet_wabert.bin.fetch_sources --actors
 egs2/librispeech_wabert/run.sh "${options[@]}" --slu_config conf/box/align.yaml --stop_stage 11
 "${python}" -m espnet_wabert.bin.make_ngram --text ${align}/dump/raw/train_960/text \
-    --vocabulary ${align}/dump/token_list/vocab.txt --general_weight 0.9 --out ${align}/exp/align/ngram.arpa.gz
+    --vocabulary ${align}/dump/token_list/vocab.txt --general_weight 0.9 --entries 650000 \
+    --out ${align}/exp/align/ngram.arpa.gz
 egs2/librispeech_wabert/run.sh "${options[@]}" --slu_config conf/box/align.yaml \
     --stage 12 --stop_stage 13
 "${python}" -m espnet_wabert.bin.make_box --model ${align}/exp/align/valid.loss.ave.pth \

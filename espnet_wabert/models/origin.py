@@ -14,7 +14,7 @@ from espnet_wabert.modules.cif_aligner import CIFAligner
 # Fields of a Hugging Face config that say nothing about the weights.
 INCIDENTAL = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype")
 # Options of the aligner that training may change.
-OF_TRAINING = ("dropout", "initial_rate", "output_size")
+OF_TRAINING = ("dropout", "feature_shift", "initial_rate", "output_size")
 
 
 def sources(args: Namespace) -> dict[str, dict[str, str]]:

@@ -31,6 +31,6 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
     printed = "".join(output.get("text", "") for output in outputs)
     assert re.search(r"(Neutral|Positive|Negative) Negative=0\.\d+", printed)
     assert re.search(r"confidence (0\.9|1\.0)", printed)
-    assert "had then leisure to consider how much there might be" in printed  # it is read, too
+    assert "to consider how much there might be prudently in his power to do for them" in printed
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
     assert re.search(r"_2_telephone.wav \w+ near=0\.\d+ telephone=0\.\d+", printed)
