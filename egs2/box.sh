@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train the models in the box: alignment and reading on 31 hours of natural voices and 17 hours of
+# Train the models in the box: alignment and reading on 31 hours of natural voices and 21 hours of
 # actors' recordings, sentiment on texts.
 # What was done before is not done again.
 set -euo pipefail

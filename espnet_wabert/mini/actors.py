@@ -90,23 +90,28 @@ class Archive:
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file."""
+        if name not in self.places:
+            raise UserError(f"{self.path}: holds no {name}")
         offset, size = self.places[name]
         return self.content[offset : offset + size]
 
     def audio(self, clip: str) -> tuple[np.ndarray, int]:
         """Return the samples (S,) float32 of a clip and their rate in Hz."""
-        import soundfile
-
-        try:
-            return soundfile.read(io.BytesIO(self.read(f"{clip}.SB")), dtype="float32")
-        except soundfile.LibsndfileError as error:
-            raise UserError(f"{self.path}: {clip}.SB: {error}") from error
+        with self._open(clip) as sound:
+            return sound.read(dtype="float32"), sound.samplerate
 
     def seconds(self, clip: str) -> float:
         """Return the length of a clip."""
+        with self._open(clip) as sound:
+            return sound.frames / sound.samplerate
+
+    def _open(self, clip: str):
         import soundfile
 
-        return soundfile.info(io.BytesIO(self.read(f"{clip}.SB"))).duration
+        try:
+            return soundfile.SoundFile(io.BytesIO(self.read(f"{clip}.SB")))
+        except soundfile.LibsndfileError as error:
+            raise UserError(f"{self.path}: {clip}.SB: {error}") from error
 
     def names(self, suffix: str) -> list[str]:
         """Return the names of the files of a kind, without the suffix, in order."""

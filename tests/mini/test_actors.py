@@ -175,8 +175,16 @@ def test_a_file_that_ends_early_is_named(sources, tmp_path):
 
 def test_a_clip_that_is_no_mp3_is_named(tmp_path):
     path = write_archive(tmp_path, {"020006J1.SB": b"no sound"})
-    with pytest.raises(UserError, match=r"020006J1\.SB"):
-        actors.Archive(path).audio("020006J1")
+    archive = actors.Archive(path)
+    for ask in (archive.audio, archive.seconds):
+        with pytest.raises(UserError, match=r"queen\.1c: 020006J1\.SB"):
+            ask("020006J1")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    write_archive(tmp_path, {"020006J1.SB": tone(1.0)})
+    with pytest.raises(UserError, match=r"queen\.1c: holds no QUEEN2\.JAS"):
+        actors.read_lines(tmp_path)
 
 
 def test_what_was_not_fetched_is_said(tmp_path):
