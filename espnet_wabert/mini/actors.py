@@ -9,6 +9,7 @@ game's files are those that ScummVM reads (engines/queen). The times of the word
 import functools
 import io
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from espnet_wabert.mini.speech import Manner, Speech
 
 NAME = "actors"  # of the sources' folder
 PACKAGE = "flight-of-the-amazon-queen"
-FETCH = "--actors"  # of bin.fetch_sources
+OPTION = "--actors"  # of bin.fetch_sources
 ARCHIVE = Path("scummvm") / PACKAGE / "queen.1c"
 LICENCE = Path("doc") / PACKAGE / "copyright"
 HEADER = 20  # bytes before the data of a dialogue or a scene
@@ -120,7 +121,7 @@ class Archive:
 
 @functools.lru_cache(maxsize=1)
 def _archive(sources: Path | None) -> Archive:
-    return Archive(source_folder(NAME, sources, FETCH) / ARCHIVE)
+    return Archive(source_folder(NAME, sources, OPTION) / ARCHIVE)
 
 
 def fetch_actors(sources: Path | None = None) -> list[str]:
@@ -143,6 +144,14 @@ def read_lines(sources: Path | None = None) -> list[Line]:
         text = " ".join(word.strip("'") for word in words if word.strip("'"))
         if SPOKEN.fullmatch(said) and PACE[0] <= archive.seconds(clip) / len(text) <= PACE[1]:
             found.append(Line(clip, text))
+    return found
+
+
+def lines_by_actor(sources: Path | None = None) -> dict[str, list[Line]]:
+    """Return the lines of `read_lines` by who says them."""
+    found: dict[str, list[Line]] = defaultdict(list)
+    for line in read_lines(sources):
+        found[line.actor].append(line)
     return found
 
 

@@ -1,6 +1,5 @@
 """How well a recognizer that was trained on people understands the voices."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 import jiwer
 import numpy as np
 
-from espnet_wabert.mini.actors import ActorVoice, Line, read_lines
+from espnet_wabert.mini.actors import ActorVoice, lines_by_actor
 from espnet_wabert.mini.conditions import Conditions
 from espnet_wabert.mini.corpus import read_pools
 from espnet_wabert.mini.espeak import EspeakVoice
@@ -76,12 +75,9 @@ def actors_error_rates(
     sources: Path | None = None,
 ) -> list[Heard]:
     """Return the word error rate of actors who have that many lines, with lines of each drawn."""
-    of_actor: dict[str, list[Line]] = defaultdict(list)
-    for line in read_lines(sources):
-        of_actor[line.actor].append(line)
     rng = np.random.default_rng(seed)
     found = []
-    for actor, said in of_actor.items():
+    for actor, said in lines_by_actor(sources).items():
         if len(said) >= lines:
             drawn = [said[index] for index in rng.choice(len(said), lines, replace=False)]
             recorded = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.constants import SAMPLE_RATE
-from espnet_wabert.mini.actors import ActorVoice, Line, read_lines
+from espnet_wabert.mini.actors import ActorVoice, lines_by_actor
 from espnet_wabert.mini.prosody import SHIFTS, manner_of
 from espnet_wabert.mini.sentences import words
 from espnet_wabert.mini.sizes import RATE, Part, Size
@@ -63,9 +63,7 @@ def with_actors(planned: Planned, copies: int, sources: Path | None, rng) -> Pla
         sources: folder of the fetched sources.
     """
     plans, speakers = planned.plans.copy(), planned.speakers.copy()
-    of_actor: dict[str, list[Line]] = defaultdict(list)
-    for line in read_lines(sources):
-        of_actor[line.actor].append(line)
+    of_actor = lines_by_actor(sources)
     for copy in range(copies):
         noisy = copy % 2 == 1
         part = "train-other-500" if noisy else "train-clean-360"

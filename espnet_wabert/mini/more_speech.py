@@ -19,6 +19,7 @@ from espnet_wabert.mini.debian import fetch_debian
 from espnet_wabert.mini.real_speech import Recording, read_any_audio
 from espnet_wabert.mini.sources import MORE_SOURCES, default_folder, fetch_sources, source_folder
 
+OPTION = "--more_speech"  # of bin.fetch_sources
 PACKAGES = ("asterisk-core-sounds-en", "asterisk-core-sounds-en-g722")  # transcripts, recordings
 SOUNDS = Path("asterisk/sounds/en_US_f_Allison")
 LISTING = Path("doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
@@ -27,7 +28,7 @@ LEAST = 3  # words
 
 def spontaneous(sources: Path | None = None) -> Iterator[Recording]:
     """The 13 recordings of the Montreal Forced Aligner's tests; noises are left out of the text."""
-    folder = source_folder("spontaneous", sources)
+    folder = source_folder("spontaneous", sources, OPTION)
     for file in sorted([*folder.glob("*.wav"), *folder.glob("*.flac")]):
         transcript = file.with_suffix(".lab" if file.suffix == ".wav" else ".txt")
         text = re.sub(r"\[.*?\]|<.*?>", " ", transcript.read_text(encoding="utf-8"))
@@ -54,7 +55,7 @@ def more_recordings(
 
 def prompts(sources: Path | None = None) -> Iterator[Recording]:
     """The prompts of three words or more that the listing spells as they are said."""
-    folder = source_folder("prompts", sources)
+    folder = source_folder("prompts", sources, OPTION)
     with gzip.open(folder / LISTING, "rt", encoding="utf-8") as lines:
         for line in lines:
             name, _, said = line.strip().partition(": ")
