@@ -14,7 +14,7 @@ from espnet_wabert.modules.ctc_head import BLANK, SPACE, SYMBOLS, greedy_text
 from espnet_wabert.text.beam_search import load_beam_search
 
 LM_WEIGHT, WORD_BONUS = 0.7, 2.5  # of the beam search, chosen on development speakers
-TEMPERATURE = 1.25  # of the letters in the search: they are too sure for the n-gram (RESULTS.md)
+TEMPERATURE = 1.25  # of the letters in the search: too sure for the n-gram (docs/experiments.md)
 SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
 PAUSE = 15  # frames
 # Noise and music give groups of few letters in doubt, between pauses: up to so many letters, those
