@@ -50,7 +50,11 @@ def chunks(size: int, core: int, context: int) -> list[Chunk]:
 
 
 def is_cut(samples: np.ndarray) -> bool:
-    """Return whether samples (S,) begin or end louder than their background: close to a word."""
+    """Return whether a recording begins or ends louder than its background: close to a word.
+
+    Args:
+        samples: (S,), in -1..1.
+    """
     step = int(0.02 * SAMPLE_RATE)
     frames = samples[: len(samples) // step * step].reshape(-1, step)
     power = np.einsum("ts,ts->t", frames, frames) / step  # without a copy of an hour

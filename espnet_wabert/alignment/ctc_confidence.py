@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from espnet_wabert.modules.ctc_head import BLANK, LETTERS, SPACE
+from espnet_wabert.modules.ctc_head import BLANK, LETTERS, SPACE, spelling
 from espnet_wabert.modules.forward_sum import HMMTopology, best_path
 
 # Probability that a word is right: logistic(SLOPE * score + OFFSET).
@@ -48,8 +48,8 @@ def topology_of(words: Sequence[str]) -> HMMTopology:
     """
     symbols, optional, owners = [BLANK], [True], [0]
     for index, word in enumerate(words):
-        letters = [letter for letter in " ".join(word.lower().split()) if letter in LETTERS]
-        for letter in ([" "] if index and letters else []) + letters:
+        letters = spelling(word)
+        for letter in (" " if index and letters else "") + letters:
             symbol = 1 + LETTERS.index(letter)
             if len(symbols) > 1 and symbols[-2] == symbol:
                 optional[-1] = False

@@ -55,6 +55,8 @@ from espnet_wabert.training.task import WaBERTTask
 
 MODEL, VOCABULARY = "model.zip", "data/vocab.txt"
 BEST = "valid.macro_f1.ave.pth"
+# Options of the training whose values are fixed here, or that end it.
+OWN = ("-h", "--help", "--print_config", "--best_model_criterion", "--output_dir")
 EPOCH = re.compile(r"(\d+)epoch results: .*\[valid\].* macro_f1=([\d.]+)")
 
 Say = Callable[[str], None]
@@ -137,6 +139,8 @@ def _check_options(options: Options) -> None:
     for word in options.train_args.split():
         if word.partition("=")[0] in CHANGES_FRAMES:
             raise UserError(f"--train_args: {word}: the features are computed before the training")
+        if word.partition("=")[0] in OWN:
+            raise UserError(f"--train_args: {word}: not an option here")
     errors = io.StringIO()
     try:
         with redirect_stderr(errors):

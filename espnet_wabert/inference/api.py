@@ -157,8 +157,10 @@ class WaBERTInference:
             speech: waveforms (S,) at 16 kHz, or features (T, W) cached from the same frontend.
             texts: their transcripts.
         """
+        if len(speech) != len(texts):
+            raise UserError(f"{len(speech)} utterances, but {len(texts)} transcripts")
         transcripts = [self.aligner.tokenizer.encode(text) for text in texts]
-        return self.aligner(speech, transcripts)
+        return self.aligner(speech, transcripts) if transcripts else []
 
     def transcribe(self, speech: Sequence[np.ndarray]) -> list[Transcription]:
         """Transcribe utterances, without a transcript (`reading.py`).
@@ -240,4 +242,5 @@ class WaBERTInference:
 
 def _silent(speech: np.ndarray) -> bool:
     """Return whether a waveform has nothing but the noise of its 16 bits."""
-    return speech.ndim == 1 and float(np.abs(speech).max()) < SILENT
+    (samples,) = to_tensors([speech], "cpu")
+    return samples.dim() == 1 and float(samples.abs().max()) < SILENT

@@ -4,6 +4,7 @@ A model is given as a function that returns it, for `workers` in other processes
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -102,9 +103,13 @@ def _each(function: Callable, batches: Sequence[SpeechBatch], workers: Workers) 
             bar.update(len(batch.utterances))
 
 
-def align_batch(model: Model, batch: SpeechBatch) -> tuple[list[Alignment], list[Transcription]]:
-    """Align and transcribe a batch (in a worker)."""
-    return model().align_and_transcribe(batch.read(), batch.texts or [])
+def align_batch(
+    model: Model, batch: SpeechBatch
+) -> tuple[list[Alignment], list[Transcription], list[str]]:
+    """Align and transcribe a batch; return also the names of the methods (in a worker)."""
+    inference = model()
+    found = inference.align_and_transcribe(batch.read(), batch.texts or [])
+    return *found, list(inference.aligner.methods)
 
 
 def decode_alignment(
@@ -121,8 +126,11 @@ def decode_alignment(
     confidences: dict[str, dict] = {}
     entries = {}
     batches = source.batches(seconds, source.folder.text)
-    for batch, (aligned, transcribed) in _each(partial(align_batch, model), batches, workers):
+    failed: Counter[str] = Counter()
+    for batch, results in _each(partial(align_batch, model), batches, workers):
+        aligned, transcribed, methods = results
         for u, a, t in zip(batch.utterances, aligned, transcribed, strict=True):
+            failed.update(method for method in methods if method not in a.by_method)
             for method, found in a.by_method.items():
                 words.setdefault(method, {})[u] = found.words
                 if found.word_confidences is not None:
@@ -135,9 +143,8 @@ def decode_alignment(
     out.mkdir(parents=True, exist_ok=True)
     for path in out.glob("words.*.ctm"):  # another model may have had other methods
         path.unlink()
-    dense = len(entries) - len(words.get("similarity", entries))
-    if dense:
-        print(f"{dense} utterances have more tokens than frames: not aligned by similarity")
+    for method, count in failed.items():
+        print(f"{count} utterances have more tokens than frames: not aligned by {method}")
     for method, of_method in words.items():
         write_ctm(out / f"words.{method}.ctm", of_method, confidences.get(method))
     _write(out / "decoding.jsonl", [json.dumps(entries[u]) for u in sorted(entries)])

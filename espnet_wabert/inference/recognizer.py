@@ -16,6 +16,7 @@ from torch import nn
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 from transformers import WhisperForConditionalGeneration as WhisperModel
 
+from espnet_wabert.alignment.chunking import chunks
 from espnet_wabert.constants import BOX, SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.inference.api import WaBERTInference
@@ -91,7 +92,7 @@ class CTCRecognizer:
 
 
 class WhisperRecognizer:
-    """Whisper; audio longer than 30 s is decoded in windows of 30 s.
+    """Whisper; audio longer than 30 s is decoded in equal windows of at most 30 s.
 
     Whisper can repeat itself in a loop, mostly on voices that it does not recognize. Therefore the
     number of tokens is limited by the duration, and a text with a high compression ratio (Radford
@@ -111,8 +112,9 @@ class WhisperRecognizer:
     @torch.inference_mode()
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
         """Return the texts of waveforms (S,) at 16 kHz."""
-        pieces = [(b, x[i : i + WINDOW]) for b, x in enumerate(speech)
-                  for i in range(0, len(x), WINDOW)]  # fmt: skip
+        # Windows of equal length: of the few samples of a last one Whisper would invent a word.
+        pieces = [(b, x[window.start : window.stop]) for b, x in enumerate(speech) if len(x)
+                  for window in chunks(len(x), WINDOW, 0)]  # fmt: skip
         written = self._write([x for _, x in pieces])
         loops = [i for i, text in enumerate(written) if repeats_itself(text)]
         if loops:

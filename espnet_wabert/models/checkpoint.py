@@ -5,6 +5,7 @@ import os
 import shutil
 from argparse import Namespace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 import yaml
@@ -183,7 +184,10 @@ def _token_decoder(model: nn.Module, state: dict, files: Files) -> dict[str, tor
         )
     if isinstance(decoder, LetterDecoder):
         decoder.use(files.ngram)
-    return found
+        return found
+    # A packed model is the only source of BERT; a checkpoint lacks the weights of its source.
+    layers = (f"postencoder.{name}" for name in decoder.postencoder.state_dict())
+    return found | {f"token_decoder.{name}": state[name] for name in layers if name in state}
 
 
 def _check_frontend(model: nn.Module, aligned: Namespace, weights: Path) -> None:
@@ -210,20 +214,20 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
     if not with_teacher:
         state = {k: v for k, v in state.items() if not k.startswith("teacher.")}
     output = Path(output).resolve()
-    folder = output.parent / "packed"
-    folder.mkdir(parents=True, exist_ok=True)
     args.packed, args.with_teacher, args.sources = True, with_teacher, sources(args)
     for part in ("frontend_conf", "postencoder_conf"):
         if getattr(args, part, None):
             getattr(args, part)[SOURCE] = None
     drop_paths(args)
     try:
-        _write_parts(folder, state, args, files.ngram)
-        _zip_parts(folder, output, files.ngram is not None)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".part.", dir=output.parent) as parts:
+            folder = Path(parts) / "packed"
+            folder.mkdir()
+            _write_parts(folder, state, args, files.ngram)
+            _zip_parts(folder, output, files.ngram is not None)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
         raise UserError(f"{output}: cannot be written: {first_line(error)}") from error
-    finally:
-        shutil.rmtree(folder)
     return output
 
 
@@ -245,11 +249,11 @@ def _zip_parts(folder: Path, output: Path, ngram: bool) -> None:
     here = Path.cwd()
     with replacing(output) as temporary:
         try:  # ESPnet stores the paths as given; absolute ones cannot be unpacked elsewhere
-            os.chdir(output.parent)
+            os.chdir(folder.parent)
             espnet_pack(
                 files={MODEL_KEY: f"{name}/model.pth", **more},
                 yaml_files={CONFIG_KEY: f"{name}/config.yaml"},
-                outpath=temporary.name,
+                outpath=temporary,
             )
         finally:
             os.chdir(here)

@@ -1,7 +1,6 @@
 """Trained models that are not files here yet: packed zips, the Hub, ESPnet's model zoo."""
 
 import hashlib
-import shutil
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,7 +40,6 @@ def from_zip(path: Path) -> Files:
     folder = cache_folder() / hashlib.sha256(stamp.encode()).hexdigest()[:16]
     files = _complete(folder)
     if files is None or not same_files(path, folder):
-        shutil.rmtree(folder, ignore_errors=True)  # what an older version or a user left there
         unpack_zip(path, folder)
         files = packed_files(folder)
     return files

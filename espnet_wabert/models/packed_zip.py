@@ -66,14 +66,18 @@ def _named(path: Path, text: bytes) -> dict[str, str]:
 
 
 def unpack_zip(path: Path, folder: Path) -> None:
-    """Unpack a checked zip into a new folder, which is there when it is complete."""
+    """Unpack a checked zip into a folder, which is there when it is complete.
+
+    What an older version or a user left there is removed.
+    """
     partial = folder.with_name(f".part.{folder.name}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
-            if folder.is_dir():  # another process was faster
+            if same_files(path, folder):  # another process was faster
                 return
-            shutil.rmtree(partial, ignore_errors=True)  # what a kill has left
+            for left in (folder, partial):  # what a kill has left
+                shutil.rmtree(left, ignore_errors=True)
             try:
                 with zipfile.ZipFile(path) as archive:
                     archive.extractall(partial)

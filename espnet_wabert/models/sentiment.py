@@ -149,10 +149,11 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         if self.encoder is not None:
             adapted = self.encoder.adapt(last, lengths)
             fired = self.encoder.fire(adapted, lengths)
-            tokens, token_lengths = self.encoder.project(fired.tokens), fired.token_lengths
+            tokens, token_lengths = fired.tokens, fired.token_lengths
             quantity = fired.quantity
             if tokens.shape[1] == 0:  # silence: attention needs at least one token
                 tokens = nn.functional.pad(tokens, (0, 0, 0, 1))
+            tokens = self.encoder.project(tokens)
             spoken = Spoken(adapted, lengths, tokens, token_lengths)
         prosody = None
         if self.prosody_branch is not None:

@@ -124,10 +124,10 @@ class CIFAligner(AbsEncoder):
 
     def adapt(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Return the adapted frames (B, T, D)."""
-        mask = valid_mask(lengths, frames.shape[1])[..., None]
-        frames = self.input(self.feature_shift(frames))
+        mask = valid_mask(lengths, frames.shape[1])
+        frames = self.input(self.feature_shift(frames, mask))
         for block in self.adapter:
-            frames = block(frames, mask)
+            frames = block(frames, mask[..., None])
         return frames
 
     def fire(

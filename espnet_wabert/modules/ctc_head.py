@@ -8,6 +8,7 @@ Loss: Graves et al. 2006, beside an aligner's own losses as in hybrid CTC/attent
 2017). Shapes: B utterances, T frames, D width of the adapted frames, V symbols.
 """
 
+import unicodedata
 from collections.abc import Iterable
 
 import torch
@@ -58,8 +59,13 @@ class CTCHead(nn.Module):
 
     def symbols(self, ids: list[int]) -> list[int]:
         """Return the classes of the letters of a transcript; other characters have none."""
-        text = " ".join(self.tokenizer.decode(ids).lower().split())
-        return [1 + LETTERS.index(letter) for letter in text if letter in LETTERS]
+        return [1 + LETTERS.index(letter) for letter in spelling(self.tokenizer.decode(ids))]
+
+
+def spelling(text: str) -> str:
+    """Return a text with the letters of `LETTERS` alone; accents are removed, as BERT does."""
+    plain = unicodedata.normalize("NFD", " ".join(text.lower().split()))
+    return "".join(letter for letter in plain if letter in LETTERS)
 
 
 def greedy_text(log_p: torch.Tensor) -> str:

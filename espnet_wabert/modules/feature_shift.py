@@ -20,11 +20,11 @@ class FeatureShift(nn.Module):
         super().__init__()
         self.scale = scale
 
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Return frames (B, T, D), padding included, shifted."""
+    def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return frames (B, T, D) shifted; the mask (B, T) is false in padding."""
         if not self.training or not self.scale:
             return frames
         batch, _, width = frames.shape
-        spread = frames.float().std(dim=(0, 1), keepdim=True).to(frames.dtype)
+        spread = frames[mask].float().std(dim=0, correction=0).to(frames.dtype)
         gain, offset = frames.new_empty(2, batch, 1, width).normal_(std=self.scale)
         return frames * (1.0 + gain) + spread * offset

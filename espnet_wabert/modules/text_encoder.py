@@ -4,6 +4,7 @@ Shapes: B utterances, N tokens with the special ones, H the encoder's width.
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -47,8 +48,7 @@ class TextEncoder(FrozenInEval, AbsFrontend):
         self.config = hf_config.to_diff_dict()
         self.tokenizer = tokenizer
         if source:
-            positions = getattr(hf_config, "max_position_embeddings", 512)
-            self.tokenizer = read_tokenizer(source, positions)
+            self.tokenizer = read_tokenizer(source, _positions(self.model))
         if not self.tokenizer:
             raise UserError("frontend_conf.tokenizer: missing; give it, or model_name_or_path")
         self.width = hf_config.hidden_size
@@ -87,6 +87,15 @@ class TextEncoder(FrozenInEval, AbsFrontend):
         if self.config["model_type"] == "deberta":
             return torch.autocast(device.type, enabled=False)
         return nullcontext()
+
+
+def _positions(model: Any) -> int:
+    """Return the largest number of tokens; RoBERTa's first position is after that of padding."""
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return getattr(model.config, "max_position_embeddings", 512) - (
+        0 if padding is None else padding + 1
+    )
 
 
 def load_text_model(config: PretrainedConfig, source: str | None) -> nn.Module:

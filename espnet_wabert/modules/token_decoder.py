@@ -58,13 +58,14 @@ class SubwordDecoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, spoken: Spoken) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return ids (B, N), one for each of the aligner's tokens, and their numbers (B,)."""
+        """Return ids (B, N), one for each of the aligner's tokens, and their numbers (B,) >= 2."""
         hidden, _ = self.postencoder(spoken.tokens, spoken.lengths)
         ids = self.head(hidden).argmax(-1)
+        ids = nn.functional.pad(ids, (0, max(0, 2 - ids.shape[1])))
+        lengths = spoken.lengths.clamp(min=2)  # [CLS] [SEP] of an utterance without tokens
         ids[:, 0] = self.first
-        last = (spoken.lengths[:, None] - 1).clamp(min=0)  # an utterance may have no tokens
-        ids = ids.scatter(1, last, self.last)
-        return ids[:, : self.positions], spoken.lengths.clamp(max=self.positions)
+        ids = ids.scatter(1, lengths[:, None] - 1, self.last)
+        return ids[:, : self.positions], lengths.clamp(max=self.positions)
 
 
 class LetterDecoder(nn.Module):

@@ -44,7 +44,7 @@ class WaBERTTrainer(Trainer):
         return options
 
     @classmethod
-    def train_one_epoch(cls, *, options, iterator, reporter, scaler, **parts) -> bool:
+    def train_one_epoch(cls, *, options, iterator, reporter, scaler, optimizers, **parts) -> bool:
         """Train one epoch; return False: ESPnet would end the training after True.
 
         Raises:
@@ -52,12 +52,20 @@ class WaBERTTrainer(Trainer):
                 nothing of this epoch is saved.
         """
         batches = WatchedBatches(iterator, reporter, options.accum_grad, scaler)
+        # Batches after the last step of an epoch have left gradients, which a checkpoint lacks.
+        for optimizer in optimizers:
+            optimizer.zero_grad()
         # The cache would keep the bfloat16 weights of the first step for the whole epoch.
         with torch.autocast(
             "cpu", torch.bfloat16, enabled=options.cpu_bfloat16, cache_enabled=False
         ):
             super().train_one_epoch(
-                options=options, iterator=batches, reporter=reporter, scaler=scaler, **parts
+                options=options,
+                iterator=batches,
+                reporter=reporter,
+                scaler=scaler,
+                optimizers=optimizers,
+                **parts,
             )
         if not batches.steps:
             raise UserError(f"accum_grad: {options.accum_grad}: an epoch has fewer batches")

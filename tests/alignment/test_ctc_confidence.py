@@ -82,6 +82,13 @@ def test_a_transcript_that_does_not_fit_into_the_frames_is_wrong():
     assert ctc_confidence(read("a"), ["abcdefgh"]) == ([0.0], 0.0)
 
 
+def test_accents_do_not_matter():
+    """An uncased BERT's transcripts have none in training."""
+    log_p = read("naive zoe is at the cafe")
+    plain = ctc_confidence(log_p, "naive zoe is at the cafe".split())
+    assert ctc_confidence(log_p, "naïve Zoë is at the café".split()) == plain
+
+
 def test_case_and_punctuation_do_not_matter():
     log_p = read("don't")
     assert ctc_confidence(log_p, ["Don't!"]) == ctc_confidence(log_p, ["don't"])

@@ -255,6 +255,9 @@ def test_mistakes_are_one_line(tmp_path, aligner):
     assert errors.endswith("error: --train_args: unrecognized arguments: --max_epohc 3\n")
     _, _, errors = run(data, "--out", out, "--train_args", "--frontend_conf normalize=false")
     assert "--train_args: --frontend_conf: the features are computed before" in errors
+    for words in ("--help", "--best_model_criterion valid,acc,max"):
+        _, _, errors = run(data, "--out", out, "--train_args", words)
+        assert errors.endswith(f"error: --train_args: {words.split()[0]}: not an option here\n")
     args = [data, "--out", out, "--model", aligner]
     _, _, errors = run(*args, "--train_args", "--optim_conf rate=0.1")
     assert "error: --train_args: AdamW.__init__() got an unexpected keyword" in errors

@@ -106,12 +106,13 @@ def test_without_the_decoder_the_extra_is_named(arpa, monkeypatch):
         load_beam_search(LABELS, 0, str(arpa))
 
 
-def test_whisper_decodes_windows_of_30_seconds(tmp_path):
+def test_whisper_decodes_equal_windows(tmp_path):
+    """Of the few samples after 30 s it would invent a word."""
     recognizer = load_recognizer(str(write_tiny_whisper(tmp_path)))
-    speech = noise(16000, 31 * 16000)
+    speech = noise(16000, 31 * 16000, 0)
     texts = recognizer(speech)
-    assert len(texts) == 2 and all(text == plain_text(text) for text in texts)
-    parts = [recognizer([part])[0] for part in (speech[1][: 30 * 16000], speech[1][30 * 16000 :])]
+    assert len(texts) == 3 and texts[2] == "" and all(text == plain_text(text) for text in texts)
+    parts = [recognizer([part])[0] for part in np.split(speech[1], 2)]
     assert texts[1] == " ".join(filter(None, parts))
 
 

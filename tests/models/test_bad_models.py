@@ -9,6 +9,7 @@ from tiny import arguments, save
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.checkpoint import find_files, load_model, pack
+from espnet_wabert.models.packed_zip import unpack_zip
 
 
 def write_zip(path, members, compression=zipfile.ZIP_STORED):
@@ -170,6 +171,15 @@ def test_a_zip_is_unpacked_again_where_the_cache_lacks_a_file(members, tmp_path,
     files.weights.unlink()
     again = find_files(path)
     assert again == files and again.weights.read_bytes() == content
+
+
+def test_two_processes_unpack_one_zip(members, tmp_path):
+    """What the faster one has unpacked stays where it is."""
+    path, folder = write_zip(tmp_path / "model.zip", members), tmp_path / "unpacked"
+    unpack_zip(path, folder)
+    before = {file: file.stat().st_ino for file in folder.rglob("*")}
+    unpack_zip(path, folder)
+    assert {file: file.stat().st_ino for file in folder.rglob("*")} == before
 
 
 def test_a_changed_file_in_the_cache_is_unpacked_again(members, tmp_path, monkeypatch):

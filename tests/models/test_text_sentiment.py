@@ -4,11 +4,16 @@ import pytest
 import torch
 from tiny import TEXT, VOCABULARY, save, speech_config, text_arguments
 from tiny_sources import write_tiny_sources
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.modules.text_encoder import TextEncoder, build_tokenizer
 
 LABELS = torch.tensor([[0], [1], [2]])
 
@@ -83,6 +88,21 @@ def test_a_text_longer_than_the_positions_is_truncated(tmp_path):
     assert len(ids) == 128 and ids[-1] == VOCABULARY.index("[SEP]")
     (result,), (cut,) = model.classify(["not bad " * 200]), model.classify(["not bad " * 63])
     assert result.scores == pytest.approx(cut.scores, abs=1e-6)  # 126 pieces and two ends
+
+
+def test_robertas_positions_begin_after_that_of_padding(tmp_path):
+    config = RobertaConfig(vocab_size=len(VOCABULARY), hidden_size=8, num_hidden_layers=1,
+                           num_attention_heads=2, intermediate_size=8, pad_token_id=1,
+                           max_position_embeddings=66)  # fmt: skip
+    RobertaModel(config).save_pretrained(tmp_path)
+    vocabulary = {piece: index for index, piece in enumerate(VOCABULARY)}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path)
+    encoder = TextEncoder(str(tmp_path))
+    ids = build_tokenizer(dict(tokenizer=encoder.tokenizer)).encode("good " * 100).ids
+    assert len(ids) == 64
+    assert encoder(torch.tensor([ids]), torch.tensor([64]))[0].isfinite().all()
 
 
 def test_an_error_for_scores_that_are_not_finite_names_the_utterance(tmp_path):

@@ -293,6 +293,16 @@ def test_a_start_from_a_packed_model_takes_its_bert(tmp_path, monkeypatch):
                 assert torch.equal(value, aligned.get_submodule(part).state_dict()[name]), name
 
 
+def test_packing_leaves_the_files_beside_the_zip(tmp_path):
+    weights = save(arguments(), tmp_path / "exp")
+    mine = tmp_path / "packed" / "notes.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    pack(weights, tmp_path / "model.zip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp", "model.zip", "packed"]
+    assert mine.is_file()
+
+
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [

@@ -94,6 +94,18 @@ def test_the_token_decoder_starts_from_the_aligned_model(tmp_path):
         init_from(model, weights, args)
 
 
+def test_the_token_decoder_has_the_bert_of_a_packed_model(tmp_path, monkeypatch):
+    """A packed model is the only source of it; without it, the layers would be random."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    aligned = build_model(arguments())
+    weights = save(arguments(), tmp_path, aligned)
+    args = decoding_arguments()
+    model = build_model(args)
+    init_from(model, pack(weights, tmp_path / "model.zip", with_teacher=True), args)
+    for name, value in aligned.postencoder.state_dict().items():
+        assert torch.equal(model.token_decoder.postencoder.state_dict()[name], value), name
+
+
 def test_a_packed_model_has_its_token_decoder(tmp_path):
     weights = save(decoding_arguments(), tmp_path)
     data = [torch.randn(n).numpy() * 0.1 for n in (16000, 9000)]
@@ -135,6 +147,28 @@ def test_an_utterance_without_tokens_has_scores(silent):
     torch.testing.assert_close(scores.exp().sum(-1), torch.ones(2))  # log probabilities
     for row in {0, 1} - set(silent):  # silence in the batch does not change the others
         torch.testing.assert_close(scores[row], alone[row], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("conf", [{}, DECODING])
+def test_an_utterance_without_tokens_has_the_same_class_in_every_batch(conf):
+    torch.manual_seed(0)
+    model = build_model(arguments("wabert_sentiment", model_conf=conf)).eval()
+    torch.nn.init.normal_(model.encoder.projection.bias)
+    fire = model.encoder.fire
+
+    def deaf(adapted, lengths):
+        fired = fire(adapted, lengths)
+        counts = fired.token_lengths * torch.tensor([0, *[1] * (len(lengths) - 1)])
+        mask = torch.arange(fired.tokens.shape[1]) < counts[:, None]
+        tokens = (fired.tokens * mask[..., None])[:, : int(counts.max())]
+        return fired._replace(tokens=tokens, token_lengths=counts)
+
+    model.encoder.fire = deaf
+    data, lengths = speech(1.0, 0.6, 1.0)
+    alone = model.classify(data[:1], lengths[:1])
+    for others in ([0, 1], [0, 2]):
+        with_others = model.classify(data[others], lengths[others])
+        torch.testing.assert_close(with_others[:1], alone, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,14 @@ def test_gradients_that_overflow_at_every_scale_are_a_divergence():
     assert model.weight.isfinite().all()
 
 
+def test_gradients_of_the_last_batches_do_not_go_into_the_next_epoch():
+    """A checkpoint lacks them: a resumed training would take other steps."""
+    model = Half()
+    for _ in range(2):  # each has one step, of two batches, and a third batch
+        epoch(model, batches(False, False, False), accum_grad=2)
+    assert model.weight.item() == pytest.approx(-0.2)
+
+
 @pytest.mark.parametrize("accum_grad", [1, 2])
 def test_without_a_scaler_the_first_such_step_stops(accum_grad):
     """The error names all batches of the step."""
