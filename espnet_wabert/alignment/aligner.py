@@ -19,6 +19,7 @@ from espnet_wabert.alignment.ctc_confidence import (
 )
 from espnet_wabert.alignment.method import Batch
 from espnet_wabert.alignment.methods import available_methods
+from espnet_wabert.alignment.pauses import Pause, encode_speech, paused_frames
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.formats.word import Word
 from espnet_wabert.models.wabert import WaBERT
@@ -40,6 +41,7 @@ class EncodedSpeech(NamedTuple):
     adapted: torch.Tensor  # (B, T, D), the frames that integrate-and-fire sums
     lengths: torch.Tensor  # (B,) in frames
     silence: torch.Tensor  # (B,) frames of these on each side that are not of the recording
+    paused: torch.Tensor  # (B, T) frames that were not encoded, of long pauses
 
 
 class WordAlignment(NamedTuple):
@@ -57,7 +59,8 @@ class WordAlignment(NamedTuple):
         """By CTC; without its head the mean over the tokens of words, without [CLS] and [SEP]."""
         if self.by_ctc is not None:
             return self.by_ctc if self.words else None
-        return float(np.mean(self.confidences[1:-1])) if self.words and self.confidences else None
+        inner = (self.confidences or [])[1:-1]
+        return float(np.mean(inner)) if self.words and inner else None
 
 
 class Alignment(NamedTuple):
@@ -139,17 +142,21 @@ class Aligner:
     def encode(self, speech: Sequence[np.ndarray]) -> EncodedSpeech:
         """Encode waveforms or cached features.
 
-        Waveforms that are cut close to their words get silence on each side.
+        Waveforms that are cut close to their words get silence on each side; the middle of long
+        pauses is not encoded.
         """
         tensors = to_tensors(speech, self.device)
-        cut = [one.ndim == 1 and is_cut(one) for one in speech]
-        silence = round(SILENCE / self.hop) * torch.tensor(cut, device=self.device).long()
+        pauses: Sequence[Sequence[Pause]] = [()] * len(speech)
         if tensors[0].dim() != 1:
             features, lengths = self.model.features(*pad(tensors))
+            silence = torch.zeros_like(lengths)
         else:
+            cut = [is_cut(one.cpu().numpy()) for one in tensors]
+            silence = round(SILENCE / self.hop) * torch.tensor(cut, device=self.device).long()
             encode = ChunkedFrontend(self.model.features, self.model.frontend.encoder)
-            features, lengths = encode(encode.surround(tensors, silence))
-        return EncodedSpeech(features, self.model.adapt(features, lengths), lengths, silence)
+            features, lengths, pauses = encode_speech(encode, encode.surround(tensors, silence))
+        adapted = self.model.adapt(features, lengths)
+        return EncodedSpeech(features, adapted, lengths, silence, paused_frames(pauses, features))
 
     @torch.inference_mode()
     def align_encoded(
@@ -202,7 +209,7 @@ class Aligner:
             hidden, _ = self.model.postencoder(aligned, lengths)
         return Batch(
             transcripts, encoded.features, encoded.lengths, encoded.adapted, fired, aligned,
-            targets, hidden, encoded.silence,
+            targets, hidden, encoded.silence, encoded.paused,
         )  # fmt: skip
 
     def targets(self, transcripts: Sequence[Encoded]) -> torch.Tensor | None:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.method import Batch
+from espnet_wabert.alignment.pauses import heard_frames, over_pauses
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.forward_sum import HMMTopology, expected_durations
@@ -39,7 +40,13 @@ class GraphemeMethod:
         assert model.grapheme_head is not None
         frames = batch.own(model.grapheme_frames(batch.features))
         ids = [transcript.ids for transcript in batch.transcripts]
-        found = align_graphemes(model.grapheme_head, frames, batch.own_lengths, ids)
+        frames, lengths, places = heard_frames(frames, batch.own_lengths, batch.own(batch.paused))
+        found = [
+            spans and over_pauses(spans, place)
+            for spans, place in zip(
+                align_graphemes(model.grapheme_head, frames, lengths, ids), places, strict=True
+            )
+        ]
         earlier = EARLIER if model.grapheme_tolerance is None else 0.0
         return [spans and settle(spans, model.frontend.hop, earlier) for spans in found]
 

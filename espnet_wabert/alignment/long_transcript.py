@@ -15,7 +15,7 @@ import torch
 
 from espnet_wabert.alignment.aligner import Aligner, Alignment, EncodedSpeech, WordAlignment
 from espnet_wabert.formats.word import Word
-from espnet_wabert.modules.ctc_head import BLANK, LETTERS, SYMBOLS
+from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS, spelling
 from espnet_wabert.text.wordpiece import Encoded
 
 PART = 60.0  # seconds of a part, at least
@@ -68,8 +68,8 @@ def agreements(heard: Sequence[Heard], said: Sequence[str]) -> tuple[list[Match]
     """
     spoken, owners = [], []
     for index, words in enumerate(said):
-        for word in words.lower().split():
-            spoken.append("".join(letter for letter in word if letter in LETTERS))
+        for word in words.split():
+            spoken.append(spelling(word))
             owners.append(index)
     matcher = SequenceMatcher(None, spoken, [one.word for one in heard], autojunk=False)
     return matcher.get_matching_blocks(), owners
@@ -115,6 +115,7 @@ class Parts:
         silence = int(encoded.silence[0])
         own = slice(silence, int(encoded.lengths[0]) - silence)
         self.features, self.adapted = encoded.features[:, own], encoded.adapted[:, own]
+        self.paused = encoded.paused[:, own]
         self.whole = Cut(0, 0), Cut(len(transcript.words), own.stop - own.start)
 
     @torch.inference_mode()
@@ -138,8 +139,9 @@ class Parts:
             return None
         length = torch.tensor([count], device=self.features.device)
         encoded = EncodedSpeech(
-            self.features[:, frames], self.adapted[:, frames], length, torch.zeros_like(length)
-        )
+            self.features[:, frames], self.adapted[:, frames], length, torch.zeros_like(length),
+            self.paused[:, frames],
+        )  # fmt: skip
         (aligned,) = self.aligner.align_encoded(encoded, [part], [self.method], predictions=False)
         return aligned
 

@@ -28,6 +28,7 @@ class Batch(NamedTuple):
     targets: torch.Tensor | None  # (B, N, H) BERT's layer-i states, unit length; None: no teacher
     hidden: torch.Tensor | None  # (B, N, H) BERT's output; None: not computed
     silence: torch.Tensor  # (B,) frames on each side that are not of the recording
+    paused: torch.Tensor  # (B, T) frames that were not encoded, of long pauses
 
     @property
     def own_lengths(self) -> torch.Tensor:
@@ -35,7 +36,7 @@ class Batch(NamedTuple):
         return self.frame_lengths - 2 * self.silence
 
     def own(self, frames: torch.Tensor) -> torch.Tensor:
-        """Return the frames of the recordings themselves, of frames (B, T, D) with silence."""
+        """Return the frames of the recordings themselves, of frames (B, T, ...) with silence."""
         if not self.silence.any():
             return frames
         rows = zip(frames, self.silence.tolist(), self.own_lengths.tolist(), strict=True)

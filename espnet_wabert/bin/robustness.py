@@ -21,7 +21,7 @@ def main(model, data, most, out):
     from espnet_wabert.formats.kaldi import read_folder
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.mini.non_speech import KINDS, listen
-    from espnet_wabert.mini.robustness import CONDITIONS, CUT, Spoken, measure
+    from espnet_wabert.mini.robustness import BY_WORDS, CONDITIONS, Spoken, measure
     from espnet_wabert.scoring.table import Table, markdown, print_tables
 
     inference = WaBERTInference.from_pretrained(model)
@@ -31,7 +31,8 @@ def main(model, data, most, out):
                list(folder.words[u]) if folder.words else None)
         for u in sorted(folder.wav)[:most]
     ]  # fmt: skip
-    conditions = [*CONDITIONS, CUT] if all(one.words for one in utterances) else [*CONDITIONS]
+    timed = all(one.words for one in utterances)
+    conditions = [*CONDITIONS, *BY_WORDS] if timed else [*CONDITIONS]
     rows = []
     for condition in tqdm(conditions, unit="conditions"):
         found = measure(inference, utterances, condition)

@@ -64,13 +64,13 @@ CONDITIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-CUT = "cut at the words"  # nothing before the first word and after the last one
+PAUSE = 25.0  # seconds
 
 
 def under(spoken: Spoken, condition: str) -> Spoken:
-    """Return an utterance under one of `CONDITIONS`, or `CUT`, which needs its words."""
-    if condition == CUT:
-        return cut(spoken)
+    """Return an utterance under one of `CONDITIONS`, or of `BY_WORDS`, which need its words."""
+    if condition in BY_WORDS:
+        return BY_WORDS[condition](spoken)
     heard = CONDITIONS[condition](spoken.audio)
     factor = len(heard) / len(spoken.audio)
     words = [
@@ -88,6 +88,27 @@ def cut(spoken: Spoken) -> Spoken:
     start = first / SAMPLE_RATE
     words = [w._replace(start=w.start - start, end=w.end - start) for w in spoken.words]
     return spoken._replace(audio=spoken.audio[first:last], words=words)
+
+
+def pause(spoken: Spoken) -> Spoken:
+    """Return an utterance with a long pause before its middle word, as loud as its background."""
+    assert spoken.words
+    middle = spoken.words[len(spoken.words) // 2].start
+    frames = spoken.audio[: len(spoken.audio) // 320 * 320].reshape(-1, 320)
+    background = np.quantile(frames.std(axis=1), 0.1)
+    noise = np.random.default_rng(1).normal(size=round(PAUSE * SAMPLE_RATE)) * background
+    words = [
+        w if w.start < middle else w._replace(start=w.start + PAUSE, end=w.end + PAUSE)
+        for w in spoken.words
+    ]
+    audio = np.insert(spoken.audio, round(middle * SAMPLE_RATE), noise.astype(np.float32))
+    return spoken._replace(audio=audio, words=words)
+
+
+BY_WORDS: dict[str, Callable[[Spoken], Spoken]] = {
+    "cut at the words": cut,  # nothing before the first word and after the last one
+    f"pause of {PAUSE:g} s": pause,
+}
 
 
 def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition: str) -> Result:

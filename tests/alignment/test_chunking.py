@@ -8,7 +8,7 @@ import torch
 from aligners import WORDS, write_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import arguments, speech_config
+from tiny import arguments, save, speech_config
 
 from espnet_wabert.alignment.chunking import ChunkedFrontend, chunks, encode_transcripts, is_cut
 from espnet_wabert.inference.api import WaBERTInference
@@ -98,6 +98,20 @@ def test_a_recording_is_cut_if_an_edge_is_louder_than_its_background():
     assert is_cut((noise + word)[5000:]) and is_cut((noise + word)[:8000])
     assert is_cut(word[4000:]) and not is_cut(np.zeros(16000, np.float32))
     assert not is_cut(np.ones(100, np.float32))  # less than a frame: the frontend refuses it
+
+
+def test_16_bit_samples_are_aligned_as_floats_are(tmp_path):
+    model = WaBERTInference.from_pretrained(save(arguments(), tmp_path))
+    rng = np.random.default_rng(0)
+    word = np.zeros(16000, np.int16)
+    word[4000:9000] = rng.normal(size=5000) * 3000
+    for samples in (word, word[4000:], word[:9000]):
+        (own,), (of_floats,) = (
+            model.align([x], ["the good"]) for x in (samples, np.float32(samples) / 32768)
+        )
+        assert own.words == of_floats.words
+    faint = rng.integers(-2, 3, 16000, dtype=np.int16)  # the noise of 16 bits
+    assert model.read([faint]) == model.read([np.float32(faint) / 32768]) == [""]
 
 
 def test_long_transcripts_are_encoded_in_windows():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espnet_wabert.alignment.aligner import Alignment, WordAlignment
-from espnet_wabert.alignment.long_transcript import Heard, find_cuts, heard_words, join
+from espnet_wabert.alignment.long_transcript import Heard, agreements, find_cuts, heard_words, join
 from espnet_wabert.formats.word import Word
 from espnet_wabert.modules.ctc_head import SYMBOLS
 
@@ -51,6 +51,12 @@ def test_a_number_of_several_words_is_not_cut():
     heard = [Heard(word, 10 * i, 10 * i + 5) for i, word in enumerate(flat)]
     assert {c.word for c in find_cuts(heard, said, 1)} <= {1, 2}
     assert len(find_cuts(heard, said, 1)) == 2
+
+
+def test_words_with_accents_agree():
+    heard = [Heard(word, 10 * i, 10 * i + 5) for i, word in enumerate(["the", "cafe", "is"])]
+    blocks, _ = agreements(heard, ["the", "Café", "is"])
+    assert [(b.a, b.b, b.size) for b in blocks] == [(0, 0, 3), (3, 3, 0)]
 
 
 def part(words: list[Word], confidence: float) -> Alignment:

@@ -9,14 +9,17 @@ from espnet_wabert.formats.word import Word
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.mini.non_speech import KINDS, listen
 from espnet_wabert.mini.robustness import (
+    BY_WORDS,
     CONDITIONS,
-    CUT,
+    PAUSE,
     Spoken,
     change_tempo,
     measure,
     soften,
     under,
 )
+
+CUT, LONG_PAUSE = BY_WORDS
 
 
 def tone(seconds=1.0, hertz=300.0):
@@ -53,6 +56,14 @@ def test_cut_at_the_words():
     assert heard.words == [Word("a", 0.0, 0.25), Word("b", 0.25, 0.625)]
 
 
+def test_a_pause_before_the_middle_word():
+    words = [Word("a", 0.25, 0.5), Word("b", 0.5, 0.875)]
+    heard = under(Spoken(tone(), "a b", words), LONG_PAUSE)
+    samples = round(PAUSE * SAMPLE_RATE)
+    assert np.array_equal(np.delete(heard.audio, np.s_[8000 : 8000 + samples]), tone())
+    assert heard.words == [Word("a", 0.25, 0.5), Word("b", 0.5 + PAUSE, 0.875 + PAUSE)]
+
+
 @pytest.fixture(scope="module")
 def inference(tmp_path_factory):
     args = arguments(model_conf=dict(ctc_weight=1.0))
@@ -66,7 +77,7 @@ def test_measures_count_every_utterance_and_scale_the_reference(inference):
                [Word(w, 0.3 * i, 0.3 * i + 0.3) for i, w in enumerate(text.split())])
         for text in ("the good film", "not bad", "good and bad")
     ]  # fmt: skip
-    for condition in ("clean", "tempo 0.8", CUT):
+    for condition in ("clean", "tempo 0.8", *BY_WORDS):
         found = measure(inference, utterances, condition)
         assert found.condition == condition and found.error_rate > 0
         assert 0 <= found.doubted_right <= 1 and 0 <= found.found_wrong <= 1
