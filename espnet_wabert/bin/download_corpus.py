@@ -6,6 +6,8 @@ import click
 
 from espnet_wabert.errors import one_line_errors
 
+OWN = "there already, not checked"
+
 
 def _common(command):
     """Options of all corpora."""
@@ -38,12 +40,15 @@ def librispeech(out, base_url, remove_archives, parts, md5sums):
         LIBRISPEECH_URL,
         download_librispeech,
         read_md5sums,
+        was_brought,
     )
 
     names = parts.replace(",", " ").split()
     md5 = read_md5sums(md5sums) if md5sums else LIBRISPEECH_MD5
     root = download_librispeech(names, out, base_url or LIBRISPEECH_URL, md5, remove_archives)
-    click.echo(f"{root}: {', '.join(names)} complete, MD5 checked")
+    for name in names:
+        state = "complete, MD5 checked" if was_brought(out, name) else OWN
+        click.echo(f"{root}: {name} {state}")
 
 
 @main.command()
@@ -52,10 +57,12 @@ def librispeech(out, base_url, remove_archives, parts, md5sums):
 @one_line_errors
 def slue(out, base_url, remove_archives, version):
     """SLUE-VoxCeleb; no checksum is published, only that of the archive is checked."""
-    from espnet_wabert.corpora.sources import download_slue
+    from espnet_wabert.corpora.sources import download_slue, was_brought
 
     root = download_slue(version, out, base_url, remove_archives)
-    click.echo(f"{root}: {version} complete; no published checksum to compare it with")
+    brought = was_brought(out, f"slue-voxceleb_{version}")
+    state = f"{version} complete; no published checksum to compare it with" if brought else OWN
+    click.echo(f"{root}: {state}")
 
 
 @main.command()

@@ -2,10 +2,12 @@
 
 import gzip
 import shutil
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from espnet_wabert.corpora.download import PATIENT, Archive, Waits, fetch
+from espnet_wabert.corpora.slue_hub import is_hub_copy
 from espnet_wabert.corpora.unpack import unpack
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import numbered_lines
@@ -116,7 +118,7 @@ def download_ngram(
         try:
             with gzip.open(packed) as source, partial.open("wb") as unpacked:
                 shutil.copyfileobj(source, unpacked)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"{packed}: not a whole gzip file: {error}; remove it") from error
         partial.replace(target)
         packed.unlink()
@@ -133,13 +135,14 @@ def download_slue(
     """Download SLUE-VoxCeleb to `out`; return the folder with its tables."""
     if version not in SLUE_ARCHIVES:
         raise UserError(f"--version {version!r}: one of {', '.join(SLUE_ARCHIVES)}")
-    for other in SLUE_ARCHIVES.keys() - {version}:
-        if _marker(out, f"slue-voxceleb_{other}").exists():
+    root = out / "slue-voxceleb"
+    label = f"slue-voxceleb_{version}"
+    for other, (_, name) in SLUE_ARCHIVES.items():
+        begun = root.is_dir() and not was_brought(out, label) and _began(out, name)
+        if other != version and (begun or was_brought(out, f"slue-voxceleb_{other}")):
             raise UserError(f"{out}: holds {other} already; give each version its own --out")
     folder, name = SLUE_ARCHIVES[version]
     archive = Archive(name, f"{(base_url or folder).rstrip('/')}/{name}", None)
-    root = out / "slue-voxceleb"
-    label = f"slue-voxceleb_{version}"
     if base_url is None and not _complete(archive, out, root, label):
         require_space(out, 2 * SLUE_GB - _downloaded(out, "slue-voxceleb*"))
     _bring(archive, out, root, label, remove_archives, waits)
@@ -150,10 +153,27 @@ def _marker(out: Path, label: str) -> Path:
     return out / f".{label}.done"
 
 
+def was_brought(out: Path, label: str) -> bool:
+    """Return whether a part, or `slue-voxceleb_VERSION`, was downloaded to `out` and unpacked."""
+    return _marker(out, label).exists()
+
+
+def _began(out: Path, archive: str) -> bool:
+    return (out / archive).exists() or (out / f"{archive}.part").exists()
+
+
 def _complete(archive: Archive, out: Path, root: Path, label: str) -> bool:
     """Return whether `root` was unpacked before, or is the user's own."""
-    began = (out / archive.name).exists() or (out / f"{archive.name}.part").exists()
-    return root.is_dir() and (_marker(out, label).exists() or not began)
+    if was_brought(out, label):
+        return root.is_dir()
+    return not _began(out, archive.name) and _has_content(root)
+
+
+def _has_content(root: Path) -> bool:
+    """Return whether a folder holds transcripts of LibriSpeech, or SLUE's training set."""
+    if (root / "fine-tune_raw").is_dir() and (root / "slue-voxceleb_fine-tune.tsv").is_file():
+        return True
+    return any(root.glob("*/*/*.trans.txt")) or is_hub_copy(root)
 
 
 def require_space(out: Path, gigabytes: float) -> None:

@@ -1,5 +1,6 @@
 """Unpack archives safely: no files outside the folder, complete files only."""
 
+import gzip
 import os
 import shutil
 import tarfile
@@ -10,7 +11,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
+
+# What damaged archives raise. RuntimeError (encryption, an unknown method or version) and
+# ValueError (a name that is no UTF-8) are of zip files.
+DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError,
+    ValueError,
+)  # fmt: skip
 
 
 def unpack(archive: Path, out: Path) -> None:
@@ -27,8 +35,9 @@ def unpack(archive: Path, out: Path) -> None:
         for _ in tqdm(members(archive, scratch), desc=f"unpack {archive.name}", mininterval=1):
             pass
         _move(scratch, out)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{archive}: cannot be unpacked: {error}; remove this file") from None
+    except DAMAGED as error:
+        reason = first_line(error)
+        raise UserError(f"{archive}: cannot be unpacked: {reason}; remove this file") from None
     except OSError as error:
         raise UserError(f"{archive}: cannot be unpacked into {out}: {error}") from None
     finally:
@@ -36,10 +45,13 @@ def unpack(archive: Path, out: Path) -> None:
 
 
 def _untar(archive: Path, folder: Path) -> Iterator[str]:
-    with tarfile.open(archive, "r|*") as tar:
-        for member in tar:
-            tar.extract(member, folder, filter="data")
-            yield member.name
+    with gzip.open(archive) as raw:
+        with tarfile.open(fileobj=raw, mode="r|") as tar:
+            for member in tar:
+                tar.extract(member, folder, filter="data")
+                yield member.name
+        while raw.read(1 << 20):  # to its end, where gzip compares its checksum
+            pass
 
 
 def _unzip(archive: Path, folder: Path) -> Iterator[str]:

@@ -12,7 +12,9 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from click.testing import CliRunner
 
+from espnet_wabert.bin.download_corpus import main
 from espnet_wabert.corpora.download import CHUNK, Archive, Waits, fetch
 from espnet_wabert.corpora.sources import (
     LIBRISPEECH_MD5,
@@ -203,6 +205,15 @@ def zip_of(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def changed(content: bytes, after: bytes, offset: int, value: int) -> bytes:
+    """Return the content with another byte `offset` after the start of `after`."""
+    altered = bytearray(content)
+    position = content.index(after) + offset
+    assert altered[position] != value
+    altered[position] = value
+    return bytes(altered)
+
+
 def test_librispeech_is_brought_once(server, tmp_path):
     content = tar_of({"LibriSpeech/dev-clean/1/2/1-2.trans.txt": b"x", "LibriSpeech/README": b"r"})
     server.files["/12/dev-clean.tar.gz"] = content
@@ -254,9 +265,38 @@ def test_a_part_that_was_unpacked_in_part_is_unpacked_again(server, tmp_path):
 
 
 def test_the_users_own_parts_are_not_downloaded(server, tmp_path):
-    (tmp_path / "LibriSpeech/dev-clean").mkdir(parents=True)
+    (tmp_path / "LibriSpeech/dev-clean/1/2").mkdir(parents=True)
+    (tmp_path / "LibriSpeech/dev-clean/1/2/1-2.trans.txt").write_text("1-2-0000 A\n")
     download_librispeech(["dev-clean"], tmp_path, server.url, waits=QUICK)
     assert server.asked == []
+    out = ["--out", str(tmp_path), "--base_url", server.url]
+    said = CliRunner().invoke(main, ["librispeech", "--parts", "dev-clean", *out]).output
+    assert said.endswith("LibriSpeech: dev-clean there already, not checked\n")
+    slue = tmp_path / "slue-voxceleb"
+    (slue / "fine-tune_raw").mkdir(parents=True)
+    (slue / "slue-voxceleb_fine-tune.tsv").write_text("id\n")
+    said = CliRunner().invoke(main, ["slue", *out]).output
+    assert said.endswith("slue-voxceleb: there already, not checked\n") and server.asked == []
+
+
+def test_a_folder_without_the_corpus_is_not_taken_for_it(server, tmp_path):
+    """The archive of LibriSpeech's word times has the same folders; labels can lie beside."""
+    md5 = archives_at(server, "dev-clean")
+    (tmp_path / "md5").write_text(f"{md5['dev-clean']} dev-clean.tar.gz\n")
+    (tmp_path / "LibriSpeech/dev-clean/1/2").mkdir(parents=True)
+    (tmp_path / "LibriSpeech/dev-clean/1/2/1-2.alignment.txt").touch()
+    out = ["--out", str(tmp_path), "--base_url", server.url]
+    parts = ["librispeech", "--parts", "dev-clean", "--md5sums", str(tmp_path / "md5")]
+    said = CliRunner().invoke(main, [*parts, *out]).stdout
+    assert said.endswith("LibriSpeech: dev-clean complete, MD5 checked\n")
+    both = {file.name for file in (tmp_path / "LibriSpeech/dev-clean/1/2").iterdir()}
+    assert both == {"1-2.alignment.txt", "1-2.trans.txt"}
+    (tmp_path / "slue-voxceleb").mkdir()
+    (tmp_path / "slue-voxceleb/slue-voxceleb_test.tsv").touch()
+    server.files["/slue-voxceleb_v0.2_blind.zip"] = zip_of({"slue-voxceleb/a": b"a"})
+    said = CliRunner().invoke(main, ["slue", *out]).stdout
+    assert "slue-voxceleb: v0.2 complete; no published checksum" in said
+    assert (tmp_path / "slue-voxceleb/a").is_file()
 
 
 def test_a_full_disk_is_found_before_the_download(server, tmp_path, monkeypatch):
@@ -307,6 +347,10 @@ def test_slue_is_brought_and_its_versions_are_kept_apart(server, tmp_path):
         download_slue("v0.1", tmp_path / "two", server.url, waits=QUICK)
     with pytest.raises(UserError, match="there is no .*slue-voxceleb now: another layout"):
         download_slue("v0.1", tmp_path / "one", server.url, waits=QUICK)
+    (tmp_path / "one/slue-voxceleb/fine-tune_raw").mkdir(parents=True)
+    (tmp_path / "one/slue-voxceleb/slue-voxceleb_fine-tune.tsv").touch()
+    with pytest.raises(UserError, match="one: holds v0.1 already"):  # in part
+        download_slue("v0.2", tmp_path / "one", server.url, waits=QUICK)
     with pytest.raises(UserError, match="--version 'v3'"):
         download_slue("v3", tmp_path)
 
@@ -318,8 +362,13 @@ def test_slue_is_brought_and_its_versions_are_kept_apart(server, tmp_path):
         ("a.tar.gz", b"no archive"),
         ("a.zip", b"no archive"),
         ("a.zip", zip_of({"x": b"yyyy"}).replace(b"yyyy", b"zzzz", 1)),
+        ("a.zip", changed(zip_of({"x": b"yyyy"}), b"PK\1\2", 8, 1)),  # encrypted
+        ("a.zip", changed(zip_of({"x": b"yyyy"}), b"PK\1\2", 10, 77)),  # an unknown method
+        ("a.zip", changed(zip_of({"\xe4": b"yyyy"}), b"PK\1\2", 46, 255)),  # no UTF-8
+        ("a.tar.gz", changed(tar_of({"x": b"y"}), b"", -8, 0)),  # another checksum
         ("a.tar.gz", tar_of({"../outside": b"x"})),
     ],
+    ids=[f"archive {number}" for number in range(9)],
 )
 def test_bad_archives_leave_nothing(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -345,8 +394,11 @@ def test_an_ngram_is_downloaded_and_unpacked_once(server, tmp_path):
         path = download_ngram("3-gram", tmp_path, server.url, QUICK)
         assert path.name == "3-gram.arpa" and path.read_bytes() == b"an n-gram"
     assert server.asked == [None] and [p.name for p in tmp_path.iterdir()] == ["3-gram.arpa"]
-    server.files["/4-gram.arpa.gz"] = b"no gzip"
-    with pytest.raises(UserError, match="4-gram.arpa.gz: not a whole gzip file"):
-        download_ngram("4-gram", tmp_path, server.url, QUICK)
+    whole = gzip.compress(b"an n-gram", mtime=0)
+    for damaged in (b"no gzip", whole[:-9], whole[:10] + b"\xff" + whole[11:]):
+        server.files["/4-gram.arpa.gz"] = damaged
+        with pytest.raises(UserError, match="4-gram.arpa.gz: not a whole gzip file"):
+            download_ngram("4-gram", tmp_path, server.url, QUICK)
+        (tmp_path / "4-gram.arpa.gz").unlink()
     with pytest.raises(UserError, match="--name: '5-gram' is not one of 3-gram.pruned"):
         download_ngram("5-gram", tmp_path, server.url, QUICK)
