@@ -13,6 +13,7 @@ import soundfile
 
 from espnet_wabert.corpora.slue_tables import Row, read_table, unique_rows
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import replacing
 
 SPLITS = {"fine-tune": "train", "dev": "validation", "test": "test"}
 TOLERANCE = 0.1  # seconds between a duration and the span of the table
@@ -45,7 +46,7 @@ def hub_rows(labels: Path, split: str, needed: tuple[str, ...]) -> dict[str, Row
 
 
 def export_audio(folder: Path, split: str, out: Path) -> Path:
-    """Write the audio of a split to `out`/<id>.flac; return `out`. Files that exist are kept.
+    """Write the audio of a split to `out`/<id>.flac; return `out`. An equal file stays.
 
     Raises:
         UserError: a row without audio, or audio that cannot be read.
@@ -53,20 +54,16 @@ def export_audio(folder: Path, split: str, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     for file in hub_files(folder, split):
         for utterance, content in _audio(file):
-            target = out / f"{utterance}.flac"
-            if target.is_file():
-                continue
-            partial = out / f"{utterance}.part"
-            if content[:4] == b"fLaC":
-                partial.write_bytes(content)
-            else:
+            with replacing(out / f"{utterance}.flac") as target:
+                if content[:4] == b"fLaC":
+                    target.write_bytes(content)
+                    continue
                 try:
                     samples, rate = soundfile.read(io.BytesIO(content), dtype="int16")
                 except (soundfile.LibsndfileError, OSError) as error:
                     reason = first_line(error)
                     raise UserError(f"{file}: the audio of {utterance}: {reason}") from None
-                soundfile.write(partial, samples, rate, format="FLAC", subtype="PCM_16")
-            partial.replace(target)
+                soundfile.write(target, samples, rate, format="FLAC", subtype="PCM_16")
     return out
 
 
@@ -103,7 +100,9 @@ def is_trimmed(rows: dict[str, Row], folder: Path) -> bool:
     cut, whole = [], []
     for utterance, row in rows.items():
         path = folder / f"{utterance}.flac"
-        if not row.start_second or row.end_second is None or not path.is_file():
+        start = row.start_second or 0.0
+        # From the start on, a recording and its part are equally long.
+        if start <= 2 * TOLERANCE or row.end_second is None or not path.is_file():
             continue
         try:
             seconds = soundfile.info(path).duration
@@ -111,7 +110,7 @@ def is_trimmed(rows: dict[str, Row], folder: Path) -> bool:
             continue
         if seconds >= row.end_second - TOLERANCE:
             whole.append(utterance)
-        elif abs(seconds - (row.end_second - row.start_second)) < TOLERANCE:
+        elif abs(seconds - (row.end_second - start)) < TOLERANCE:
             cut.append(utterance)
     if cut and whole:
         raise UserError(

@@ -23,6 +23,8 @@ def write_shapes(
 ) -> int:
     """Write speech_shape, text_shape and, for data with word times, word_times.
 
+    A file of an earlier run that the data does not give any more is removed.
+
     Args:
         data: data folder.
         feats: folder of its cached features; None or "": its audio is used.
@@ -47,13 +49,15 @@ def write_shapes(
         pieces = WordPieceTokenizer(read_vocabulary(vocabulary))
         counts_of = pieces.counts(folder.text.values())
         shapes["text_shape"] = dict(zip(folder.text, counts_of, strict=True))
-    for name, shape in shapes.items():
-        lines = [f"{u} {n}\n" for u, n in sorted(shape.items())]
-        write_atomically(out / name, "".join(lines))
+    lines = {name: [f"{u} {n}\n" for u, n in sorted(shapes[name].items())] for name in shapes}
     words = folder.words if aligned is None else _aligned_words(aligned)
     if words is not None:
-        lines = [word_times(u, words.get(u, ())) for u in sorted(folder.wav)]
-        write_atomically(out / "word_times", "".join(lines))
+        lines["word_times"] = [word_times(u, words.get(u, ())) for u in sorted(folder.wav)]
+    for name in ("speech_shape", "text_shape", "word_times"):
+        if name in lines:
+            write_atomically(out / name, "".join(lines[name]))
+        else:
+            (out / name).unlink(missing_ok=True)
     return len(folder.wav)
 
 

@@ -171,6 +171,30 @@ def test_a_copy_of_the_hub_alone_is_enough(tmp_path, trimmed, format):
     assert prepare(copy, "test")[0] == folder
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.0])
+def test_a_row_at_the_start_does_not_tell_whether_a_copy_is_trimmed(tmp_path, seconds):
+    copy = make_hub_copy(tmp_path, "test", seconds)
+    path = next(copy.rglob("voxceleb/test-00000*"))
+    records = parquet.read_table(path).to_pylist()
+    records[0] |= {"start_second": 0.05, "end_second": 0.55}
+    parquet.write_table(pyarrow.Table.from_pylist(records), path)
+    folder, summary = prepare(copy, "test")
+    assert set(folder.seconds.values()) == {0.5}
+    assert ("the audio of this copy is trimmed" in summary) == (seconds == 0.5)
+
+
+@pytest.mark.parametrize("format", ["FLAC", "WAV"])
+def test_another_copy_of_the_hub_replaces_the_audio(tmp_path, format):
+    """Files with the same content stay, with their time."""
+    out = tmp_path / "data"
+    folder = prepare_slue(make_hub_copy(tmp_path / "1", "test", 1.0, format), "test", out).folder
+    files = {path: os.stat(path).st_mtime_ns for path in folder.wav.values()}
+    prepare_slue(make_hub_copy(tmp_path / "2", "test", 1.0, format), "test", out)
+    assert files == {path: os.stat(path).st_mtime_ns for path in files}
+    prepare_slue(make_hub_copy(tmp_path / "3", "test", 0.5, format), "test", out)
+    assert {soundfile.info(path).duration for path in files} == {0.5}
+
+
 def test_a_copy_of_the_hub_without_audio_stops(tmp_path):
     copy = tmp_path / "hub"
     copy.mkdir()

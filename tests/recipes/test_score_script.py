@@ -10,11 +10,11 @@ pytestmark = pytest.mark.slow
 LABELS = ("Negative", "Neutral", "Positive")
 
 
-def score(work, *decoded) -> str:
+def score(work, *decoded, hypotheses="") -> str:
     """Run local/score.sh; return what it printed."""
     command = ["local/score.sh", "--name", "row", "--raw", str(work / "raw"), "--scores",
                str(work / "scores"), "--v01", str(work / "v01"), "--results",
-               str(work / "results.json")]  # fmt: skip
+               str(work / "results.json"), "--hypotheses", str(hypotheses)]  # fmt: skip
     done = subprocess.run(
         [*command, *map(str, decoded)], cwd=ROOT / "egs2/slue_sa", text=True, check=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -62,3 +62,16 @@ def test_a_row_that_needs_transcripts_says_so(work):
     output = score(work, decode(work / "one", "dev"))
     assert "row: test: not scored: the system reads transcripts, and test has none" in output
     assert "row" in json.loads((work / "results.json").read_text())["sentiment"]
+
+
+def test_labels_without_transcripts_are_scored(work):
+    """`--slue_labels` with ids and labels only: a pipeline has no word error rate."""
+    lines = [f"u{n} {LABELS[n % 3]}\n" for n in range(6)]
+    (work / "raw/test/sentiment").write_text("".join(lines))
+    for folder in ("raw/dev", "read/dev", "read/test"):
+        (work / folder).mkdir(parents=True, exist_ok=True)
+        (work / folder / "text").write_text("".join(f"u{n} a word\n" for n in range(6)))
+    output = score(work, decode(work / "one", "dev", "test"), hypotheses=work / "read")
+    assert "row: test: no word error rate: it has no transcripts" in output
+    results = json.loads((work / "results.json").read_text())
+    assert "wer" in results["sentiment_dev"]["row"] and "wer" not in results["sentiment"]["row"]

@@ -59,7 +59,9 @@ for set in ${test_sets}; do
     fi
     more=()
     for folder in "$@"; do more+=(--hyp "${folder}/${set}/sentiment"); done
-    if [ -n "${hypotheses}" ]; then
+    if [ -n "${hypotheses}" ] && [ ! -f "${raw}/${set}/text" ]; then
+        echo "${name}: ${set}: no word error rate: it has no transcripts"
+    elif [ -n "${hypotheses}" ]; then
         more+=(--transcripts "${raw}/${set}/text" "${hypotheses}/${set}/text")
     fi
     if [ "${set}" != "${main_set}" ]; then more+=(--set "${set}"); fi
