@@ -89,7 +89,7 @@ from_here() {
         printf '%s\n' "$2"
     elif [[ " ${path_options} " = *" $1 "* ]] ||
         [[ " ${source_options} " = *" $1 "* && -e "${caller}/$2" ]]; then
-        realpath -sm --relative-to=. "${caller}/$2"
+        realpath -sm --relative-to=. "$(realpath -m "${caller}")/$2"  # its .. are not those of a link
     else
         printf '%s\n' "$2"
     fi

@@ -96,6 +96,25 @@ def test_options_with_dashes_are_those_of_the_script_itself():
     assert "run_seeds.sh: option --stop-stage x: not an integer" in output
 
 
+def test_paths_are_those_of_the_caller_in_a_linked_folder_too(tmp_path):
+    """`..` is that of the folder, not of the link to it; a corpus that is a link keeps its name."""
+    (tmp_path / "disk/work").mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/link").symlink_to(tmp_path / "disk/work")
+    (tmp_path / "disk/a.yaml").touch()
+    (tmp_path / "disk/work/corpus").symlink_to(tmp_path)
+    script = """
+        . "$1/egs2/parse_options.sh"
+        cd "$2/home/link" && cd "$1/egs2/slue_sa"
+        caller=${OLDPWD} path_options="slu_config slue"
+        realpath -s "$(from_here slu_config ../a.yaml)" "$(from_here slue corpus)"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script, "-", ROOT, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(tmp_path / "disk" / p) for p in ("a.yaml", "work/corpus")]
+
+
 def test_no_option_is_executed(tmp_path):
     """Values and names of options are data: nothing of them runs."""
     ran = tmp_path / "ran"
