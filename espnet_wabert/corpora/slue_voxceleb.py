@@ -61,7 +61,7 @@ def prepare_slue(
     rows = list(table.rows.values())
     if version == "v0.1":
         rows = select_v01(rows, split, table.path)
-    kept, note = _labelled(rows)
+    kept, note = _labelled(rows, table.path)
     text_note = "" if any(row.normalized_text for row in kept) else "; no transcripts, no text file"
     trim_note = "; audio trimmed by segments"
     if trimmed:
@@ -167,8 +167,12 @@ def _label(row: Row) -> str:
     return row.sentiment or ""
 
 
-def _labelled(rows: list[Row]) -> tuple[list[Row], str]:
-    """Return the rows with a usable label (all rows if none has one), and a line of counts."""
+def _labelled(rows: list[Row], path: Path) -> tuple[list[Row], str]:
+    """Return the rows with a usable label (all rows if none has a label), and a line of counts.
+
+    Raises:
+        UserError: there are labels, but none is usable.
+    """
     if not any(_label(row) for row in rows):
         return rows, "; blind: no labels, no sentiment file"
     kept = [row for row in rows if _label(row) in LABELS]
@@ -181,7 +185,10 @@ def _labelled(rows: list[Row]) -> tuple[list[Row], str]:
         dropped += (
             f", {len(unknown)} of unknown labels ({unknown[0].where}: {_label(unknown[0])!r})"
         )
-    return kept, f"; labels: {usable}; dropped: {dropped}"
+    note = f"labels: {usable}; dropped: {dropped}"
+    if not kept:
+        raise UserError(f"{path}: no usable label: {note}")
+    return kept, f"; {note}"
 
 
 def _utterance(row: Row, folder: Path, trim: bool, textless: str) -> Utterance:

@@ -243,6 +243,13 @@ def test_an_unknown_label_is_left_out_and_counted(tmp_path):
     assert "0 empty, 1 of unknown labels (" in summary and "dev.tsv:3: 'Angry')" in summary
 
 
+def test_a_table_without_a_usable_label_tells_its_labels(tmp_path):
+    corpus = make_slue(tmp_path, "dev", slue_rows(["Angry", "<mixed>"]))
+    message = r"dev.tsv: no usable label: labels: 0 Negative, .*1 <mixed>.*1 of unknown .*'Angry'"
+    with pytest.raises(UserError, match=message):
+        prepare(corpus)
+
+
 def test_files_without_a_row_are_counted(tmp_path):
     corpus = make_slue(tmp_path, "dev", slue_rows(["Neutral"]))
     write_audio(corpus / "dev_raw" / "id10001_abc_00009.flac")
