@@ -113,6 +113,8 @@ finish_options() {
     slu_model=${download_model:-${train_exp}/${inference_slu_model}}
     token_list=${dumpdir}/token_list/vocab.txt
     stats=${expdir}/stats/${model_tag:-${stats_tag}}
+    ! trains || [[ "${stats}" != *,* ]] ||
+        die "${stats}: ESPnet splits data arguments at commas: choose another --expdir or --slu_tag"
     mapfile -t all_sets < <(unique "${train_set}" "${valid_set}" ${test_sets})
     model_inputs=("${slu_model}" "${slu_model%/*}/config.yaml" "${speech_model}" "${text_model}")
     inference_device=$("${gpu_inference}" && echo cuda || echo cpu)
@@ -141,6 +143,14 @@ check_ranges() {
     for option_ in nj gpu_seconds batch_seconds; do
         [[ "${!option_}" =~ [1-9] ]] || die "--${option_} ${!option_}: must be above 0"
     done
+}
+
+# Check the options of a script that runs stages 1 to 13 for each of --seeds.
+check_seeds() {
+    check_ranges
+    [ "${stop_stage}" -le 13 ] ||
+        die "--stop_stage ${stop_stage}: 13 is the last one here; run.sh does the others for a model"
+    [[ "${seeds}" =~ ^[0-9]+( [0-9]+)*$ ]] || die "--seeds '${seeds}': integers with a space between"
 }
 
 # Check what later stages need, as far as it is known now: models, packages, the upload.

@@ -17,6 +17,7 @@ stage=1               # first stage
 stop_stage=13         # last stage
 # End of options
 parse_known_options "$@"
+check_seeds
 
 last=$((stop_stage < 12 ? stop_stage : 12))
 for seed in ${seeds}; do

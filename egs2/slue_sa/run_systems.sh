@@ -32,6 +32,7 @@ if "${mini}"; then
     systems=systems/mini.yaml
     parse_known_options "$@"
 fi
+check_seeds
 . ./cmd.sh
 systems=${systems:-systems/table3.yaml}
 results=${results:-${expdir}/results.json}

@@ -39,6 +39,8 @@ pytestmark = pytest.mark.slow
         (("--slu_config", "nowhere.yaml"), "nowhere.yaml: no such configuration"),
         (("--stage", "12", "--download_model", "nowhere.zip"), "nowhere.zip: no such packed model"),
         (("--dumpdir", "a,b"), "a,b: ESPnet splits data arguments at commas"),
+        (("--expdir", "a,b"), "a,b/stats/"),
+        (("--slu_tag", "a,b"), "a,b: ESPnet splits data arguments at commas: choose another"),
         (("--use_lm", "true"), "--use_lm true: BERT is the language model"),
         (("--seed", "one"), "--seed one: not an integer"),
         (("--score_seeds", "1, 2"), "--score_seeds '1, 2': integers with a space between"),
@@ -88,6 +90,23 @@ def test_what_a_later_stage_needs_is_checked_first(tmp_path, recipe, options, me
     if ("no GPU" in message) and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     output = run(recipe, tmp_path, *options, fails=True)
+    assert message in output and len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", ["librispeech_wabert/run_seeds.sh", "slue_sa/run_systems.sh"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--stage", "14", "--stop_stage", "16"), "--stop_stage 16: 13 is the last one here"),
+        (("--stop_stage", "15", "--skip_upload_hf", "false"), "--stop_stage 15: 13 is the last"),
+        (("--stage", "5", "--stop_stage", "4"), "--stage 5: comes after --stop_stage 4"),
+        (("--seeds", ""), "--seeds '': integers with a space between"),
+        (("--seeds", "1,2"), "--seeds '1,2': integers with a space between"),
+    ],
+)
+def test_what_a_script_of_seeds_does_not_do_is_refused(tmp_path, script, options, message):
+    recipe, name = script.split("/")
+    output = run(recipe, tmp_path, *options, fails=True, script=name)
     assert message in output and len(output.splitlines()) == 1
 
 
