@@ -72,6 +72,8 @@ def prepare_librispeech(
             notes += f", {found.unknown} alignments of unknown utterances"
         if found.empty:
             notes += f", {found.empty} empty alignment files"
+        if found.textgrids:
+            notes += f", {found.textgrids} TextGrid files ignored: word times are *.alignment.txt"
     folder, summary = finish(utterances, rejects, out, skip_bad, workers)
     return Assembled(folder, summary + notes)
 
@@ -83,6 +85,7 @@ class Part(NamedTuple):
     unmatched: int  # of another transcript
     unknown: int  # of an utterance without transcript
     empty: int  # files without an alignment
+    textgrids: int  # files of another layout of the word times
 
 
 def read_part(corpus: str, part: str, rejects: Rejects, word_times: bool = True) -> Part:
@@ -92,11 +95,12 @@ def read_part(corpus: str, part: str, rejects: Rejects, word_times: bool = True)
         there = ", ".join(sorted(e.name for e in os.scandir(corpus) if e.is_dir())) or "nothing"
         raise UserError(f"{folder}: no such part; {corpus} holds {there}")
     utterances: list[Utterance] = []
-    unmatched = unknown = empty = 0
+    unmatched = unknown = empty = textgrids = 0
     for chapter in _chapters(folder):
         found = _read_transcripts(chapter, rejects)
         times = _read_alignment(chapter) if word_times else None
         empty += times == {}
+        textgrids += word_times and sum(name.endswith(".TextGrid") for name in chapter.files)
         times = times or {}
         unknown += len(times.keys() - {utterance.utt for utterance in found})
         for utterance in found:
@@ -108,7 +112,7 @@ def read_part(corpus: str, part: str, rejects: Rejects, word_times: bool = True)
             utterances.append(utterance)
     if not utterances:
         raise UserError(f"{folder}: no transcripts (<speaker>/<chapter>/*.trans.txt) in this part")
-    return Part(utterances, unmatched, unknown, empty)
+    return Part(utterances, unmatched, unknown, empty, textgrids)
 
 
 def _chapters(part: str) -> Iterable[Chapter]:

@@ -25,6 +25,8 @@ VERSIONS = ("v0.2", "v0.1")
 # No usable label: several sentiments, or annotators who disagree.
 DROPPED_LABELS = ("<mixed>", "Disagreement", "")
 
+OFFICIAL_ROWS = {"fine-tune": 5777, "dev": 1454, "test": 3553}  # of v0.2
+
 V01_DEV_ROWS = 955
 V01_DEV_LABELS = {"Neutral": 784, "Positive": 167, "Negative": 3}
 V01_TEST_ROWS = 4052
@@ -61,6 +63,8 @@ def prepare_slue(
     rows = list(table.rows.values())
     if version == "v0.1":
         rows = select_v01(rows, split, table.path)
+    elif len(rows) != OFFICIAL_ROWS[split]:
+        notes += f"; {len(rows)} rows (the official split of v0.2 has {OFFICIAL_ROWS[split]})"
     kept, note = _labelled(rows, table.path)
     text_note = "" if any(row.normalized_text for row in kept) else "; no transcripts, no text file"
     trim_note = "; audio trimmed by segments"

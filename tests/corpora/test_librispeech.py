@@ -73,6 +73,13 @@ def test_alignments_of_unknown_utterances_and_empty_files_are_counted(corpus):
     assert "1 empty alignment files" in prepare(corpus).summary
 
 
+def test_word_times_of_another_layout_are_counted(corpus):
+    assert "TextGrid" not in prepare(corpus).summary
+    (corpus / PART / "19/207/19-207-0000.TextGrid").touch()
+    assert "1 TextGrid files ignored: word times are *.alignment" in prepare(corpus).summary
+    assert "TextGrid" not in prepare(corpus, word_times=False).summary
+
+
 def test_word_times_past_the_audio_are_dropped_and_counted(corpus):
     alignment = corpus / PART / "19" / "207" / "19-207.alignment.txt"
     alignment.write_text('19-207-0000 ",GO,DO,YOU,HEAR," "0.1,0.2,0.3,0.4,2.5,2.6"\n')

@@ -40,6 +40,7 @@ def test_labels_are_kept_or_dropped_and_counted(tmp_path):
     }
     assert folder.text["id10001_abc_00003"] == "word number 3"
     assert "labels: 1 Negative, 2 Neutral, 1 Positive" in summary
+    assert "; 7 rows (the official split of v0.2 has 5777)" in summary
     assert "dropped: 1 <mixed>, 1 Disagreement, 1 empty" in summary
 
 
@@ -362,6 +363,7 @@ def test_dev_of_v01_out_of_v02_where_the_counts_agree(v02):
     assert "labels: 3 Negative, 784 Neutral, 167 Positive; dropped: 1 <mixed>" in summary
     folder, summary = prepare(v02)
     assert len(folder.utt2spk) == 1437 and "954 of them are v0.1's dev set" in summary
+    assert "the official split" not in summary
     listed = (v02.parent / "data/v01").read_text().split()
     assert len(set(listed)) == 954 and set(listed) < folder.utt2spk.keys()
 
