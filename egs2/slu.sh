@@ -119,7 +119,11 @@ finish_options() {
     model_inputs=("${slu_model}" "${slu_model%/*}/config.yaml" "${speech_model}" "${text_model}")
     inference_device=$("${gpu_inference}" && echo cuda || echo cpu)
     if "${dry_run}"; then
-        run dry_run --recipe "${PWD##*/}" --corpus "${corpus_folder}" --config "${slu_config}" \
+        local source=download
+        if [ -n "${librispeech:-}${slue:-}" ]; then source=given; fi
+        if "${mini}"; then source=mini; fi
+        run dry_run --recipe "${PWD##*/}" --corpus "${corpus_folder}" --source "${source}" \
+            --config "${slu_config}" \
             --slu_args "${slu_args}" --stats "${stats}/${train_set}" --cached "${cache_features}" \
             --speeds "${speed_perturb_factors}" --ngpu "$((ngpu * num_nodes))" \
             --gpu_seconds "${gpu_seconds}" \

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "finetuning": {"box", "corpora", "inference", "models", "modules", "plots", "recipes"}
     | {"scoring", "training", "text", "formats", "workers"},
     "demo": {"inference", "alignment", "plots", "text", "formats"},
-    "recipes": {"formats"},
+    "recipes": {"corpora", "formats"},
     "bin": None,  # everything
     "cli": None,  # everything
 }

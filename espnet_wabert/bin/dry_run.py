@@ -10,6 +10,7 @@ from espnet_wabert.errors import one_line_errors
 @click.command()
 @click.option("--recipe", required=True, help="librispeech_wabert or slue_sa.")
 @click.option("--corpus", required=True, type=Path, help="Folder of the corpus; may be missing.")
+@click.option("--source", required=True, type=click.Choice(["download", "given", "mini"]))
 @click.option("--config", required=True, help="Training yaml.")
 @click.option("--slu_args", default="", help="Training arguments that override it.")
 @click.option("--stats", required=True, type=Path, help="Shape files of the training set.")
@@ -20,14 +21,11 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--first", default=1, show_default=True, help="First stage.")
 @click.option("--last", default=16, show_default=True, help="Last stage.")
 @one_line_errors
-def main(recipe, corpus, config, slu_args, stats, speeds, cached, ngpu, gpu_seconds, first, last):
+def main(recipe, corpus, source, first, last, speeds, **options):
     """Print one line per stage; GPU memory and hours are rough estimates."""
     from espnet_wabert.recipes.dry_run import dry_run, find_corpus
 
-    lines = dry_run(
-        find_corpus(recipe, corpus), config, slu_args, stats, speeds.split(), cached, ngpu,
-        gpu_seconds,
-    )  # fmt: skip
+    lines = dry_run(find_corpus(recipe, corpus, source), speeds=speeds.split(), **options)
     for stage, line in lines.items():
         if first <= stage <= last:
             click.echo(f"stage {stage}: {line}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.corpora.slue_hub import hub_rows, is_hub_copy
 from espnet_wabert.recipes.schedule import BY_BINS, Schedule, plan
 from espnet_wabert.recipes.training_args import FRAME_RATE, read_config, shapes_of
 
@@ -32,12 +33,16 @@ class Part(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """A corpus: its parts by name, and which of them are for training."""
+    """A corpus: its parts by name, and which of them are for training.
+
+    `source` tells where it comes from: "download", "given" (a folder of the user's), or "mini".
+    """
 
     name: str
     folder: Path
     parts: Mapping[str, Part]
     train: Sequence[str]
+    source: str
 
 
 # OpenSLR 12, and SLUE-VoxCeleb v0.2 (one archive of 2.4 GB).
@@ -52,20 +57,28 @@ SLUE = {
 }  # fmt: skip
 
 
-def find_corpus(recipe: str, folder: Path) -> Corpus:
-    """Return the corpus of a recipe, with the number of files of each part that is there."""
+def find_corpus(recipe: str, folder: Path, source: str) -> Corpus:
+    """Return the corpus of a recipe, with the number of files or rows of each part that is there.
+
+    Raises:
+        UserError: a copy of SLUE from the Hub lacks a part.
+    """
     slue = recipe == "slue_sa"
+    hub_copy = slue and is_hub_copy(folder)
     published = SLUE if slue else LIBRISPEECH
     parts = {}
     for name, part in published.items():
-        audio = folder / (f"{name}_raw" if slue else name)
-        count = sum(1 for _ in audio.rglob("*.flac")) if audio.is_dir() else 0
+        if hub_copy:
+            count = len(hub_rows(folder, name, ("id",)))
+        else:
+            files = (folder / (f"{name}_raw" if slue else name)).rglob("*.flac")
+            count = sum(not file.name.startswith(".") for file in files)  # macOS adds ._NAME.flac
         if count:
             hours = part.hours * count / part.utterances
             part = Part(count, hours, 0.0, found=True)
         parts[name] = part
     train = [name for name in parts if name.startswith(("train", "fine-tune"))]
-    return Corpus("SLUE-VoxCeleb" if slue else "LibriSpeech", folder, parts, train)
+    return Corpus("SLUE-VoxCeleb" if slue else "LibriSpeech", folder, parts, train, source)
 
 
 def estimate(conf: dict, utterances: int, hours: float, ngpu: int, gpu_seconds: float) -> Schedule:
@@ -107,7 +120,6 @@ def dry_run(
     """
     conf = read_config(config, slu_args)
     missing = [name for name, part in corpus.parts.items() if not part.found]
-    archives = sum(corpus.parts[name].archive_gb for name in missing)
     there = [f"{name} {part.utterances}" for name, part in corpus.parts.items() if part.found]
     copies = max(len(speeds), 1)
     train = [corpus.parts[name] for name in corpus.train]
@@ -124,12 +136,11 @@ def dry_run(
     if corpus.name == "SLUE-VoxCeleb":
         written = GB_PER_HOUR * (hours + evaluated)  # its segments are cut
     features = (hours + evaluated) * 3600 * FRAME_RATE * FRAME_BYTES / 1e9 if cached else 0.0
-    download = f"download {len(missing)} parts, {archives:.1f} GB" if missing else "no download"
     kept = conf.get("keep_nbest_models", 10)
     model = "BERT is the language model: nothing to do"
     return {
-        1: f"{corpus.name} in {corpus.folder}: {', '.join(there) or 'nothing found'}; {download},"
-        f" {2 * archives:.1f} GB of disk with the archives",
+        1: f"{corpus.name} in {corpus.folder}: {', '.join(there) or 'nothing found'};"
+        f" {_first_stage(corpus, missing)}",
         2: f"{' '.join(speeds) or 'no factors'}: {utterances} utterances, {hours:.1f} h",
         3: f"{written:.1f} GB of trimmed or perturbed speech; other FLAC is read where it is",
         4: f"at most {utterances} utterances for training; too long and too short ones are removed",
@@ -145,6 +156,21 @@ def dry_run(
         15: "upload to the Hugging Face Hub, if --skip_upload_hf is false",
         16: "figures and subword predictions, if the recipe has them",
     }
+
+
+def _first_stage(corpus: Corpus, missing: list[str]) -> str:
+    """Return what stage 1 does for parts that are not there."""
+    if not missing:
+        return "no download"
+    if corpus.source == "given":
+        return f"missing: {', '.join(missing)}"
+    if corpus.source == "mini":
+        return "makes the embedded corpus"
+    archives = sum(corpus.parts[name].archive_gb for name in missing)
+    return (
+        f"download {len(missing)} parts, {archives:.1f} GB,"
+        f" {2 * archives:.1f} GB of disk with the archives"
+    )
 
 
 def _resources(schedule: Schedule, ngpu: int) -> str:

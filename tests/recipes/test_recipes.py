@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 from recipe_runner import ROOT, run, run_script
 from tiny_sources import write_tiny_sources
 
@@ -252,6 +254,18 @@ def test_a_dry_run_tells_what_each_stage_would_do(work, tmp_path):
     output = run("slue_sa", work, "--dry_run", "true")
     assert "fine-tune 2" in output and "no download" in output
     assert "on the CPU" in output
+    corpus = tmp_path / "LibriSpeech"
+    (corpus / "dev-clean/1").mkdir(parents=True)
+    for name in ("1-0000.flac", "._1-0000.flac"):  # macOS
+        (corpus / "dev-clean/1" / name).touch()
+    given = ("--librispeech", str(corpus), "--dry_run", "true", "--stop_stage", "1")
+    output = run("librispeech_wabert", work, *given)
+    assert "dev-clean 1; missing: train-clean-100, train-clean-360, train-other-500," in output
+    for split in ("train", "validation", "test"):
+        rows = [{"id": f"{split}{number}"} for number in range(3)]
+        parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / f"{split}-0.parquet")
+    output = run("slue_sa", work, "--dry_run", "true", "--slue", str(tmp_path))
+    assert "fine-tune 3, dev 3, test 3; no download" in output
     output = run("slue_sa", work, "--dry_run", "true", "--stage", "14", "--stop_stage", "15")
     assert [line.split(":")[0] for line in output.splitlines()] == ["stage 14", "stage 15"]
 
