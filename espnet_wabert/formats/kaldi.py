@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi_checks import inconsistencies
-from espnet_wabert.formats.lines import fields_of, replacing, to_number
+from espnet_wabert.formats.lines import fields_of, replacing, same_content, to_number
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_ctm
 
@@ -113,9 +113,8 @@ def read_folder(path: str | Path, need: Iterable[str] = ()) -> DataFolder:
 def write_folder(folder: DataFolder, path: str | Path) -> None:
     """Write `folder`, sorted, to `path`.
 
-    New files are complete before they replace old ones, and wav.scp comes last, so that an
-    interrupted write leaves no folder that looks complete. Files of `DataFolder` that the new
-    folder does not have are removed; other files are kept.
+    New files are complete before they replace old ones, and wav.scp comes last: no interrupted
+    write looks complete. Files of `DataFolder` that the new one lacks are removed, no others.
     """
     path = Path(path)
     for problem in inconsistencies(folder):
@@ -150,7 +149,8 @@ def write_files(path: Path, contents: Mapping[str, Iterable[str]]) -> None:
             except UnicodeEncodeError as error:
                 bad = error.object[error.start : error.end]
                 raise UserError(f"{path}/{name}: {bad!r} cannot be written as UTF-8") from None
-        (path / list(contents)[-1]).unlink(missing_ok=True)
+        if not all(same_content(temporary[name], path / name) for name in contents):
+            (path / list(contents)[-1]).unlink(missing_ok=True)
 
 
 def subset(folder: DataFolder, utterances: Iterable[str]) -> DataFolder:

@@ -171,9 +171,14 @@ def as_id(name: str) -> str:
     return re.sub(r"[ \t\n\v\f\r]+", "_", name)
 
 
+def same_content(temporary: Path, path: Path) -> bool:
+    """Return whether a file is there already, with the content of another one."""
+    return path.is_file() and filecmp.cmp(temporary, path, shallow=False)
+
+
 def put(temporary: Path, path: Path) -> None:
     """Replace a file; one with the same content stays, and with it the time of its last change."""
-    if path.is_file() and filecmp.cmp(temporary, path, shallow=False):
+    if same_content(temporary, path):
         temporary.unlink()
     else:
         os.replace(temporary, path)

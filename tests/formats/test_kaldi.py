@@ -73,8 +73,12 @@ def test_round_trip(tmp_path_factory, folder):
         keys = [line.split()[0] for line in file.read_text().splitlines()]
         assert keys == sorted(keys)
     before = {file.name: file.read_bytes() for file in path.iterdir()}
+    states = {file.name: file.stat() for file in path.iterdir()}
     write_folder(again, path)
     assert before == {file.name: file.read_bytes() for file in path.iterdir()}
+    for name, state in states.items():  # the same files, with their times
+        now = (path / name).stat()
+        assert (now.st_ino, now.st_mtime_ns) == (state.st_ino, state.st_mtime_ns), name
 
 
 FILES = {
