@@ -7,8 +7,8 @@
 # run, with the same options. An input may be empty, or a name on a hub. FOLDER/* is a data folder
 # without its recordings, which take a second for 300,000 utterances. Of an output
 # +FILE#KEY, which other stages change too, it counts that the key exists. The record lies beside the
-# result, and is deleted with it.
-current=""
+# result, and is deleted with it. A stage with a record locks the folder of the records.
+current="" lock=""
 stage() {
     end_stage
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] || return 1
@@ -32,11 +32,12 @@ stage() {
     record="" why=""
     if [ $# -gt 0 ]; then
         record=${folder}/stage${number}.json
+        lock_stages "${folder}" || die "stage ${number}: another run is in a stage of ${folder}"
         why=$(stage_record begin "${record}" --skip_done "${skip_done}" "${arguments[@]}") ||
             status=$?
         case "${status}" in
             0) ;;
-            3) echo "stage ${number}: ${title}: done before"; return 1 ;;
+            3) echo "stage ${number}: ${title}: done before"; unlock_stages; return 1 ;;
             *) exit 1 ;;
         esac
     fi
@@ -52,7 +53,20 @@ end_stage() {
         run update_results "${results}" "seconds.${slu_tag}_${current}=${SECONDS}" || exit 1
     fi
     if [ -n "${record}" ]; then stage_record end "${record}" || exit 1; fi
+    unlock_stages
     current=""
+}
+
+# lock_stages FOLDER: fail if another run is in a stage for more than some seconds. Its processes hold
+# the lock, too. Without flock, or on a disk without locks, there is none.
+lock_stages() {
+    { mkdir -p "$1" && exec {lock}> "$1/.lock"; } 2> /dev/null || return 0
+    flock -w 5 -E 9 "${lock}" 2> /dev/null || [ $? -ne 9 ]
+}
+
+unlock_stages() {
+    if [ -n "${lock}" ]; then exec {lock}>&-; fi
+    lock=""
 }
 
 stage_record() { "${python}" -m espnet_wabert.bin.stage_record "$@"; }

@@ -109,6 +109,7 @@ fi
 stats_opts=()
 if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; then
     if [ -n "${system}" ] && [ "${stop_stage}" -ge 10 ]; then
+        end_stage  # the other systems can go on
         local/train_aligner.sh --systems "${systems}" --system "${system}" --ngpu "${ngpu}" \
             --num_nodes "${num_nodes}" --host "${host}" --nj "${nj}" \
             --inference_nj "${inference_nj}" --dask "${dask}" \

@@ -84,7 +84,9 @@ def end(path: Path) -> None:
     """
     begun = Path(f"{path}{BEGUN}")
     if not begun.is_file():
-        raise UserError(f"{begun}: missing: the stage has not begun, or its folder was removed")
+        raise UserError(
+            f"{begun}: missing: its folder was removed, or another run is in this stage"
+        )
     record = StageRecord(**json.loads(begun.read_text(encoding="utf-8")))
     record.outputs = _states(record.wanted)
     _write(path, record)

@@ -4,14 +4,17 @@ The real functions of `egs2/stages.sh`, around stages that copy a file.
 """
 
 import json
+import os
 import subprocess
 import sys
+from subprocess import PIPE
 
 import pytest
 from recipe_runner import ROOT
 
 SCRIPT = """
 set -euo pipefail
+. {root}/egs2/parse_options.sh
 . {root}/egs2/stages.sh
 run() {{ "${{python}}" -m "espnet_wabert.bin.$@"; }}
 python={python} stage=3 stop_stage=12 skip_done=${{SKIP_DONE:-true}} results=
@@ -105,6 +108,24 @@ def test_a_deleted_folder_is_made_again(folder):
     """The audit's case: the record goes with the experiment."""
     subprocess.run(["rm", "-r", folder / "exp"], check=True)
     assert again(folder) == {12: ""}
+
+
+def test_two_runs_are_not_in_the_stages_of_a_folder_together(folder):
+    """The second one waits for some seconds; the first one waits for a line of a pipe."""
+    script = (folder / "run.sh").read_text()
+    (folder / "slow.sh").write_text(script.replace("mkdir -p", "read -r < pipe; mkdir -p", 1))
+    os.mkfifo(folder / "pipe")
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "SKIP_DONE": "false"}
+    options = dict(cwd=folder, env=environment, text=True, stdout=PIPE, stderr=subprocess.STDOUT)
+    with subprocess.Popen(["bash", "slow.sh"], **options) as first:
+        begun = first.stdout.readline()
+        second = subprocess.run(["bash", "run.sh"], **options, check=False)
+        (folder / "pipe").write_text("go on\n")
+        said = first.communicate()[0]
+    expected = "run.sh: stage 3: another run is in a stage of dump/.done/train\n"
+    assert (begun, second.returncode, second.stdout) == ("stage 3: copy\n", 1, expected)
+    assert first.returncode == 0 and "stage 12: decode" in said
+    assert again(folder) == {}
 
 
 def test_a_stage_that_fails_is_not_done(folder):
