@@ -1,8 +1,10 @@
 """Audio files: headers, completeness, and samples as 16 kHz mono."""
 
 import os
-import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -11,31 +13,30 @@ import soxr
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.containers import cut_by_header, feed, read_mp3, read_ogg
 from espnet_wabert.formats.lines import replacing
 
 # Formats that ESPnet's `sound` reader supports (with soundfile).
 READABLE = ("FLAC", "WAV", "WAVEX", "NIST")
 
 DAMAGED = "truncated or damaged audio"
-# What libsndfile's log says of sizes in headers.
-_SIZES = re.compile(
-    r"^\s*(?:data|SSND|BODY|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
-)
-_FRAMES = re.compile(r"^\s*(?:Frames\s*: |sample_count -i )(\d+)", re.MULTILINE)
-_TRUNCATED = re.compile(r"(?:file|chunk) seems to be truncated|a truncated file", re.IGNORECASE)
-HEAD = 1024  # bytes of SPHERE's header
 BLOCK = 1 << 20  # samples in memory while a file is checked
 MOST_SAMPLES = 1 << 31  # of a file at 16 kHz: 37 hours
+UNKNOWN = (1 << 63) - 1  # libsndfile's number of samples of a stream
 LOUDEST = 1e6  # full scale is 1, or 32768 in files of floats that were integers
 
 
 class AudioInfo(NamedTuple):
-    """A complete audio file: `samples` per channel, `rate` in Hz, soundfile's `format`."""
+    """A complete audio file: `samples` per channel, `rate` in Hz, soundfile's `format`.
+
+    `counted`: its header tells the samples, which soundfile's `read` needs.
+    """
 
     samples: int
     rate: int
     channels: int
     format: str
+    counted: bool = True
 
 
 class AudioFault(NamedTuple):
@@ -45,57 +46,131 @@ class AudioFault(NamedTuple):
     detail: str
 
 
+class _Audio(soundfile.SoundFile):
+    """Open audio that is read without seeking, which some codecs cannot.
+
+    soundfile seeks after each read of what it takes for seekable. A read that is short is noticed
+    here, not by `blocks`, which gives what was in its memory before.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+    def parts(self, count: int) -> Iterator[np.ndarray]:
+        """Yield up to `count` samples (S, channels) float32, a block at a time."""
+        while count > 0:
+            block = self.read(min(BLOCK, count, self.frames), dtype="float32", always_2d=True)
+            if len(block) == 0:
+                return
+            yield block
+            count -= len(block)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[_Audio]:
+    """Open audio; the number of samples of a stream is `UNKNOWN`.
+
+    libsndfile guesses the length of an MP3 from its first frame if no header counts its frames, and
+    reads no more. It gets such a file through a pipe, where it does not guess.
+    """
+    with _Audio(path) as file:
+        mp3 = read_mp3(path) if file.format == "MP3" else None
+        if mp3 is None or mp3.counted:
+            yield file
+            return
+    reading, writing = os.pipe()
+    Thread(target=feed, args=(path, mp3.start, writing), daemon=True).start()
+    try:
+        with _Audio(reading, closefd=False) as file:
+            yield file
+    finally:
+        os.close(reading)
+
+
 def inspect(path: str, fs: int | None = None) -> AudioInfo | AudioFault:
     """Read the header and the last sample, which a truncated file lacks.
 
-    With `fs`, all samples of a file that `is_ready` for it are decoded, because a file can have a
-    good header and a good end, and be damaged between them.
+    A file whose length is unknown or whose codec cannot seek is decoded. With `fs`, so is a file
+    that `is_ready` for it, because it can have a good header and a good end, and be damaged between
+    them.
     """
     if not os.path.isfile(path):  # a device or a pipe can be read without end
         detail = "not a regular file" if os.path.lexists(path) else "no such file"
         return AudioFault("missing audio file", detail)
     if os.path.getsize(path) == 0:
         return AudioFault("zero-length file", "0 bytes")
-    try:
-        file = soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        return AudioFault("not an audio file", error.error_string)
-    except (TypeError, ValueError) as error:  # soundfile on .raw, which has no header
-        return AudioFault("not an audio file", first_line(error))
-    with file:
-        if file.frames == 0:
-            return AudioFault("audio without samples", "0 samples")
-        if file.frames * max(1, SAMPLE_RATE / file.samplerate) > MOST_SAMPLES:
-            size = f"{file.frames} samples at {file.samplerate} Hz"
-            return AudioFault("too long", f"{size}, more than {MOST_SAMPLES} at {SAMPLE_RATE} Hz")
-        with open(path, "rb") as raw:
-            cut = _declared_too_long(file, raw.read(HEAD))
-        if cut:
-            return AudioFault(DAMAGED, cut)
-        info = AudioInfo(file.frames, file.samplerate, file.channels, file.format)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(_opened(path))
+        except soundfile.LibsndfileError as error:
+            return AudioFault("not an audio file", error.error_string)
+        except (TypeError, ValueError) as error:  # soundfile on .raw, which has no header
+            return AudioFault("not an audio file", first_line(error))
+        fault = _check_header(file, path)
+        if fault is not None:
+            return fault
+        info = _info(file, file.frames)
         if fs is not None and is_ready(info, fs):
-            fault = _check_samples(file)
-            header = info if fault is None else inspect(path)  # of a truncated file: that it is
-            return header if isinstance(header, AudioFault) or fault is None else fault
+            found = _decode(file)
+            if isinstance(found, AudioInfo):
+                return found
+            header = inspect(path)  # of a truncated file: that it is
+            return header if isinstance(header, AudioFault) else found
         try:
             file.seek(file.frames - 1)
             if len(file.read(1)) == 1:
                 return info
         except (soundfile.LibsndfileError, OSError):
             pass
-        return AudioFault(DAMAGED, f"sample {file.frames}, the last, is not there")
+    with _opened(path) as file:
+        return _decode(file)
+
+
+def _info(file: soundfile.SoundFile, samples: int) -> AudioInfo:
+    counted = file.frames < UNKNOWN
+    return AudioInfo(samples, file.samplerate, file.channels, file.format, counted)
 
 
 def is_ready(info: AudioInfo, fs: int) -> bool:
     """Return whether a file has the format that training reads: mono at `fs` Hz."""
-    return info.channels == 1 and info.rate == fs and info.format in READABLE
+    mono = info.channels == 1 and info.rate == fs
+    return mono and info.format in READABLE and info.counted
 
 
-def _check_samples(file: soundfile.SoundFile) -> AudioFault | None:
-    """Decode an open file from its start; return what is wrong with its samples, if anything."""
-    position = 0
+def _check_header(file: _Audio, path: str) -> AudioFault | None:
+    """Return what is wrong with an open file as its headers and its size tell, if anything."""
+    if file.frames == 0:
+        return AudioFault("audio without samples", "0 samples")
+    if _most(file) < file.frames < UNKNOWN:
+        return _too_long(file, str(file.frames))
+    cut, rest = cut_by_header(file, path), 0
+    if file.format == "OGG":
+        cut, rest = read_ogg(path)
+    elif file.format == "MP3":
+        rest = read_mp3(path).rest
+    if cut:
+        return AudioFault(DAMAGED, cut)
+    if rest:
+        size = f"{rest} of {os.path.getsize(path)} bytes are not read"
+        return AudioFault("several recordings in one file", f"{size}; split it or convert it")
+    return None
+
+
+def _most(file: soundfile.SoundFile) -> int:
+    """Return the largest number of samples that a file may have."""
+    return int(MOST_SAMPLES / max(1, SAMPLE_RATE / file.samplerate))
+
+
+def _too_long(file: soundfile.SoundFile, samples: str) -> AudioFault:
+    size = f"{samples} samples at {file.samplerate} Hz"
+    return AudioFault("too long", f"{size}, more than {MOST_SAMPLES} at {SAMPLE_RATE} Hz")
+
+
+def _decode(file: _Audio) -> AudioInfo | AudioFault:
+    """Decode a newly opened file; return what it has, or what is wrong with its samples."""
+    position, most = 0, _most(file)
     try:
-        for block in file.blocks(BLOCK, dtype="float32"):
+        for block in file.parts(most + 1):
             fault = non_finite(block, position)
             if fault is not None:
                 return fault
@@ -103,9 +178,11 @@ def _check_samples(file: soundfile.SoundFile) -> AudioFault | None:
     except (soundfile.LibsndfileError, OSError) as error:
         reason = first_line(error)
         return AudioFault(DAMAGED, f"after sample {position}: {reason}")
-    if position != file.frames:
+    if position > most:
+        return _too_long(file, f"at least {position}")
+    if position == 0 or position < file.frames < UNKNOWN:
         return AudioFault(DAMAGED, f"{position} of {file.frames} samples are there")
-    return None
+    return _info(file, position)
 
 
 def non_finite(samples: np.ndarray, first: int = 0) -> AudioFault | None:
@@ -123,49 +200,30 @@ def non_finite(samples: np.ndarray, first: int = 0) -> AudioFault | None:
     return AudioFault("samples that are no numbers", f"sample {first + place} is not finite")
 
 
-def _declared_too_long(file: soundfile.SoundFile, head: bytes) -> str:
-    """Return how a file is shorter than its header says; empty if it is not.
-
-    Args:
-        file: open audio; libsndfile's log tells what it found.
-        head: its first bytes, for SPHERE.
-    """
-    log = file.extra_info
-    for value in file.copy_metadata().values():  # which libsndfile repeats in its log
-        log = log.replace(value, "")
-    for found in _SIZES.finditer(log):
-        # Programs that write to a pipe declare the largest possible number.
-        if int(found[2]) < int(found[1]) < 0x7FFF0000:
-            return f"{found[2]} of {found[1]} bytes are there"
-    if file.format == "NIST":
-        log += head.decode("latin-1")
-    promised = _FRAMES.search(log)
-    if promised and file.frames < int(promised[1]):
-        return f"{file.frames} of {int(promised[1])} samples are there"
-    return "libsndfile finds it cut off" if _TRUNCATED.search(log) else ""
-
-
 def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
     """Return samples `start` to `stop` as float32 (S,), the mean of the channels, and the rate.
 
     Raises:
         OSError: some of them are not there.
     """
-    with soundfile.SoundFile(path) as file:
-        return _read(file, start, file.frames if stop is None else stop), file.samplerate
+    with _opened(path) as file:
+        end = file.frames if stop is None else stop
+        return _read(file, start, end), file.samplerate
 
 
-def _read(file: soundfile.SoundFile, start: int, stop: int) -> np.ndarray:
-    """Return some samples (S,), a block at a time."""
-    mono = np.empty(stop - start, dtype=np.float32)
-    file.seek(start)
-    read = 0
+def _read(file: _Audio, start: int, stop: int) -> np.ndarray:
+    """Return some samples (S,); to the end of the file, if `stop` is `UNKNOWN`."""
+    if start:
+        try:
+            file.seek(start)
+        except soundfile.LibsndfileError:
+            for _ in file.parts(start):
+                pass
     with np.errstate(over="ignore"):  # infinity is found by `non_finite`
-        for block in file.blocks(BLOCK, frames=len(mono), dtype="float32", always_2d=True):
-            mono[read : read + len(block)] = block.mean(axis=1)
-            read += len(block)
-    if read != len(mono):
-        raise OSError(f"{DAMAGED}: {read} of {len(mono)} samples are there")
+        blocks = [block.mean(axis=1) for block in file.parts(stop - start)]
+    mono = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    if len(mono) < stop - start and stop < UNKNOWN:
+        raise OSError(f"{DAMAGED}: {len(mono)} of {stop - start} samples are there")
     return mono
 
 
