@@ -23,7 +23,10 @@ DAMAGED = "truncated or damaged audio"
 BLOCK = 1 << 20  # samples in memory while a file is checked
 MOST_SAMPLES = 1 << 31  # of a file at 16 kHz: 37 hours
 UNKNOWN = (1 << 63) - 1  # libsndfile's number of samples of a stream
-LOUDEST = 1e6  # full scale is 1, or 32768 in files of floats that were integers
+FULL_SCALE = 1 << 15  # of floats that were 16-bit integers
+LOUDEST = 2.0 * FULL_SCALE
+# Floats above it were integers. Recorders of floats stay below: it is 24 dB above full scale.
+OVERDRIVEN = 16.0
 
 
 class AudioInfo(NamedTuple):
@@ -111,7 +114,7 @@ def inspect(path: str, fs: int | None = None) -> AudioInfo | AudioFault:
             return fault
         info = _info(file, file.frames)
         if fs is not None and is_ready(info, fs):
-            found = _decode(file)
+            found = _decode(file, OVERDRIVEN)
             if isinstance(found, AudioInfo):
                 return found
             header = inspect(path)  # of a truncated file: that it is
@@ -166,12 +169,12 @@ def _too_long(file: soundfile.SoundFile, samples: str) -> AudioFault:
     return AudioFault("too long", f"{size}, more than {MOST_SAMPLES} at {SAMPLE_RATE} Hz")
 
 
-def _decode(file: _Audio) -> AudioInfo | AudioFault:
+def _decode(file: _Audio, loudest: float = LOUDEST) -> AudioInfo | AudioFault:
     """Decode a newly opened file; return what it has, or what is wrong with its samples."""
     position, most = 0, _most(file)
     try:
         for block in file.parts(most + 1):
-            fault = non_finite(block, position)
+            fault = non_finite(block, position, loudest)
             if fault is not None:
                 return fault
             position += len(block)
@@ -185,12 +188,12 @@ def _decode(file: _Audio) -> AudioInfo | AudioFault:
     return _info(file, position)
 
 
-def non_finite(samples: np.ndarray, first: int = 0) -> AudioFault | None:
+def non_finite(samples: np.ndarray, first: int = 0, loudest: float = LOUDEST) -> AudioFault | None:
     """Return a fault for a NaN, an infinity or a huge number in samples (S,) or (S, channels).
 
     Floats in the wrong byte order are huge: their power would be infinite.
     """
-    good = np.abs(samples) <= LOUDEST
+    good = np.abs(samples) <= loudest
     if good.all():
         return None
     place = int(np.argwhere(~good)[0][0])
@@ -208,7 +211,7 @@ def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.nd
     """
     with _opened(path) as file:
         end = file.frames if stop is None else stop
-        return _read(file, start, end), file.samplerate
+        return at_full_scale(_read(file, start, end)), file.samplerate
 
 
 def _read(file: _Audio, start: int, stop: int) -> np.ndarray:
@@ -225,6 +228,23 @@ def _read(file: _Audio, start: int, stop: int) -> np.ndarray:
     if len(mono) < stop - start and stop < UNKNOWN:
         raise OSError(f"{DAMAGED}: {len(mono)} of {stop - start} samples are there")
     return mono
+
+
+def at_full_scale(samples: np.ndarray) -> np.ndarray:
+    """Return samples of any shape as floats whose full scale is 1.
+
+    Integers are divided by their largest value; those without sign have their zero in the middle.
+    Integers of more bits whose values all fit in 16 are 16-bit samples. So are floats whose peak is
+    above `OVERDRIVEN`.
+    """
+    if np.issubdtype(samples.dtype, np.integer):
+        signed = np.issubdtype(samples.dtype, np.signedinteger)
+        middle, narrow = (0, np.int16) if signed else (1, np.uint16)
+        if samples.itemsize > 2 and (samples == samples.astype(narrow)).all():
+            samples = samples.astype(narrow)
+        return samples / (np.iinfo(samples.dtype).max / (1 + middle)) - middle
+    peak = np.abs(samples).max(initial=0)
+    return samples / np.float32(FULL_SCALE) if OVERDRIVEN < peak <= LOUDEST else samples
 
 
 def resample(samples: np.ndarray, rate: int, fs: int, factor: float = 1.0) -> np.ndarray:

@@ -14,6 +14,7 @@ from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line, last_line
 from espnet_wabert.formats.audio import (
     AudioFault,
+    at_full_scale,
     inspect,
     non_finite,
     read_mono,
@@ -86,18 +87,14 @@ def one_file(utterance: str, path: str, text: str | None) -> Recording:
 def from_samples(utterance: str, samples: np.ndarray, rate: int, text: str | None) -> Recording:
     """Return samples (S,) or (channels, S) in memory as a recording; their mean is used.
 
-    Integers are divided by their largest value; those without sign have their zero in the middle.
+    `at_full_scale` tells what integers, and floats far above 1, are divided by.
     """
     where = f"recording {utterance}"
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and len(samples) > MOST_CHANNELS):
         raise UserError(f"{where}: shape {samples.shape}, neither (S,) nor (channels, S)")
     if not np.issubdtype(samples.dtype, np.number) or np.iscomplexobj(samples):
         raise UserError(f"{where}: {samples.dtype} samples, which are no real numbers")
-    if np.issubdtype(samples.dtype, np.integer):
-        middle = 0 if np.issubdtype(samples.dtype, np.signedinteger) else 1
-        scale = np.iinfo(samples.dtype).max / (1 + middle)
-        samples = samples / scale - middle
-    mono = np.atleast_2d(samples).mean(axis=0, dtype=np.float32)
+    mono = np.atleast_2d(at_full_scale(samples)).mean(axis=0, dtype=np.float32)
     if not rate > 0 or len(mono) * SAMPLE_RATE < SHORTEST * rate:
         raise UserError(f"{where}: {len(mono)} samples at {rate} Hz, less than a frame")
     bad = non_finite(mono)

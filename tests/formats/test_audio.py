@@ -16,6 +16,7 @@ from espnet_wabert.formats.audio import (
     DAMAGED,
     AudioFault,
     AudioInfo,
+    at_full_scale,
     inspect,
     non_finite,
     read_mono,
@@ -121,6 +122,23 @@ def test_a_cut_file_of_another_format_is_seen(tmp_path, format):
     path = write_audio(tmp_path / f"a.{format.lower()}", 1.0, format=format)
     assert isinstance(inspect(str(path)), AudioInfo)
     assert isinstance(inspect(str(cut(path, 0.6))), AudioFault)
+
+
+def test_samples_that_were_integers_are_scaled(tmp_path):
+    path = str(tmp_path / "a.wav")
+    whole = np.round(noise(1.0) * 30000)
+    soundfile.write(path, whole, 16000, subtype="FLOAT")
+    np.testing.assert_allclose(read_mono(path)[0], whole / 32768, atol=1e-6)
+    assert inspect(path, 8000).samples == 16000
+    assert inspect(path, 16000).kind == "samples that are no audio"  # training reads it in place
+    for kind in (np.int16, np.int32, np.int64):
+        np.testing.assert_allclose(at_full_scale(whole.astype(kind)), whole / 32767)
+    unsigned = (whole + 32768).astype(np.uint32)
+    np.testing.assert_allclose(at_full_scale(unsigned), whole / 32768, atol=1e-4)
+    large = (noise(1.0) * 2**31).astype(np.int32)
+    np.testing.assert_allclose(at_full_scale(large), large / (2**31 - 1))
+    for same in (noise(1.0) * 30, np.zeros(9), np.zeros(0), np.array([np.nan, 1e4])):
+        assert at_full_scale(same) is same  # floats of a recorder, 23 dB above full scale
 
 
 def test_devices_and_pipes_are_not_opened(tmp_path):

@@ -120,6 +120,18 @@ def test_damaged_features_are_skipped(folder):
 def test_samples_without_sign_have_their_zero_in_the_middle():
     silence = from_samples("u", np.full(800, 128, np.uint8), 16000, None)
     assert silence.samples is not None and np.abs(silence.samples).max() < 0.01
+
+
+def test_integers_and_floats_of_16_bits_are_16_bit_samples():
+    samples = np.arange(-8000, 8000)
+    expected = from_samples("u", samples.astype(np.int16), 16000, None).samples
+    assert expected is not None and 0.2 < expected.max() < 0.3
+    for kind in (np.int32, np.int64, np.float32, np.float64):
+        found = from_samples("u", samples.astype(kind), 16000, None).samples
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_samples_of_no_numbers_are_refused():
     with pytest.raises(UserError, match="recording u: <U1 samples"):
         from_samples("u", np.array(["a"] * 800), 16000, None)
 
