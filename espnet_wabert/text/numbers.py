@@ -54,7 +54,7 @@ def read_aloud(word: str) -> str | None:
             return _plain(read(found))
     if _ORDINAL.match(bare):
         return _plain(_words(bare.replace(",", "").lower()))
-    parts = [_number(part) if part[0].isdigit() else part for part in _CHUNK.findall(bare)]
+    parts = [_number(part) if part[0].isdecimal() else part for part in _CHUNK.findall(bare)]
     return _plain(" ".join(parts))
 
 

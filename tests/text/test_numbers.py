@@ -24,6 +24,7 @@ READ = {
     "1990\u2019s": "nineteen nineties", "1990's": "nineteen nineties", ".5": "point five",
     "$.50": "fifty cents", "1,000,00": "one thousand zero zero", "x,5": "x five",
     "9" * 40 + "th": " ".join(["nine"] * 40), "$" + "4" * 40: " ".join(["four"] * 40) + " dollars",
+    "10²": "ten ²", "2020²": "twenty twenty ²", "x1²": "x one ²", "1①": "one ①",
     "Mr.": "mister", "Dr.": "doctor", "hello": None, "Mist": None, "--": None, "...": None,
 }  # fmt: skip
 
