@@ -1,6 +1,9 @@
 """`wabert convert`."""
 
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,7 +33,13 @@ def convert(words, out, formats, file_format):
     from espnet_wabert.formats.aligned_files import write_labels
     from espnet_wabert.formats.lines import NO_FILE_NAME, is_file_name
     from espnet_wabert.formats.subtitles import write_subtitles
-    from espnet_wabert.formats.words import read_words, write_ctm, write_json, write_textgrid
+    from espnet_wabert.formats.words import (
+        files_of,
+        read_words,
+        write_ctm,
+        write_json,
+        write_textgrid,
+    )
 
     writers = {
         "textgrid": (".TextGrid", lambda path, found: write_textgrid(path, {"words": found})),
@@ -43,12 +52,35 @@ def convert(words, out, formats, file_format):
     if not set(kinds) <= {*writers, "ctm"}:
         raise UserError(f"--format {formats}: must be one or more of {','.join(writers)},ctm")
     times = read_words(words, file_format)
-    out.mkdir(parents=True, exist_ok=True)
+    files: dict[Path, tuple[Callable, Any]] = {}  # to write, by what function, and the words
     for utterance, found in times.items():
         if not is_file_name(utterance):
             raise UserError(f"{words}: utterance {utterance}: {NO_FILE_NAME}")
         for suffix, write in (writers[kind] for kind in kinds if kind in writers):
-            write(out / f"{utterance}{suffix}", found)
+            files[out / f"{utterance}{suffix}"] = write, found
     if "ctm" in kinds:
-        write_ctm(out / "words.ctm", times)
+        files[out / "words.ctm"] = write_ctm, times
+    _keep_inputs(list(files), files_of(words, file_format))
+    out.mkdir(parents=True, exist_ok=True)
+    for path, (write, content) in files.items():
+        write(path, content)
     click.echo(f"{out}: {len(times)} utterances, {sum(map(len, times.values()))} words")
+
+
+def _keep_inputs(files: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raise a `UserError` if a file to write is an input or the transcript of a recording."""
+    from espnet_wabert.inference.listing import is_recording
+
+    read = {path.resolve() for path in inputs}
+    for path in filter(Path.exists, files):
+        if path.resolve() in read:
+            raise UserError(f"{path}: is an input, which would be replaced; name another --out")
+        beside = (other for other in path.parent.iterdir() if other.stem == path.stem)
+        if path.suffix == ".txt" and not _has_labels(path) and any(map(is_recording, beside)):
+            raise UserError(f"{path}: is the transcript of a recording; name another --out")
+
+
+def _has_labels(path: Path) -> bool:
+    """Return whether a file begins as a label track of Audacity."""
+    with path.open("rb") as file:
+        return re.match(rb"[\d.]+\t[\d.]+\t", file.readline(100)) is not None

@@ -125,9 +125,15 @@ def process(audio, out, file_format, **how) -> None:
     Args:
         audio, out, file_format: the command's.
         how: as for `run_batches`.
+
+    Raises:
+        UserError: the file to write is an input or a recording.
     """
     from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.inference.listing import keep_inputs
 
+    if out:
+        keep_inputs(out, audio)
     found: dict[str, Any] = {}
     skipped = run_batches(audio, on_result=found.__setitem__, **how)
     alone = not out and len(found) + len(skipped) == 1

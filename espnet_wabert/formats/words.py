@@ -27,6 +27,7 @@ __all__ = [
     "WordTimes",
     "cut_segments",
     "detect_format",
+    "files_of",
     "normalize_word",
     "read_ids",
     "read_words",
@@ -64,32 +65,42 @@ def read_words(path: str | Path, file_format: str | None = None) -> WordTimes:
 
     `file_format` is one of `FORMATS`; None: found by file names, then by the first line.
     """
-    path = Path(path)
-    if file_format is not None and file_format not in FORMATS:
-        raise UserError(f"format '{file_format}' is not one of {_names()}")
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
-    kind = FORMATS[file_format or detect_format(path)]
-    if not path.is_dir():
-        return kind.read(path)
-    files = _files_of(path, kind)
-    if not files:
-        raise UserError(f"{path}: holds no file whose name ends in {kind.suffix}")
+    read = _format_of(path, file_format).read
     times: WordTimes = {}
     origin: dict[str, Path] = {}
-    for file in files:
-        for utt_id, words in kind.read(file).items():
+    for file in files_of(path, file_format):
+        for utt_id, words in read(file).items():
             if utt_id in times:
                 raise UserError(f"{file}: utterance {utt_id} is also in {origin[utt_id]}")
             times[utt_id], origin[utt_id] = words, file
     return times
 
 
+def files_of(path: str | Path, file_format: str | None = None) -> list[Path]:
+    """Return the files that `read_words` reads: one, or those of a format in a folder."""
+    path, kind = Path(path), _format_of(path, file_format)
+    if not path.is_dir():
+        return [path]
+    files = _in_folder(path, kind)
+    if not files:
+        raise UserError(f"{path}: holds no file whose name ends in {kind.suffix}")
+    return files
+
+
+def _format_of(path: str | Path, file_format: str | None) -> WordFormat:
+    """Return the format of that name, or the one that is found."""
+    if file_format is not None and file_format not in FORMATS:
+        raise UserError(f"format '{file_format}' is not one of {_names()}")
+    if not Path(path).exists():
+        raise UserError(f"{path}: no such file or folder")
+    return FORMATS[file_format or detect_format(path)]
+
+
 def detect_format(path: str | Path) -> str:
     """Return the format of a file or folder, by names and then by the first line."""
     path = Path(path)
     if path.is_dir():
-        counts = {name: len(_files_of(path, kind)) for name, kind in FORMATS.items()}
+        counts = {name: len(_in_folder(path, kind)) for name, kind in FORMATS.items()}
         found = {name: count for name, count in counts.items() if count}
         if len(found) == 1:
             return next(iter(found))
@@ -112,7 +123,7 @@ def _names() -> str:
     return ", ".join(FORMATS)
 
 
-def _files_of(folder: Path, kind: WordFormat) -> list[Path]:
+def _in_folder(folder: Path, kind: WordFormat) -> list[Path]:
     """Return the files of a format in a folder, sorted."""
     return sorted(
         file

@@ -14,11 +14,15 @@ from espnet_wabert.formats.audio import AudioFault, inspect
 from espnet_wabert.formats.lines import decoded, read_table
 
 STDIN = "-"
-OTHER_SUFFIXES = {".oga", ".opus", ".sph", ".aif"}  # of formats that libsndfile names otherwise
+OTHER_SUFFIXES = {  # of formats that libsndfile names otherwise
+    ".aif", ".bwf", ".mp1", ".mp2", ".mpga", ".oga", ".opus", ".snd", ".sph", ".wave",
+}  # fmt: skip
 # Recordings that libsndfile cannot read: those of a folder are skipped, and named.
 UNREADABLE = {
-    ".3gp", ".aac", ".aifc", ".amr", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp4", ".webm",
-    ".wma",
+    ".3g2", ".3gp", ".aac", ".ac3", ".aifc", ".amr", ".ape", ".asf", ".avi", ".dff", ".dsf", ".dss",
+    ".ds2", ".dts", ".eac3", ".f4v", ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
+    ".mov", ".mp4", ".mpc", ".mpeg", ".mpg", ".mts", ".ogv", ".pcm", ".ra", ".rm", ".spx", ".tta",
+    ".vob", ".webm", ".wma", ".wmv", ".wv",
 }  # fmt: skip
 TRANSCRIPTS = {".txt", ".lab"}  # of one recording, beside it
 HEAD = 1 << 16  # bytes in which a list has its first line
@@ -123,10 +127,29 @@ def _listed(source: str) -> list[tuple[str, str]]:
         return [(path.stem, str(path)) for path in files]
     if not Path(source).is_dir():
         return [(Path(source).stem, source)]
-    files = [p for p in _visible(source) if _named_audio(p) or p.suffix.lower() in UNREADABLE]
+    files = [path for path in _visible(source) if is_recording(path)]
     if not files:
         raise UserError(f"{source}: no audio file in this folder")
     return [(path.stem, str(path)) for path in files]
+
+
+def is_recording(path: Path) -> bool:
+    """Return whether a file has the suffix of a recording, be it one that can be read or not."""
+    return _named_audio(path) or path.suffix.lower() in UNREADABLE
+
+
+def keep_inputs(out: Path, sources: Sequence[str]) -> None:
+    """Refuse a file to write that is a source or a recording: `--out *.wav` names one.
+
+    Raises:
+        UserError: it would be replaced.
+    """
+    if not out.is_file():
+        return
+    if any(os.path.exists(source) and out.samefile(source) for source in sources):
+        raise UserError(f"--out {out}: is an input, which would be replaced")
+    if is_recording(out) or not isinstance(inspect(str(out)), AudioFault):
+        raise UserError(f"--out {out}: is a recording, which would be replaced")
 
 
 def _named_audio(path: Path) -> bool:

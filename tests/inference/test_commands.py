@@ -129,3 +129,20 @@ def test_words_are_written_as_a_table_and_as_json_lines(model, tmp_path):
     assert [float(row["start"]) for row in rows] == [word["start"] for word in entry["words"]]
     (line,) = (out / "alignment.jsonl").read_text().splitlines()
     assert json.loads(line) == {"utterance": "a", **entry}
+
+
+def test_an_input_or_a_recording_is_not_replaced(tmp_path):
+    for name in "abc":
+        noise(tmp_path / f"{name}.wav")
+    (tmp_path / "wav.scp").write_text(f"u {tmp_path}/a.wav\n")
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for sources, out, what in (
+        (["b.wav", "c.wav"], "a.wav", "a recording"),  # --out *.wav
+        (["c.wav"], "c.wav", "an input"),
+        (["wav.scp"], "wav.scp", "an input"),
+    ):
+        sources = [tmp_path / source for source in sources]
+        done = transcribe(tmp_path / "no model is loaded", *sources, "--out", tmp_path / out)
+        assert done.exit_code == 1 and done.stderr.count("\n") == 1
+        assert f"--out {tmp_path / out}: is {what}, which would be replaced" in done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept

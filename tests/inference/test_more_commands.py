@@ -88,6 +88,27 @@ def test_convert_names_what_is_wrong(tmp_path, extra, message):
     assert done.exit_code == 1 and message in done.output
 
 
+def test_convert_keeps_its_inputs_and_the_transcripts_of_recordings(tmp_path):
+    entry = {"words": [{"word": "well", "start": 0, "end": 1, "confidence": 0.5}]}
+    (tmp_path / "u.json").write_text(json.dumps({"u": entry}))
+    (tmp_path / "words.ctm").write_text("u 1 0 1 well 0.5\n")
+    noise(tmp_path / "u.wav")
+    (tmp_path / "u.txt").write_text("well\n")
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for given, kind, message in (
+        ("u.json", "json", "u.json: is an input, which would be replaced"),
+        ("words.ctm", "srt,ctm", "words.ctm: is an input, which would be replaced"),
+        ("words.ctm", "audacity", "u.txt: is the transcript of a recording"),
+    ):
+        done = run("convert", tmp_path / given, "--out", tmp_path, "--format", kind)
+        assert done.exit_code == 1 and message in done.output and done.output.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
+    (tmp_path / "u.txt").unlink()
+    for _ in range(2):  # its own labels are replaced
+        done = run("convert", tmp_path / "words.ctm", "--out", tmp_path, "--format", "audacity")
+        assert done.exit_code == 0, done.output
+
+
 def test_info_says_what_a_model_can_do(model, tmp_path):
     shown = run("info", "--model", model).output
     assert "model: wabert\n" in shown and "methods of alignment: " in shown
