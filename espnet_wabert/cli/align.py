@@ -78,8 +78,9 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
         click.echo(printable(note), err=True)
     skipped = given.skipped | done.skipped
     if writer:
-        _write_skipped(out, skipped)
-        click.echo(f"{out}: {done.aligned} utterances aligned, {len(skipped)} skipped")
+        _write_skipped(out, skipped | given.alone)
+        alone = f", {len(given.alone)} without transcript or recording" if given.alone else ""
+        click.echo(f"{out}: {done.aligned} utterances aligned, {len(skipped)} skipped{alone}")
     end(skipped, f"; {out / 'skipped'} lists them" if writer else "")
 
 

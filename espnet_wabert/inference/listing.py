@@ -11,7 +11,7 @@ from pathlib import Path
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect
-from espnet_wabert.formats.lines import decoded, read_table
+from espnet_wabert.formats.lines import as_id, decoded, fields_of, is_utf8, name_some, read_table
 
 STDIN = "-"
 OTHER_SUFFIXES = {  # of formats that libsndfile names otherwise
@@ -25,6 +25,7 @@ UNREADABLE = {
     ".vob", ".webm", ".wma", ".wmv", ".wv",
 }  # fmt: skip
 TRANSCRIPTS = {".txt", ".lab"}  # of one recording, beside it
+TEXTS = TRANSCRIPTS | {".csv", ".docx", ".md", ".srt", ".text", ".trn", ".tsv", ".vtt"}
 HEAD = 1 << 16  # bytes in which a list has its first line
 
 
@@ -38,15 +39,15 @@ def audio_paths(sources: Sequence[str]) -> dict[str, str]:
     count = Counter(utterance for utterance, _ in pairs)
     names = Counter(Path(path).name for _, path in pairs)
     paths: dict[str, str] = {}
+    written: dict[str, str] = {}  # ids as in lists, and the paths
     for utterance, path in pairs:
         name = Path(path).name
         if count[utterance] > 1 and names[name] == 1 and Path(path).stem == utterance:
             utterance = name
-        if utterance in paths:
-            raise UserError(
-                f"{path}: utterance id {utterance!r} is also that of {paths[utterance]}"
-            )
-        paths[utterance] = path
+        key = as_id(utterance)
+        if key in written:
+            raise UserError(f"{path}: utterance id {key!r} is also that of {written[key]}")
+        paths[utterance] = written[key] = path
     return paths
 
 
@@ -72,9 +73,54 @@ def transcripts(text: str) -> dict[str, str | UserError]:
     return {utterance: _text_or_error(path) for utterance, path in found.items()}
 
 
+def transcript_of(text: str, utterance: str) -> str:
+    """Return the transcript of one recording, or the text itself if it names no file or folder.
+
+    A file, which may be a pipe, has the transcript. If it is no .txt or .lab and one of its lines
+    begins with the id of the recording, it is a list as Kaldi's `text`.
+
+    Raises:
+        UserError: there is none, or the text ends as the name of a file that is not there.
+    """
+    path = Path(text)
+    try:
+        is_there, is_folder = bool(text) and path.exists(), bool(text) and path.is_dir()
+        in_folder = "/" in text and path.parent.is_dir()
+    except OSError:  # too long for a file name
+        is_there = is_folder = in_folder = False
+    if is_folder:
+        found = transcripts(text).get(utterance)
+        if found is None:
+            raise UserError(f"{text}: no transcript of {utterance} in this folder")
+        if isinstance(found, UserError):
+            raise found
+        return found
+    if is_there:
+        lines = _lines_of(path)
+        return " ".join(
+            lines if path.suffix.lower() in TRANSCRIPTS else _listed_or_all(lines, utterance)
+        )
+    if in_folder or path.suffix.lower() in TEXTS or text.startswith(("/", "./", "../", "~/")):
+        raise UserError(f"{text}: no such file")
+    if not is_utf8(text):
+        raise UserError(f"--text {text}: is not UTF-8 text")
+    return text
+
+
 def text_of(path: str | Path) -> str:
     """Return the lines of a text file as one; it is UTF-8, or UTF-16 with a byte order mark."""
-    return " ".join(line for row in decoded(path).split("\n") if (line := row.strip()))
+    return " ".join(_lines_of(path))
+
+
+def _lines_of(path: str | Path) -> list[str]:
+    return [line for row in decoded(path).split("\n") if (line := row.strip())]
+
+
+def _listed_or_all(lines: list[str], utterance: str) -> list[str]:
+    """Return the transcript of an utterance in a list; all lines, if they are no list of it."""
+    rows = [fields_of(line, 1) for line in lines]
+    found = [row[1:] for row in rows if row[0] == utterance]
+    return found[0] if len(found) == 1 else lines
 
 
 def _text_or_error(path: Path) -> str | UserError:
@@ -87,6 +133,23 @@ def _text_or_error(path: Path) -> str | UserError:
 def _visible(folder: str) -> list[Path]:
     """Return the files of a folder but hidden ones, such as those that macOS adds (._talk.wav)."""
     return sorted(p for p in Path(folder).iterdir() if not p.name.startswith(".") and p.is_file())
+
+
+def left_in_folders(sources: Sequence[str]) -> list[str]:
+    """Return a note for each source that has sub-folders with recordings, which are not read."""
+    notes = []
+    for source in sources:
+        folders = _unread(source) if Path(source).is_dir() else []
+        if folders:
+            names = name_some(folders)
+            notes.append(f"{len(folders)} sub-folders of {source} are not read: {names}")
+    return notes
+
+
+def _unread(folder: str) -> list[str]:
+    """Return the names of the sub-folders that hold recordings."""
+    inner = [path for path in Path(folder).iterdir() if path.is_dir() and path.name[0] != "."]
+    return [path.name for path in inner if any(map(is_recording, path.rglob("*")))]
 
 
 def read_list(path: str, what: str) -> dict[str, str]:
@@ -129,7 +192,8 @@ def _listed(source: str) -> list[tuple[str, str]]:
         return [(Path(source).stem, source)]
     files = [path for path in _visible(source) if is_recording(path)]
     if not files:
-        raise UserError(f"{source}: no audio file in this folder")
+        notes = left_in_folders([source])
+        raise UserError("; ".join([f"{source}: no audio file in this folder", *notes]))
     return [(path.stem, str(path)) for path in files]
 
 

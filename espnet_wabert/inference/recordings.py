@@ -22,19 +22,16 @@ from espnet_wabert.formats.audio import (
 )
 from espnet_wabert.formats.lines import (
     NO_FILE_NAME,
-    fields_of,
     is_file_name,
-    is_utf8,
     name_some,
-    numbered_lines,
     parse_number,
 )
 from espnet_wabert.inference.listing import (
     STDIN,
-    TRANSCRIPTS,
     audio_paths,
+    left_in_folders,
     read_list,
-    text_of,
+    transcript_of,
     transcripts,
 )
 
@@ -62,18 +59,19 @@ class Recordings(NamedTuple):
     recordings: list[Recording]
     skipped: dict[str, str]  # utterance id -> reason
     notes: list[str]  # remarks, one line each
+    alone: dict[str, str]  # recordings without a transcript and the reverse -> what is missing
 
 
 def one_recording(audio: str, text: str) -> Recordings:
     """Return one audio file with its transcript: text, a text file, a list or a folder."""
     utterance = "stdin" if audio == STDIN else Path(audio).stem
-    words = _transcript(text, utterance)
+    words = transcript_of(text, utterance)
     if audio == STDIN:
-        return Recordings([_standard_input(utterance, words)], {}, [])
+        return Recordings([_standard_input(utterance, words)], {}, [], {})
     found = _inspected(utterance, audio, words)
     if isinstance(found, str):
         raise UserError(f"utterance {utterance}: {audio}: {found}")
-    return Recordings([found], {}, _channel_notes([found]))
+    return Recordings([found], {}, _channel_notes([found]), {})
 
 
 def one_file(utterance: str, path: str, text: str | None) -> Recording:
@@ -131,24 +129,29 @@ def from_stream(utterance: str, stream: IO[bytes], text: str | None) -> Recordin
 
 def _standard_input(utterance: str, text: str | None) -> Recording:
     """Return the audio of standard input."""
+    if sys.stdin is None:
+        raise UserError(f"recording {utterance}: standard input is closed")
     return from_stream(utterance, sys.stdin.buffer, text)
 
 
 def many_recordings(scp: str, text: str) -> Recordings:
     """Return the utterances that are in both wav.scp (or feats.scp, or a folder) and text.
 
-    `text` is a list or a folder of transcripts. A note names those in one list only. An utterance
-    with an unreadable file or without a transcript is skipped with the reason.
+    `text` is a list or a folder of transcripts. Those in one of the two only are `alone`; a note
+    names some. An utterance with an unreadable file or an empty transcript is skipped with the
+    reason.
     """
     paths, texts = audio_paths([scp]), transcripts(text)
     both = [u for u in paths if u in texts]
     if not both:
         raise UserError(f"{scp} and {text} have no utterance in common")
-    notes = []
-    for name, other, alone in (
-        (scp, text, [u for u in paths if u not in texts]),
-        (text, scp, [u for u in texts if u not in paths]),
+    notes = left_in_folders([scp])
+    missing: dict[str, str] = {}
+    for name, other, alone, what in (
+        (scp, text, [u for u in paths if u not in texts], "transcript"),
+        (text, scp, [u for u in texts if u not in paths], "recording"),
     ):
+        missing |= dict.fromkeys(alone, f"has no {what} in {other}")
         if alone:
             notes.append(
                 f"{len(alone)} utterances of {name} are not in {other}: {name_some(alone)}"
@@ -165,7 +168,7 @@ def many_recordings(scp: str, text: str) -> Recordings:
             skipped[u] = found if not text_or_error else f"{paths[u]}: {found}"
         else:
             recordings.append(found)
-    return Recordings(recordings, skipped, notes + _channel_notes(recordings))
+    return Recordings(recordings, skipped, notes + _channel_notes(recordings), missing)
 
 
 def without_transcript(sources: Sequence[str], to_files: bool = False) -> Recordings:
@@ -175,16 +178,15 @@ def without_transcript(sources: Sequence[str], to_files: bool = False) -> Record
     """
     recordings, skipped = [], {}
     for utterance, path in audio_paths(sources).items():
-        if path == STDIN:
-            recordings.append(_standard_input(utterance, None))
-            continue
-        can_be_named = not to_files or is_file_name(utterance)
-        found = _inspected(utterance, path, None) if can_be_named else NO_FILE_NAME
-        if isinstance(found, str):
-            skipped[utterance] = f"{path}: {found}"
-        else:
-            recordings.append(found)
-    return Recordings(recordings, skipped, _channel_notes(recordings))
+        try:
+            if to_files and not is_file_name(utterance):
+                raise UserError(f"{path}: {NO_FILE_NAME}")
+            given = _standard_input(utterance, None) if path == STDIN else None
+            recordings.append(given or one_file(utterance, path, None))
+        except UserError as error:
+            skipped[utterance] = last_line(error).removeprefix(f"recording {utterance}: ")
+    notes = left_in_folders(sources) + _channel_notes(recordings)
+    return Recordings(recordings, skipped, notes, {})
 
 
 def load(recording: Recording) -> np.ndarray:
@@ -210,41 +212,6 @@ def load(recording: Recording) -> np.ndarray:
     if bad is not None:
         raise UserError(f"utterance {recording.utterance}: {recording.path}: {bad.detail}")
     return resample(samples, rate, SAMPLE_RATE)
-
-
-def _transcript(text: str, utterance: str) -> str:
-    """Return the transcript of one recording, or the text itself if it names no file or folder.
-
-    A file has the transcript. If it is no .txt or .lab and one of its lines begins with the id of
-    the recording, it is a list as Kaldi's `text`.
-    """
-    path = Path(text)
-    try:
-        is_file, is_folder = path.is_file(), bool(text) and path.is_dir()
-    except OSError:  # too long for a file name
-        is_file = is_folder = False
-    if is_folder:
-        found = transcripts(text).get(utterance)
-        if found is None:
-            raise UserError(f"{text}: no transcript of {utterance} in this folder")
-        if isinstance(found, UserError):
-            raise found
-        return found
-    named = path.suffix.lower() in TRANSCRIPTS and len(text.split()) == 1
-    if is_file:
-        return text_of(text) if named else _of_list(text, utterance)
-    if named:
-        raise UserError(f"{text}: no such file")
-    if not is_utf8(text):
-        raise UserError(f"--text {text}: is not UTF-8 text")
-    return text
-
-
-def _of_list(path: str, utterance: str) -> str:
-    """Return the transcript of an utterance in a list; all lines, if the file is no list of it."""
-    rows = [fields_of(line, 1) for _, line in numbered_lines(path)]
-    found = [row[1:] for row in rows if row[0] == utterance]
-    return " ".join(found[0]) if len(found) == 1 else text_of(path)
 
 
 def _inspected(

@@ -160,6 +160,8 @@ def test_align_takes_a_folder_with_a_transcript_beside_each_recording(model, tmp
     done = run("align", folder, "--out", out, "--model", model)
     assert done.exit_code == 0, done.output
     assert "3 utterances aligned" in done.output and "not in" in done.output
+    assert "0 skipped, 1 without transcript or recording" in done.output
+    assert (out / "skipped").read_text() == f"d has no transcript in {folder}\n"
     words = read_words(out / "words.ctm")
     assert {name: len(row) for name, row in words.items()} == {"a": 3, "b": 3, "c": 3}
     lines = "".join(f"{name} the film\n" for name in "abd")

@@ -1,6 +1,8 @@
 """What people's folders hold: names, transcripts and files of many kinds."""
 
+import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import kaldiio
 import numpy as np
@@ -81,6 +83,69 @@ def test_the_transcript_of_one_recording(folder):
         text_of(folder)
     with pytest.raises(UserError, match="not UTF-8"):
         text_of("caf\udce9")
+
+
+def test_a_blank_in_a_path_changes_nothing(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    audio, docs = str(folder / "a.wav"), folder / "my docs"
+    docs.mkdir()
+    (docs / "t.txt").write_text("b is here\na good film\n")
+    (docs / "u.text").write_text("b is here\na good film\n", encoding="utf-16")
+    os.mkfifo(docs / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit((docs / "pipe").write_text, "through a pipe\n")
+        texts = [
+            one_recording(audio, f"my docs/{name}").recordings[0].text
+            for name in ("t.txt", "u.text", "pipe")
+        ]
+        writing.result()
+    assert texts == ["b is here a good film", "good film", "through a pipe"]
+    for missing in ("my missing.txt", "my docs/talk", "./my talk", "/no/such talk", "t.CSV"):
+        with pytest.raises(UserError, match=f"{missing}: no such file"):
+            one_recording(audio, missing)
+    for text in ("both and/or 24/7", "AC/DC", "about asp.net", "x" * 5000 + "/x"):
+        assert one_recording(audio, text).recordings[0].text == text
+
+
+def test_what_is_not_read_is_named(folder):
+    kinds = "wave snd bwf avi mpg wmv m4v flv mp2 mpga spx pcm ac3 ape dss".split()
+    for kind in kinds:
+        (folder / f"{kind}.{kind}").write_bytes(b"no audio")
+    (folder / "notes.md").write_text("no recording")
+    (folder / "speaker/one").mkdir(parents=True)
+    (folder / "speaker/one/x.wav").write_bytes(b"")
+    (folder / "empty").mkdir()
+    found = without_transcript([str(folder)])
+    assert set(found.skipped) == set(kinds) and len(found.recordings) == 4
+    assert found.notes == [f"1 sub-folders of {folder} are not read: speaker"]
+    with pytest.raises(UserError, match=r"no audio file in this folder; 1 sub-folders of .*: one"):
+        without_transcript([str(folder / "speaker")])
+    (folder / "d.txt").unlink()
+    (folder / "e.txt").write_text("the film e")
+    aligned = many_recordings(str(folder), str(folder))
+    assert f"1 sub-folders of {folder} are not read: speaker" in aligned.notes
+    assert aligned.alone == {
+        **dict.fromkeys([*kinds, "d"], f"has no transcript in {folder}"),
+        "e": f"has no recording in {folder}",
+    }
+
+
+def test_names_that_become_one_id_are_refused_at_once(folder):
+    for name in ("x y", "x_y"):
+        (folder / f"{name}.wav").write_bytes((folder / "a.wav").read_bytes())
+    with pytest.raises(UserError, match=r"x_y.wav: utterance id 'x_y' is also that of .*/x y.wav"):
+        audio_paths([str(folder)])
+
+
+@pytest.mark.parametrize("stdin", [None, io.TextIOWrapper(io.BytesIO())])
+def test_standard_input_that_cannot_be_read_is_skipped_alone(folder, monkeypatch, stdin):
+    monkeypatch.setattr("sys.stdin", stdin)
+    found = without_transcript(["-", str(folder / "a.wav")])
+    assert [r.utterance for r in found.recordings] == ["a"]
+    reason = "zero-length file: 0 bytes" if stdin else "standard input is closed"
+    assert found.skipped == {"stdin": reason}
+    with pytest.raises(UserError, match=f"recording stdin: {reason}"):
+        one_recording("-", "the film")
 
 
 def test_only_results_in_files_need_the_name_of_one(folder):
