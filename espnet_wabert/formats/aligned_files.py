@@ -84,7 +84,7 @@ class Writer:
             _save_json(self.out / f"{utterance}.json", content)
         for kind in SUBTITLES:
             if kind in self.kinds:
-                write_subtitles(self.out / f"{utterance}.{kind}", found.words)
+                _save_subtitles(self.out / f"{utterance}.{kind}", found)
         self.found[utterance] = found
 
     def close(self) -> None:
@@ -156,6 +156,10 @@ def _save_textgrid(path: Path, found: UtteranceAlignment) -> None:
     write_textgrid(path, tiers, found.duration)
 
 
+def _save_subtitles(path: Path, found: UtteranceAlignment) -> None:
+    write_subtitles(path, found.words, found.duration)
+
+
 def _save_json(path: Path, content: dict) -> None:
     write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
@@ -175,7 +179,7 @@ SUFFIXES: dict[str, Callable[[Path, UtteranceAlignment], None]] = {
     ".textgrid": _save_textgrid,
     ".json": lambda path, found: _save_json(path, {path.stem: as_dict(found)}),
     ".ctm": _save_ctm,
-    ".srt": lambda path, found: write_subtitles(path, found.words),
-    ".vtt": lambda path, found: write_subtitles(path, found.words),
+    ".srt": _save_subtitles,
+    ".vtt": _save_subtitles,
     ".txt": lambda path, found: write_labels(path, found.words),
 }

@@ -5,6 +5,8 @@ lines, at most 7 seconds.
 """
 
 import html
+import itertools
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from espnet_wabert.formats.word import Word
 
 WIDTH, LINES = 42, 2  # characters, lines of a subtitle
 LONGEST, PAUSE = 7.0, 0.7  # seconds of a subtitle; a longer silence begins a new one
+ALONE, SHORTEST = 1.0, 0.001  # seconds of a subtitle of unheard words only: at most, at least
 JOINER = "\u2060"  # has no width
 SENTENCE_ENDS = (".", "!", "?")
 
@@ -41,15 +44,62 @@ def _fits(cue: list[Word], word: Word) -> bool:
     )
 
 
-def write_subtitles(path: str | Path, words: Sequence[Word]) -> None:
-    """Write words with times in seconds as subtitles; the suffix is .srt or .vtt."""
+def timed(found: Sequence[list[Word]], last: float) -> list[tuple[list[Word], float, float]]:
+    """Return subtitles with start and end: those of the words that have a duration.
+
+    Subtitles of unheard words only share the time that is free around them. Without such time, they
+    are part of the next subtitle, or of the one before.
+
+    Args:
+        found: subtitles in order.
+        last: seconds of the recording; math.inf: unknown.
+    """
+    done: list[tuple[list[Word], float, float]] = []
+    unheard: list[list[Word]] = []  # that wait for the next heard word
+    for cue in found:
+        heard = [word for word in cue if word.end - word.start >= SHORTEST]
+        if not heard:
+            unheard.append(cue)
+            continue
+        start, end = heard[0].start, max(word.end for word in heard)
+        shared = _shared(unheard, start)
+        if not shared:
+            cue = [*itertools.chain(*unheard), *cue]
+        done += [*shared, (cue, start, end)]
+        unheard = []
+    shared = _shared(unheard, last)
+    if shared or not unheard:
+        return [*done, *shared]
+    at = unheard[0][0].start
+    words, start, end = done.pop() if done else ([], at, at)
+    return [*done, ([*words, *itertools.chain(*unheard)], start, end)]
+
+
+def _shared(unheard: Sequence[list[Word]], last: float) -> list[tuple[list[Word], float, float]]:
+    """Return subtitles without a duration in the time from their start to `last`; [] if none."""
+    if not unheard:
+        return []
+    first = unheard[0][0].start
+    length = min((last - first) / len(unheard), ALONE)
+    if length < SHORTEST:
+        return []
+    return [(cue, first + n * length, first + (n + 1) * length) for n, cue in enumerate(unheard)]
+
+
+def write_subtitles(path: str | Path, words: Sequence[Word], duration: float = math.inf) -> None:
+    """Write words with times in seconds as subtitles; the suffix is .srt or .vtt.
+
+    `duration` (seconds) is that of the audio.
+    """
+    path = Path(path)
     file = pysubs2.SSAFile()
-    in_html = Path(path).suffix.lower() == ".vtt"
-    for cue in cues(words):
+    in_html = path.suffix.lower() == ".vtt"
+    for cue, *times in timed(cues(words), duration):
         lines = textwrap.wrap(" ".join(word.word for word in cue), WIDTH)
         text = "\n".join(html.escape(line, quote=False) if in_html else line for line in lines)
         text = text.replace("\\", f"\\{JOINER}")  # pysubs2 takes \N as the end of a line
-        start, end = (round(1000 * time) for time in (cue[0].start, cue[-1].end))
-        file.append(pysubs2.SSAEvent(start=start, end=end, text=text))
+        start, end = (round(1000 * time) for time in times)
+        file.append(pysubs2.SSAEvent(start=start, end=max(end, start + 1), text=text))
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         file.save(str(temporary), encoding="utf-8", keep_ssa_tags=True)  # {} are parts of words

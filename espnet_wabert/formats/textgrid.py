@@ -1,11 +1,12 @@
 """Read and write Praat's TextGrids."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import decoded, replacing
-from espnet_wabert.formats.textgrid_tiers import Tier, read_tiers
+from espnet_wabert.formats.textgrid_tiers import Interval, Tier, read_tiers
 from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
 
 SHORTEST = 0.001  # seconds; Praat has no empty intervals
@@ -34,12 +35,13 @@ def write_textgrid(
     """Write one utterance's tiers (name -> intervals) as a TextGrid in the long format.
 
     `duration` (seconds) is that of the audio; without it the file ends with its last word. A word
-    without a duration is written with 1 ms, because Praat rejects empty intervals.
+    without a duration is written with 1 ms or less, because Praat rejects empty intervals.
     """
     from praatio import textgrid
 
     path = Path(path)
-    drawn = {name: _drawable(words, f"{path}: tier {name}") for name, words in tiers.items()}
+    end = math.inf if duration is None else duration
+    drawn = {name: _drawable(words, end, f"{path}: tier {name}") for name, words in tiers.items()}
     last = max((end for entries in drawn.values() for _, end, _ in entries), default=0.0)
     last = max(last, duration or 0.0, SHORTEST)
     grid = textgrid.Textgrid(0.0, last)
@@ -50,20 +52,46 @@ def write_textgrid(
         grid.save(str(temporary), "long_textgrid", includeBlankSpaces=True)
 
 
-def _drawable(words: Sequence[Word], where: str) -> list[tuple[float, float, str]]:
-    """Return intervals of at least the smallest duration, without overlap."""
-    entries, previous_end, free = [], 0.0, 0.0
-    for word in words:
+def _drawable(words: Sequence[Word], last: float, where: str) -> list[Interval]:
+    """Return intervals with a duration, without overlap, of a recording of `last` seconds.
+
+    Words without a duration have 1 ms each in the free time behind them, or share what there is; if
+    there is none, the word behind them, or the last one, gives 1 ms.
+    """
+    entries: list[Interval] = []
+    previous_end = free = 0.0
+    done = 0
+    for run in _runs(words):
+        word, done = run[0], done + len(run)
         if word.start < previous_end - SHORTEST:
             raise UserError(
                 f"{where}: '{word.word}' starts at {word.start:g} s, before the word above ends "
                 f"({previous_end:g} s); the intervals of a tier do not overlap"
             )
         start = max(word.start, free)
-        end = max(word.end, start + SHORTEST)
-        entries.append((start, end, word.word))
-        previous_end, free = word.end, end
+        room = max(word.end - start, SHORTEST)
+        if word.end <= word.start and done < len(words):
+            room = min(max(words[done].start - start, SHORTEST), SHORTEST * len(run))
+        elif word.end <= word.start:
+            if entries and last - start < SHORTEST:
+                start = max(last - SHORTEST, (entries[-1].start + entries[-1].end) / 2)
+                entries[-1] = entries[-1]._replace(end=start)
+            room = min(max(last - start, SHORTEST / 2), SHORTEST * len(run))
+        edges = [start + room * n / len(run) for n in range(len(run))] + [start + room]
+        entries += map(Interval, edges, edges[1:], [w.word for w in run])
+        previous_end, free = word.end, edges[-1]
     return entries
+
+
+def _runs(words: Sequence[Word]) -> list[list[Word]]:
+    """Part words, those without a duration at the same time together, each other one alone."""
+    runs: list[list[Word]] = []
+    for word in words:
+        if runs and word.start == word.end == runs[-1][0].start == runs[-1][0].end:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    return runs
 
 
 def _chosen(path: Path, tiers: Sequence[Tier]) -> Tier:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_wabert.formats.subtitles import LINES, LONGEST, PAUSE, WIDTH, cues, write_subtitles
+from espnet_wabert.formats.subtitles import (
+    LINES,
+    LONGEST,
+    PAUSE,
+    WIDTH,
+    cues,
+    timed,
+    write_subtitles,
+)
 from espnet_wabert.formats.word import Word
 
 SPOKEN = st.tuples(
@@ -17,7 +25,7 @@ SPOKEN = st.tuples(
 )  # fmt: skip
 
 
-def timed(drawn) -> list[Word]:
+def spoken_at(drawn) -> list[Word]:
     """Return words from (letters, punctuation, pause before, duration)."""
     words, at = [], 0.0
     for letters, mark, pause, duration in drawn:
@@ -28,7 +36,7 @@ def timed(drawn) -> list[Word]:
 
 @given(st.lists(SPOKEN, max_size=40))
 def test_subtitles_have_every_word_once_and_keep_the_limits(drawn):
-    words = timed(drawn)
+    words = spoken_at(drawn)
     found = cues(words)
     assert [word for cue in found for word in cue] == words
     for cue in found:
@@ -37,9 +45,38 @@ def test_subtitles_have_every_word_once_and_keep_the_limits(drawn):
         assert not any(word.word[-1] in ".?" for word in cue[:-1])
 
 
+UNHEARD = st.lists(st.one_of(SPOKEN, st.tuples(st.just("unheard"), *map(st.just, ["", 0.0, 0.0]))))
+
+
+@given(UNHEARD, st.sampled_from([0.0, 0.02, 9.0]))
+def test_subtitles_with_unheard_words_have_a_duration(drawn, rest):
+    words = spoken_at(drawn)
+    duration = (words[-1].end if words else 0.0) + rest
+    found = timed(cues(words), duration)
+    assert [word for cue, *_ in found for word in cue] == words
+    for cue, start, end in found:
+        assert start < end or not any(word.end > word.start for word in words)
+        assert all(start <= w.start and w.end <= end for w in cue if w.end > w.start)
+    for (_, _, before), (_, after, _) in itertools.pairwise(found):
+        assert before <= after + 1e-9
+
+
+def test_unheard_words_share_the_time_that_is_free(tmp_path):
+    first = [Word("unheard", 0.0, 0.0)] * 60
+    words = [*first, Word("yes.", 0.9, 1.2), Word("well", 1.2, 1.2), Word("no.", 3.0, 3.03)]
+    words += [Word("end", 3.03, 3.03)]
+    write_subtitles(tmp_path / "new/x.srt", words, 3.03)
+    events = pysubs2.load(str(tmp_path / "new/x.srt")).events
+    assert all(event.end > event.start for event in events) and events[-1].end == 3030
+    assert [e.plaintext for e in events[-3:]] == ["yes.", "well", "no. end"]
+    assert (events[-3].start, events[-3].end, events[-2].end) == (900, 1200, 2200)
+    write_subtitles(tmp_path / "x.srt", first)
+    assert all(e.end > e.start for e in pysubs2.load(str(tmp_path / "x.srt")).events)
+
+
 @pytest.mark.parametrize("kind", ["srt", "vtt"])
 def test_the_files_are_read_back(tmp_path, kind):
-    words = timed([(letters, "", 0.0, 0.25) for letters in ["hour", "after", "hour"] * 9])
+    words = spoken_at([(letters, "", 0.0, 0.25) for letters in ["hour", "after", "hour"] * 9])
     write_subtitles(tmp_path / f"a.{kind}", words)
     events = pysubs2.load(str(tmp_path / f"a.{kind}")).events
     assert len(events) > 1 and events[0].start == 0 and events[-1].end == 6750

@@ -136,6 +136,23 @@ def test_praat_gets_intervals_it_can_draw(tmp_path):
         write_textgrid(path, {"words": [Word("a", 0.0, 0.5), Word("b", 0.3, 0.6)]})
 
 
+@pytest.mark.parametrize("unheard", [1, 3, 450])
+def test_unheard_words_leave_heard_ones_their_times(tmp_path, unheard):
+    path = tmp_path / "u1.TextGrid"
+    heard = [Word("b", 0.208, 0.326), Word("c", 0.326, 3.03)]
+    parts = [0.0] * unheard, [0.326] * unheard, [3.03] * unheard
+    first, inner, last = ([Word(f"a{n}", t, t) for n, t in enumerate(part)] for part in parts)
+    words = [*first, heard[0], *inner, heard[1], *last]
+    write_textgrid(path, {"words": words}, 3.03)
+    assert "xmax = 3.03 " in path.read_text()
+    (drawn,) = read_textgrid(path).values()
+    assert [word.word for word in drawn] == [word.word for word in words]
+    assert all(word.end > word.start for word in drawn) and drawn[-1].end == 3.03
+    for word in heard:
+        (found,) = (one for one in drawn if one.word == word.word)
+        assert found[1:] == pytest.approx(word[1:], abs=0.0011)
+
+
 def test_an_utterance_without_words(tmp_path):
     write_textgrid(tmp_path / "u1.TextGrid", {"words": []}, duration=1.5)
     assert read_textgrid(tmp_path / "u1.TextGrid") == {"u1": []}
