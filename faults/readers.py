@@ -51,10 +51,13 @@ def word(label: str, start: float, end: float, found: list, silence: bool | None
 def ctm(content: bytes, path: Path) -> Times:
     """Read a CTM of seconds."""
     times: Times = {}
+    channels: dict[str, str] = {}
     for line in lines(content):
         if line.startswith(";;"):
             continue
-        utterance, _, start, length, label, *more = fields(line)
+        utterance, channel, start, length, label, *more = fields(line)
+        if channels.setdefault(utterance, channel) != channel:
+            raise ValueError(line)
         if more and more[0] != "NA":
             number(more[0])
         if len(more) > 3:
@@ -107,7 +110,7 @@ def words_json(content: bytes, path: Path) -> Times:
             if not isinstance(entry["word"], str):
                 raise ValueError(entry["word"])
             start, end = (_json_number(entry[name]) for name in ("start", "end"))
-            word(entry["word"], start, end, found)
+            word(entry["word"], start, end, found, silence=not entry["word"].strip())
         times[utterance] = found
     return times
 

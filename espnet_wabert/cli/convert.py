@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import click
 
-from espnet_wabert.errors import UserError, one_line_errors
+from espnet_wabert.errors import UserError, one_line_errors, printable
 
 
 @click.command()
@@ -31,10 +32,11 @@ def convert(words, out, formats, file_format):
     wabert convert aligned/words.ctm --out subtitles --format srt
     """  # noqa: D301
     from espnet_wabert.formats.aligned_files import write_labels
-    from espnet_wabert.formats.lines import NO_FILE_NAME, is_file_name
+    from espnet_wabert.formats.lines import NO_FILE_NAME, is_file_name, name_some
     from espnet_wabert.formats.subtitles import write_subtitles
     from espnet_wabert.formats.words import (
         files_of,
+        labels_of_silence,
         read_words,
         write_ctm,
         write_json,
@@ -51,7 +53,8 @@ def convert(words, out, formats, file_format):
     kinds = formats.lower().split(",")
     if not set(kinds) <= {*writers, "ctm"}:
         raise UserError(f"--format {formats}: must be one or more of {','.join(writers)},ctm")
-    times = read_words(words, file_format)
+    read = read_words(words, file_format)
+    times = {u: sorted(found, key=attrgetter("start")) for u, found in read.items()}
     files: dict[Path, tuple[Callable, Any]] = {}  # to write, by what function, and the words
     for utterance, found in times.items():
         if not is_file_name(utterance):
@@ -64,6 +67,10 @@ def convert(words, out, formats, file_format):
     out.mkdir(parents=True, exist_ok=True)
     for path, (write, content) in files.items():
         write(path, content)
+    silent = labels_of_silence(words, file_format)
+    if silent:
+        names = printable(name_some(set(silent)))
+        click.echo(f"{len(silent)} labels are taken as silence: {names}", err=True)
     click.echo(f"{out}: {len(times)} utterances, {sum(map(len, times.values()))} words")
 
 

@@ -1,7 +1,7 @@
 """Read and write Praat's TextGrids."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
@@ -16,17 +16,32 @@ def read_textgrid(path: Path) -> WordTimes:
     """Read the words of a TextGrid (long, short or JSON format); the file name is the utterance.
 
     The tier is `words` (Montreal Forced Aligner: `words` or `speaker - words`), in
-    any letter case, or the only tier. Empty, `sil`, `sp` and `spn` intervals are silence.
+    any letter case, or the only tier. Empty, `sil`, `sp` and `spn` intervals are silence; beside a
+    tier `subwords`, which `wabert align` writes, only empty ones.
     """
     path = Path(path)
-    text = decoded(path)
-    tier = _chosen(path, read_tiers(path, text))
     words = []
-    for index, (start, end, label) in enumerate(tier.entries, start=1):
-        if not is_silence(label, in_tier=True):
-            where = f"{path}: tier {tier.name}, interval {index}"
+    for where, (start, end, label), silent in _labels(path):
+        if not silent:
             words.append(checked_word(label, start, end, where))
     return {path.stem: words}
+
+
+def silent_labels(path: Path) -> list[str]:
+    """Return the labels of a TextGrid that are taken as silence, apart from blank ones."""
+    return [
+        entry.label for _, entry, silent in _labels(Path(path)) if silent and entry.label.strip()
+    ]
+
+
+def _labels(path: Path) -> Iterator[tuple[str, Interval, bool]]:
+    """Yield the place of each interval of the tier of words, the interval, and if it is silence."""
+    tiers = read_tiers(path, decoded(path))
+    tier = _chosen(path, tiers)
+    is_own = any(other.name == "subwords" for other in tiers)
+    for index, entry in enumerate(tier.entries, start=1):
+        silent = not entry.label.strip() if is_own else is_silence(entry.label, in_tier=True)
+        yield f"{path}: tier {tier.name}, interval {index}", entry, silent
 
 
 def write_textgrid(

@@ -25,8 +25,10 @@ def read_ctm(path: Path) -> WordTimes:
     """Kaldi's and NIST's CTM: `utterance channel start duration word [confidence]`, in seconds.
 
     Lines that begin with `;;` are comments. An utterance with silence only is kept without words.
+    An utterance of two channels, as NIST has telephone calls, would mix its speakers: an error.
     """
     times: WordTimes = {}
+    channels: dict[str, str] = {}
     for number, line in numbered_lines(path):
         if line.startswith(";;"):
             continue
@@ -36,7 +38,13 @@ def read_ctm(path: Path) -> WordTimes:
                 f"{where}: {len(fields)} fields, "
                 "not 'utterance channel start duration word [confidence]'"
             )
-        utt_id, _, start, duration, label, *more = fields
+        utt_id, channel, start, duration, label, *more = fields
+        first = channels.setdefault(utt_id, channel)
+        if channel != first:
+            raise UserError(
+                f"{where}: utterance {utt_id} has channels {first} and {channel}; part them into"
+                " two utterances"
+            )
         if more and more[0] != "NA":
             parse_number(more[0], "confidence", where)
         words = times.setdefault(utt_id, [])
@@ -139,7 +147,8 @@ def read_json(path: Path) -> WordTimes:
     content = parse_json(text, str(path))
     if isinstance(content, dict) and isinstance(content.get("w"), list):
         entries = [_spoken_part(entry, path) for entry in content["w"]]
-        return {path.stem: _json_words(entries, path)}
+        words = _json_words(entries, path)
+        return {path.stem: [word for word in words if not is_silence(word.word)]}
     if not isinstance(content, dict):
         raise UserError(f"{path}:1: is not an object {{utterance: {{'words': [...]}}}}")
     times = {}
@@ -170,7 +179,7 @@ def _json_words(entries: Iterable[dict], path: Path, utt_id: str = "") -> list[W
         if not isinstance(label, str):
             raise UserError(f"{where}: {label!r} is not a word in quotation marks")
         start, end = parse_number(start, "start", where), parse_number(end, "end", where)
-        if not is_silence(label):
+        if label.strip():
             words.append(checked_word(label, start, end, where))
     return words
 

@@ -18,7 +18,7 @@ from espnet_wabert.formats.lines import (
     parse_number,
     write_atomically,
 )
-from espnet_wabert.formats.textgrid import read_textgrid, write_textgrid
+from espnet_wabert.formats.textgrid import read_textgrid, silent_labels, write_textgrid
 from espnet_wabert.formats.word import Word, WordTimes, normalize_word
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "cut_segments",
     "detect_format",
     "files_of",
+    "labels_of_silence",
     "normalize_word",
     "read_ids",
     "read_words",
@@ -85,6 +86,13 @@ def files_of(path: str | Path, file_format: str | None = None) -> list[Path]:
     if not files:
         raise UserError(f"{path}: holds no file whose name ends in {kind.suffix}")
     return files
+
+
+def labels_of_silence(path: str | Path, file_format: str | None = None) -> list[str]:
+    """Return the labels of TextGrids that `read_words` takes as silence, apart from blank ones."""
+    if _format_of(path, file_format).read is not read_textgrid:
+        return []
+    return [label for file in files_of(path, file_format) for label in silent_labels(file)]
 
 
 def _format_of(path: str | Path, file_format: str | None) -> WordFormat:

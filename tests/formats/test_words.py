@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.formats.word import is_silence
 from espnet_wabert.formats.words import (
     Word,
     cut_segments,
     detect_format,
+    labels_of_silence,
     normalize_word,
     read_ids,
     read_words,
@@ -182,6 +184,10 @@ BAD_FILES = {
     "a.json": ('{"a":\n {"words": [}}', "a.json:2: is not JSON: "),
     "b.json": ('{"a": [1]}', "b.json: utterance a has no list 'words'"),
     "c.json": ('{"a": {"words": [{"word": "x", "start": 1}]}}', "c.json: a word 1 lacks one of"),
+    "ab.ctm": (
+        "a A 0 1 x\na B 0.5 1 y\n",
+        "ab.ctm:2: utterance a has channels A and B; part them into two",
+    ),
     "d.json": ('{"w": [{"t": "x", "b": 1}]}', "is not a word with 't', 'b' and 'd'"),
     "e.json": ('{"a": {"words": []}, "a": {"words": []}}', "has a key more than once: a"),
     "f.json": ('{"a": {"words": [{"word": "x", "start": null, "end": 1}]}}', "start 'None' is not"),
@@ -276,3 +282,16 @@ def test_a_folder_that_align_has_written_is_read(tmp_path):
     for tier in ("words", "subwords"):
         write_ctm(tmp_path / f"{tier}.ctm", {"u": [Word(tier, 0.0, 0.5)]})
     assert read_words(tmp_path) == {"u": [Word("words", 0.0, 0.5)]}
+
+
+def test_what_align_writes_is_read_without_a_loss(tmp_path):
+    said = ["sp", "Pau", "<sitting>", "[door]", "sil", "h#"]
+    words = [Word(word, at, at + 0.5) for at, word in enumerate(said)]
+    found = UtteranceAlignment(words, words, None, None, None, "cif", 8, 6.0)
+    for name in ("u.json", "u.TextGrid"):
+        found.save(tmp_path / name)
+        assert read_words(tmp_path / name) == {"u": words}
+        assert labels_of_silence(tmp_path / name) == []
+    write_textgrid(tmp_path / "u.TextGrid", {"words": [*words, Word("a", 6.0, 6.5)]})  # another's
+    assert read_words(tmp_path / "u.TextGrid") == {"u": [Word("a", 6.0, 6.5)]}
+    assert labels_of_silence(tmp_path / "u.TextGrid") == said

@@ -109,6 +109,16 @@ def test_convert_keeps_its_inputs_and_the_transcripts_of_recordings(tmp_path):
         assert done.exit_code == 0, done.output
 
 
+def test_convert_sorts_words_and_counts_labels_of_silence(tmp_path):
+    (tmp_path / "words.ctm").write_text("u 1 2 .5 b\nu 1 0 .5 sp\nu 1 1 .5 Pau\n")
+    call = ["--out", tmp_path / "out", "--format", "srt,textgrid"]
+    done = run("convert", tmp_path / "words.ctm", *call)
+    assert done.exit_code == 0 and "taken as silence" not in done.output
+    assert "00:00:00,000 --> 00:00:02,500\nsp Pau b" in (tmp_path / "out/u.srt").read_text()
+    done = run("convert", tmp_path / "out/u.TextGrid", "--out", tmp_path / "again")
+    assert done.exit_code == 0 and "2 labels are taken as silence: Pau, sp\n" in done.output
+
+
 def test_info_says_what_a_model_can_do(model, tmp_path):
     shown = run("info", "--model", model).output
     assert "model: wabert\n" in shown and "methods of alignment: " in shown
