@@ -60,7 +60,7 @@ def one_line_errors(main):
         except OSError as error:
             if error.errno not in _OF_THE_SYSTEM:
                 raise
-            what = error.filename2 or error.filename or "a file"
+            what = error.filename2 or error.filename or "a file or standard output"
             message = last_line(UserError(f"{what}: {error.strerror}"))
         print(f"error: {message}", file=sys.stderr)
         sys.exit(1)

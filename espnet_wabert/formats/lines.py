@@ -24,6 +24,7 @@ NO_FILE_NAME = (
     f"its id holds a '/' or a control character, or has more than {MOST_BYTES_OF_NAME} bytes,"
     " and cannot name a file"
 )
+_STREAM = re.compile(r"/dev/(?:std(out|err)|fd/([0-9]+))")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character in JSON
 
 
@@ -185,6 +186,17 @@ def put(temporary: Path, path: Path) -> None:
 
 
 @contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file in an error of the disk, which has no name when a write fails."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path with the same suffix, which replaces `path` when all is written.
 
@@ -196,7 +208,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _naming(path):
+            yield temporary
         # mkstemp makes a private file; apply the umask as open() does.
         umask = os.umask(0)
         os.umask(umask)
@@ -208,11 +221,22 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_atomically(path: str | Path, text: str) -> None:
-    """Write a file completely or not at all; write into a pipe or a device."""
+    """Write a file completely or not at all; write into a pipe, a device or an open stream."""
     path = Path(path)
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
+    number = _descriptor(path)
+    if path.exists() and (number is not None or not path.is_file()):
+        with (
+            _naming(path),
+            open(path if number is None else os.dup(number), "w", encoding="utf-8") as file,
+        ):
+            file.write(text)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return the number of an open stream; a file that it is redirected to must not be replaced."""
+    found = _STREAM.fullmatch(str(path))
+    return found and int(found[2] or ("out", "err").index(found[1]) + 1)

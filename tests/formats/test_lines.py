@@ -1,6 +1,9 @@
 """Numbers, fields and JSON: what is read, and what is refused."""
 
+import errno
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -123,3 +126,23 @@ def test_links_and_pipes_stay_what_they_are(tmp_path):
         write_atomically(pipe, "through")
         assert read.result() == "through"
     assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/stderr", "/dev/fd/1"])
+def test_a_stream_that_is_redirected_to_a_file_is_appended_to(tmp_path, name):
+    (tmp_path / "log").write_text("before\n")
+    code = "import sys; from espnet_wabert.formats.lines import write_atomically as w; "
+    code += "w(sys.argv[1], 'text\\n'); print('after', file=sys.stderr)"
+    with (tmp_path / "log").open("a") as log:
+        subprocess.run([sys.executable, "-c", code, name], stdout=log, stderr=log, check=True)
+    assert (tmp_path / "log").read_text() == "before\ntext\nafter\n"
+
+
+def test_a_full_disk_has_the_name_of_the_file(tmp_path):
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        write_atomically("/dev/full", "text")
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*/u.srt'"),
+        replacing(tmp_path / "u.srt"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
