@@ -78,18 +78,18 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
         click.echo(printable(note), err=True)
     skipped = given.skipped | done.skipped
     if writer:
-        _write_skipped(out, skipped | given.alone)
+        _write_list(out / "skipped", skipped | given.alone)
+        _write_list(out / "low_confidence", {u: f"{low:.4f}" for u, low in done.low.items()})
         alone = f", {len(given.alone)} without transcript or recording" if given.alone else ""
         click.echo(f"{out}: {done.aligned} utterances aligned, {len(skipped)} skipped{alone}")
     end(skipped, f"; {out / 'skipped'} lists them" if writer else "")
 
 
-def _write_skipped(out: Path, skipped: dict[str, str]) -> None:
-    """List skipped utterances in OUT/skipped; write no file if there are none."""
+def _write_list(path: Path, values: dict[str, str]) -> None:
+    """Write lines of an utterance and its value; remove the file if there are none."""
     from espnet_wabert.formats.lines import as_id, write_atomically
 
-    path = out / "skipped"
     path.unlink(missing_ok=True)
-    if skipped:
-        lines = [printable(f"{as_id(u)} {reason}") for u, reason in sorted(skipped.items())]
+    if values:
+        lines = [printable(f"{as_id(u)} {value}") for u, value in sorted(values.items())]
         write_atomically(path, "".join(f"{line}\n" for line in lines))

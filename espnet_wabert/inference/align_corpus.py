@@ -30,6 +30,7 @@ class AlignmentSummary(NamedTuple):
     aligned: int  # number of aligned utterances
     skipped: dict[str, str]  # utterance id -> reason
     notes: list[str]  # warnings and remarks, one line each
+    low: dict[str, float]  # utterances with a low confidence
 
 
 def align_all(
@@ -58,7 +59,8 @@ def align_all(
         for group, loaded in loaded_batches(recordings, batch_seconds, inference.aligner.hop):
             run.batch(group, loaded)
             progress.update(len(group))
-    return AlignmentSummary(len(run.confidences), run.skipped, run.notes(min_confidence))
+    low = run.low(min_confidence)
+    return AlignmentSummary(len(run.confidences), run.skipped, run.notes(low), low)
 
 
 def choose_method(inference: WaBERTInference, name: str | None) -> str:
@@ -101,6 +103,7 @@ class _Run:
         self.ends: list[str] = []  # remarks on transcripts that begin or end differently
         self.dense: list[str] = []  # aligned by CIF because they have too few frames
         self.unknown: dict[str, int] = {}  # number of words outside the vocabulary
+        self.empty: dict[str, int] = {}  # number of words, but punctuation, without word pieces
 
     def batch(self, group: Sequence[Recording], loaded: Sequence[np.ndarray | UserError]) -> None:
         """Align a batch; skip what cannot be aligned."""
@@ -192,11 +195,23 @@ class _Run:
         unknown = encoded.pieces.count("[UNK]")
         if unknown:
             self.unknown[utterance] = unknown
+        empty = sum(bool(w) and n not in encoded.word_index for n, w in enumerate(encoded.said))
+        if empty:
+            self.empty[utterance] = empty
         found = of_method(aligned, name, duration)
         self.confidences[utterance] = (found.confidence, name)
         self.on_result(utterance, found)
 
-    def notes(self, min_confidence: float | None) -> list[str]:
+    def low(self, min_confidence: float | None) -> dict[str, float]:
+        """Return the confidences below the limit; None: that of the method."""
+        low = {}
+        for utterance, (confidence, name) in sorted(self.confidences.items()):
+            limit = self.aligner.min_confidence(name) if min_confidence is None else min_confidence
+            if confidence is not None and confidence < limit:
+                low[utterance] = confidence
+        return low
+
+    def notes(self, low: dict[str, float]) -> list[str]:
         """Return what the user should know, one line each."""
         notes = []
         if list(self.aligner.methods) == ["cif"]:
@@ -213,13 +228,9 @@ class _Run:
         if self.unknown:
             count = sum(self.unknown.values())
             notes.append(f"{count} words are outside the vocabulary, in {name_some(self.unknown)}")
-        low = {}
-        for utterance, (confidence, name) in self.confidences.items():
-            limit = min_confidence
-            if limit is None:
-                limit = self.aligner.min_confidence(name)
-            if confidence is not None and confidence < limit:
-                low[utterance] = confidence
+        if self.empty:
+            count = sum(self.empty.values())
+            notes.append(f"{count} words have no letters and no time, in {name_some(self.empty)}")
         if low:
             shown = name_some([f"{u} ({c:.2f})" for u, c in low.items()])
             notes.append(

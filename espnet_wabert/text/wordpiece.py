@@ -1,6 +1,5 @@
 """BERT's word pieces of a transcript, and the word of each."""
 
-import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -121,7 +120,7 @@ def word_confidences(encoded: Encoded, confidences: Sequence[float]) -> list[flo
 def words_of(encoded: Encoded, starts: list[float], ends: list[float]) -> list[Word]:
     """Return the words with their times: from the start of the first piece to the last's end.
 
-    A word without tokens (control characters) starts and ends at the end of the word before it.
+    A word without tokens (punctuation) starts and ends at the end of the word before it.
     """
     first: dict[int, float] = {}
     last: dict[int, float] = {}
@@ -131,8 +130,6 @@ def words_of(encoded: Encoded, starts: list[float], ends: list[float]) -> list[W
             last[index] = end
     words, time = [], starts[0] if starts else 0.0
     for index, word in enumerate(encoded.words):
-        if index not in first:
-            logging.warning("the word %r has no pieces; it gets no time", word)
         words.append(Word(word, first.get(index, time), last.get(index, time)))
         time = words[-1].end
     return words

@@ -229,6 +229,13 @@ def test_at_most_ten_recordings_are_named(tmp_path, aligner):
     assert f"{data}: 5 more" in errors
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_library_takes_is_refused_at_once(tmp_path, seed):
+    status, _, errors = run(write_data(tmp_path), "--out", tmp_path / "out", "--seed", seed)
+    assert status == 2 and "--seed" in errors and "0<=x<=4294967295" in errors
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_mistakes_are_one_line(tmp_path, aligner):
     data, out = write_data(tmp_path, count=3), tmp_path / "out"

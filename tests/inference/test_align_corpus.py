@@ -174,6 +174,26 @@ def test_doubtful_utterances_are_named(model, tmp_path):
     assert "warning" not in align(model, *lists, "--out", tmp_path, "--min_confidence", "-1").stderr
 
 
+def test_all_doubtful_utterances_are_listed(model, tmp_path):
+    lists = write_lists(tmp_path, {f"u{n}": "good" for n in range(7)})
+    out = tmp_path / "out"
+    done = align(model, *lists, "--out", out, "--min_confidence", "1.01")
+    assert "and 2 more" in done.stderr
+    listed = [line.split() for line in (out / "low_confidence").read_text().splitlines()]
+    assert [u for u, _ in listed] == [f"u{n}" for n in range(7)]
+    assert all(0 <= float(confidence) <= 1 for _, confidence in listed)
+    align(model, *lists, "--out", out, "--min_confidence", "-1")
+    assert not (out / "low_confidence").exists()
+
+
+def test_punctuation_is_silent_and_a_word_without_letters_is_noted_once(model, tmp_path, caplog):
+    audio = noise(tmp_path / "a.wav")
+    done = align(model, audio, "--text", "good — film …", "--min_confidence", 0)
+    assert done.exit_code == 0 and done.stderr == "" and not caplog.text, done.output
+    done = align(model, audio, "--text", "good \u0301 film", "--min_confidence", 0)
+    assert done.stderr == "1 words have no letters and no time, in a\n" and not caplog.text
+
+
 def test_one_list_has_what_the_other_lacks(model, tmp_path):
     texts = {"u1": "good", "u2": None, "u3": "the film"}
     done = align(model, *write_lists(tmp_path, texts, u3=""), "--out", tmp_path / "out")
