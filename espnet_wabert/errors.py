@@ -58,7 +58,7 @@ def one_line_errors(main):
         except UserError as error:
             message = last_line(error)
         except OSError as error:
-            if error.errno not in _OF_THE_SYSTEM:
+            if error.errno not in _OF_THE_SYSTEM and error.filename is None:
                 raise
             what = error.filename2 or error.filename or "a file or standard output"
             message = last_line(UserError(f"{what}: {error.strerror}"))

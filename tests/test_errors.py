@@ -25,7 +25,9 @@ def test_the_traceback_of_a_worker_is_left_out():
     assert last_line(error) == "a.wav: bad"
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EISDIR])
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EISDIR, errno.EBADF]
+)
 def test_errors_of_the_disk_are_one_line(capsys, code):
     @one_line_errors
     def command():
