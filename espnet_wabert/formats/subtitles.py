@@ -10,6 +10,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pysubs2
 
@@ -21,6 +22,14 @@ LONGEST, PAUSE = 7.0, 0.7  # seconds of a subtitle; a longer silence begins a ne
 ALONE, SHORTEST = 1.0, 0.001  # seconds of a subtitle of unheard words only: at most, at least
 JOINER = "\u2060"  # has no width
 SENTENCE_ENDS = (".", "!", "?")
+
+
+class Cue(NamedTuple):
+    """A subtitle with its times in seconds."""
+
+    words: list[Word]
+    start: float
+    end: float
 
 
 def cues(words: Sequence[Word]) -> list[list[Word]]:
@@ -44,7 +53,7 @@ def _fits(cue: list[Word], word: Word) -> bool:
     )
 
 
-def timed(found: Sequence[list[Word]], last: float) -> list[tuple[list[Word], float, float]]:
+def timed(found: Sequence[list[Word]], last: float) -> list[Cue]:
     """Return subtitles with start and end: those of the words that have a duration.
 
     Subtitles of unheard words only share the time that is free around them. Without such time, they
@@ -54,7 +63,7 @@ def timed(found: Sequence[list[Word]], last: float) -> list[tuple[list[Word], fl
         found: subtitles in order.
         last: seconds of the recording; math.inf: unknown.
     """
-    done: list[tuple[list[Word], float, float]] = []
+    done: list[Cue] = []
     unheard: list[list[Word]] = []  # that wait for the next heard word
     for cue in found:
         heard = [word for word in cue if word.end - word.start >= SHORTEST]
@@ -62,28 +71,24 @@ def timed(found: Sequence[list[Word]], last: float) -> list[tuple[list[Word], fl
             unheard.append(cue)
             continue
         start, end = heard[0].start, max(word.end for word in heard)
-        shared = _shared(unheard, start)
-        if not shared:
-            cue = [*itertools.chain(*unheard), *cue]
-        done += [*shared, (cue, start, end)]
+        shared = _shared(unheard, done[-1].end if done else 0.0, start)
+        left = [] if shared else itertools.chain(*unheard)
+        done += [*shared, Cue([*left, *cue], start, end)]
         unheard = []
-    shared = _shared(unheard, last)
+    shared = _shared(unheard, done[-1].end if done else 0.0, last)
     if shared or not unheard:
         return [*done, *shared]
-    at = unheard[0][0].start
-    words, start, end = done.pop() if done else ([], at, at)
-    return [*done, ([*words, *itertools.chain(*unheard)], start, end)]
+    before = done.pop() if done else Cue([], 0.0, last)
+    return [*done, before._replace(words=[*before.words, *itertools.chain(*unheard)])]
 
 
-def _shared(unheard: Sequence[list[Word]], last: float) -> list[tuple[list[Word], float, float]]:
-    """Return subtitles without a duration in the time from their start to `last`; [] if none."""
-    if not unheard:
+def _shared(unheard: Sequence[list[Word]], first: float, last: float) -> list[Cue]:
+    """Return subtitles of unheard words in the free time from `first` to `last`; [] if none."""
+    length = min((last - first) / max(len(unheard), 1), ALONE)
+    if not unheard or length < SHORTEST:
         return []
-    first = unheard[0][0].start
-    length = min((last - first) / len(unheard), ALONE)
-    if length < SHORTEST:
-        return []
-    return [(cue, first + n * length, first + (n + 1) * length) for n, cue in enumerate(unheard)]
+    start = min(unheard[0][0].start, last - len(unheard) * length)
+    return [Cue(cue, start + n * length, start + (n + 1) * length) for n, cue in enumerate(unheard)]
 
 
 def write_subtitles(path: str | Path, words: Sequence[Word], duration: float = math.inf) -> None:

@@ -70,7 +70,7 @@ def write_textgrid(
 def _drawable(words: Sequence[Word], last: float, where: str) -> list[Interval]:
     """Return intervals with a duration, without overlap, of a recording of `last` seconds.
 
-    Words without a duration have 1 ms each in the free time behind them, or share what there is; if
+    Words without a duration have 1 ms each in the free time around them, or share what there is; if
     there is none, the word behind them, or the last one, gives 1 ms.
     """
     entries: list[Interval] = []
@@ -83,15 +83,15 @@ def _drawable(words: Sequence[Word], last: float, where: str) -> list[Interval]:
                 f"{where}: '{word.word}' starts at {word.start:g} s, before the word above ends "
                 f"({previous_end:g} s); the intervals of a tier do not overlap"
             )
-        start = max(word.start, free)
-        room = max(word.end - start, SHORTEST)
-        if word.end <= word.start and done < len(words):
-            room = min(max(words[done].start - start, SHORTEST), SHORTEST * len(run))
-        elif word.end <= word.start:
-            if entries and last - start < SHORTEST:
-                start = max(last - SHORTEST, (entries[-1].start + entries[-1].end) / 2)
+        start, end = max(word.start, free), word.end
+        if end <= word.start:
+            end = words[done].start if done < len(words) else max(last, end)
+            start = max(free, min(start, end - SHORTEST * len(run)))
+            if entries and done == len(words) and end - start < SHORTEST:
+                start = max(end - SHORTEST, (entries[-1].start + entries[-1].end) / 2)
                 entries[-1] = entries[-1]._replace(end=start)
-            room = min(max(last - start, SHORTEST / 2), SHORTEST * len(run))
+            end = min(end, start + SHORTEST * len(run))
+        room = max(end - start, SHORTEST)
         edges = [start + room * n / len(run) for n in range(len(run))] + [start + room]
         entries += map(Interval, edges, edges[1:], [w.word for w in run])
         previous_end, free = word.end, edges[-1]

@@ -70,6 +70,9 @@ def test_unheard_words_share_the_time_that_is_free(tmp_path):
     assert all(event.end > event.start for event in events) and events[-1].end == 3030
     assert [e.plaintext for e in events[-3:]] == ["yes.", "well", "no. end"]
     assert (events[-3].start, events[-3].end, events[-2].end) == (900, 1200, 2200)
+    late = [w._replace(start=0.9, end=0.9) for w in first]  # as `align` places them
+    write_subtitles(tmp_path / "x.srt", [*late, *words[60:]], 3.03)
+    assert pysubs2.load(str(tmp_path / "x.srt")).events == events
     write_subtitles(tmp_path / "x.srt", first)
     assert all(e.end > e.start for e in pysubs2.load(str(tmp_path / "x.srt")).events)
 

@@ -140,7 +140,7 @@ def test_praat_gets_intervals_it_can_draw(tmp_path):
 def test_unheard_words_leave_heard_ones_their_times(tmp_path, unheard):
     path = tmp_path / "u1.TextGrid"
     heard = [Word("b", 0.208, 0.326), Word("c", 0.326, 3.03)]
-    parts = [0.0] * unheard, [0.326] * unheard, [3.03] * unheard
+    parts = [0.208] * unheard, [0.326] * unheard, [3.03] * unheard
     first, inner, last = ([Word(f"a{n}", t, t) for n, t in enumerate(part)] for part in parts)
     words = [*first, heard[0], *inner, heard[1], *last]
     write_textgrid(path, {"words": words}, 3.03)
@@ -151,6 +151,7 @@ def test_unheard_words_leave_heard_ones_their_times(tmp_path, unheard):
     for word in heard:
         (found,) = (one for one in drawn if one.word == word.word)
         assert found[1:] == pytest.approx(word[1:], abs=0.0011)
+    assert drawn[unheard].start == 0.208  # there is time before it
 
 
 def test_an_utterance_without_words(tmp_path):
