@@ -75,19 +75,24 @@ def convert(words, out, formats, file_format):
 
 
 def _keep_inputs(files: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Raise a `UserError` if a file to write is an input or the transcript of a recording."""
+    """Raise a `UserError` if a file to write is an input, or another's that has more than times."""
     from espnet_wabert.inference.listing import is_recording
 
     read = {path.resolve() for path in inputs}
-    for path in filter(Path.exists, files):
-        if path.resolve() in read:
-            raise UserError(f"{path}: is an input, which would be replaced; name another --out")
+    for path in filter(Path.is_file, files):
+        what = "an input" if path.resolve() in read else ""
         beside = (other for other in path.parent.iterdir() if other.stem == path.stem)
-        if path.suffix == ".txt" and not _has_labels(path) and any(map(is_recording, beside)):
-            raise UserError(f"{path}: is the transcript of a recording; name another --out")
+        if path.suffix == ".txt" and not _begins(path, rb"[\d.]+\t[\d.]+\t"):
+            what = "the transcript of a recording" if any(map(is_recording, beside)) else what
+        elif path.suffix == ".ctm" and _begins(path, rb"(\S+ ){5}\S"):
+            what = what or "a CTM with confidences"
+        elif path.suffix in (".json", ".TextGrid") and b'"subwords"' in path.read_bytes():
+            what = what or "of `wabert align`, with subwords"
+        if what:
+            raise UserError(f"{path}: is {what}, which would be replaced; name another --out")
 
 
-def _has_labels(path: Path) -> bool:
-    """Return whether a file begins as a label track of Audacity."""
+def _begins(path: Path, pattern: bytes) -> bool:
+    """Return whether the first line of a file begins with a pattern."""
     with path.open("rb") as file:
-        return re.match(rb"[\d.]+\t[\d.]+\t", file.readline(100)) is not None
+        return re.match(pattern, file.readline(1000)) is not None

@@ -90,7 +90,8 @@ def test_convert_names_what_is_wrong(tmp_path, extra, message):
 
 def test_convert_keeps_its_inputs_and_the_transcripts_of_recordings(tmp_path):
     entry = {"words": [{"word": "well", "start": 0, "end": 1, "confidence": 0.5}]}
-    (tmp_path / "u.json").write_text(json.dumps({"u": entry}))
+    (tmp_path / "u.json").write_text(json.dumps({"u": {**entry, "subwords": []}}))
+    (tmp_path / "other.ctm").write_text("u 1 0 1 well\n")
     (tmp_path / "words.ctm").write_text("u 1 0 1 well 0.5\n")
     noise(tmp_path / "u.wav")
     (tmp_path / "u.txt").write_text("well\n")
@@ -99,13 +100,17 @@ def test_convert_keeps_its_inputs_and_the_transcripts_of_recordings(tmp_path):
         ("u.json", "json", "u.json: is an input, which would be replaced"),
         ("words.ctm", "srt,ctm", "words.ctm: is an input, which would be replaced"),
         ("words.ctm", "audacity", "u.txt: is the transcript of a recording"),
+        ("other.ctm", "ctm", "words.ctm: is a CTM with confidences"),
+        ("other.ctm", "srt,json", "u.json: is of `wabert align`, with subwords"),
     ):
         done = run("convert", tmp_path / given, "--out", tmp_path, "--format", kind)
         assert done.exit_code == 1 and message in done.output and done.output.count("\n") == 1
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
-    (tmp_path / "u.txt").unlink()
-    for _ in range(2):  # its own labels are replaced
-        done = run("convert", tmp_path / "words.ctm", "--out", tmp_path, "--format", "audacity")
+    for name in ("u.txt", "u.json", "words.ctm"):
+        (tmp_path / name).unlink()
+    call = ["--out", tmp_path, "--format", "audacity,json,ctm,textgrid"]
+    for _ in range(2):  # its own files are replaced
+        done = run("convert", tmp_path / "other.ctm", *call)
         assert done.exit_code == 0, done.output
 
 
