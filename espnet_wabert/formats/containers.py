@@ -69,9 +69,8 @@ def read_ogg(path: str) -> Ogg:
     """Go through the pages of an Ogg file.
 
     libsndfile takes a stream that is cut off, or whose last page is damaged, for a shorter one.
-    That it is whole is known from the mark of its last page. Some recorders (Android's, streams to
-    a disk) write none. Their files are called cut off too: nothing tells them from one that is cut
-    between two pages, and copying a file adds the mark.
+    One that is cut between two pages is taken for a whole one: it lacks the mark of a last page,
+    but so do the files of some recorders (Android's, streams to a disk).
     """
     size = os.path.getsize(path)
     place, flags, begun = 0, 0, False
@@ -91,12 +90,9 @@ def read_ogg(path: str) -> Ogg:
                 return Ogg("", size - place)
             begun = not flags & _BEGINS
             place = end
-    if flags & _ENDS:
-        return Ogg("", 0)
-    if place < size:
+    if place < size and not flags & _ENDS:
         return Ogg(f"no page at byte {place} of {size}", 0)
-    how = "its last page has no end mark; if it is whole, ffmpeg -i OLD -c copy NEW.ogg adds one"
-    return Ogg(how, 0)
+    return Ogg("", 0)
 
 
 def _checksum(head: bytes, body: bytes) -> bytes:

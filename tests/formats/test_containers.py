@@ -19,7 +19,9 @@ def test_a_cut_or_damaged_ogg_is_not_a_shorter_one(tmp_path, subtype):
     path.write_bytes(content + b"TAG" + bytes(125))
     assert inspect(str(path)) == AudioInfo(64000, 16000, 1, "OGG")
     last = content.rindex(b"OggS")
-    for size in (*range(last // 2, len(content), 999), last - 1, last, last + 3, last + 27):
+    path.write_bytes(content[:last])  # some recorders write no mark of the last page
+    assert inspect(str(path)).samples < 64000
+    for size in (*range(last // 2, len(content), 999), last - 1, last + 3, last + 27):
         path.write_bytes(content[:size])
         fault = inspect(str(path))
         assert fault.kind == DAMAGED and "page" in fault.detail, size
