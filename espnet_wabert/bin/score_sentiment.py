@@ -99,7 +99,8 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     rows = {key: result_rows(opts.name, scored) for key, scored in sets.items()}
     if opts.transcripts:
         texts, hypothesis_texts = (read_table(path) for path in opts.transcripts)
-        texts = {utt_id: texts[utt_id] for utt_id in reference}
+        texts = {utt_id: text for utt_id, text in texts.items() if utt_id in reference}
+        require_same_ids(reference, texts, str(opts.transcripts[0]))
         hypothesis_texts = {u: text for u, text in hypothesis_texts.items() if u in texts}
         add_word_errors(rows, opts.name, texts, hypothesis_texts, parts)
     confusion = {

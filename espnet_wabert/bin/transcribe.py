@@ -13,7 +13,7 @@ Folder = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--recognizer", required=True, help="CTC model or Whisper (name, folder), or: box.")
-@click.option("--ngram", help="An ARPA or KenLM file, for CTC decoding with a language model.")
+@click.option("--ngram", help="An ARPA file, for CTC decoding with a language model.")
 @click.option("--dump", required=True, type=Folder, help="dump/raw, one data folder per set.")
 @click.option("--sets", required=True, help="The sets, such as 'dev test'.")
 @click.option("--out", required=True, type=Folder, help="Kaldi text, one folder per set.")

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from gradio_client.utils import is_http_url_like
 
 from espnet_wabert.demo.analysis import Analysis, Analyzer
 from espnet_wabert.demo.clips import CLIPS
@@ -24,6 +25,17 @@ HERE = Path(__file__).parent
 # The fonts of the visitor's system: no font is downloaded.
 FONTS = ("system-ui", "sans-serif")
 FIXED_FONTS = ("ui-monospace", "monospace")
+
+
+class Recording(gr.Audio):
+    """A recording that is uploaded; an address that a visitor names is not opened."""
+
+    is_template = True  # the page shows it as its base class
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path):
+        if is_http_url_like(str(url_or_file_path)):
+            raise gr.Error("upload the recording: addresses are not opened", print_exception=False)
+        return await super().async_move_resource_to_block_cache(url_or_file_path)
 
 
 def launch_settings(max_seconds: float) -> dict[str, Any]:
@@ -50,7 +62,7 @@ def build(analyzer: Analyzer) -> gr.Blocks:
             elem_id="heading",
         )
         with gr.Row():
-            audio = gr.Audio(
+            audio = Recording(
                 type="filepath", label="Recording", elem_id="recording", buttons=[], min_width=300
             )
             with gr.Column(min_width=300):
@@ -127,6 +139,7 @@ def _examples(inputs, events, show, given, outputs, shared) -> None:
         [list(clip[:2]) for clip in CLIPS], inputs, label="Examples", cache_examples=False,
         example_labels=[clip.label for clip in CLIPS], api_visibility="private",
     )  # fmt: skip
+    inputs[0].keep_in_cache.update(inputs[0].temp_files)  # the clips; uploads are deleted
     events.append(
         chosen.load_input_event.success(show, given, outputs, api_visibility="private", **shared)
     )

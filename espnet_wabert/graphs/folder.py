@@ -60,7 +60,9 @@ def graph_file(folder: Path, part: str) -> Path:
 
 def own_files() -> set[str]:
     """Return the names of all files that an export may write."""
-    return {f"{part}.onnx" for part in GRAPHS} | {EXPORTED, VOCABULARY, NGRAM}
+    graphs = {f"{part}.onnx" for part in GRAPHS}
+    weights = {f"{graph}.data" for graph in graphs}  # of large models; torch names them
+    return graphs | weights | {EXPORTED, VOCABULARY, NGRAM}
 
 
 def check_free(out: Path) -> None:

@@ -25,5 +25,6 @@ def quantize(path: Path) -> None:
             onnx.load(path), path, per_channel=True, reduce_range=True,
             weight_type=QuantType.QInt8, op_types_to_quantize=list(OPERATORS),
         )  # fmt: skip
+        path.with_name(f"{path.name}.data").unlink(missing_ok=True)  # weights of a large model
     finally:
         logging.disable(level)

@@ -54,7 +54,7 @@ class CTCRecognizer:
 
     Args:
         source: name on the Hub or folder.
-        ngram: an ARPA or KenLM file of words, or None.
+        ngram: an ARPA file of words, or None.
         device: "cpu" or "cuda".
     """
 
@@ -156,7 +156,7 @@ def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):
 
     Args:
         source: `box`, or name or folder of a Hugging Face model.
-        ngram: of a CTC model: an ARPA or KenLM file.
+        ngram: of a CTC model: an ARPA file.
         device: "cpu" or "cuda".
     """
     if source == BOX:

@@ -3,10 +3,11 @@
 import gzip
 import os
 import sys
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
-from espnet_wabert.errors import UserError
+from espnet_wabert.errors import UserError, first_line
 
 LM_WEIGHT, WORD_BONUS = 0.5, 1.5  # the defaults of the package
 EXTRA = "pip install 'espnet_wabert[pipeline]'"
@@ -16,14 +17,17 @@ def read_unigrams(path: str | Path) -> list[str]:
     """Return the words of an ARPA file (.arpa or .arpa.gz)."""
     words, inside = [], False
     opened = gzip.open if str(path).endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("\\"):
-                if inside:
-                    break
-                inside = line.startswith("\\1-grams")
-            elif inside and line.strip():
-                words.append(line.split()[1])
+    try:
+        with opened(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("\\"):
+                    if inside:
+                        break
+                    inside = line.startswith("\\1-grams")
+                elif inside and line.strip():
+                    words.append(line.split()[1])
+    except (OSError, EOFError, UnicodeDecodeError, IndexError, zlib.error) as error:
+        raise UserError(f"{path}: not an ARPA file: {first_line(error)}") from error
     words = [word for word in words if word not in ("<s>", "</s>", "<unk>", "<UNK>")]
     if not words:
         raise UserError(f"{path}: no words under \\1-grams: not an ARPA file")
@@ -49,10 +53,17 @@ def load_beam_search(
     alphabet = [
         label if label or index == blank else f"<{index}>" for index, label in enumerate(alphabet)
     ]
-    with no_stderr():
-        return build_ctcdecoder(
-            alphabet, kenlm_model_path=str(ngram), unigrams=words, alpha=lm_weight, beta=word_bonus
-        )
+    try:
+        with no_stderr():
+            return build_ctcdecoder(
+                alphabet,
+                kenlm_model_path=str(ngram),
+                unigrams=words,
+                alpha=lm_weight,
+                beta=word_bonus,
+            )
+    except (OSError, ValueError) as error:  # of KenLM
+        raise UserError(f"{ngram}: not an ARPA file: {first_line(error)}") from error
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from espnet_wabert.errors import UserError
+
 ORDER = 3
 DISCOUNT = 0.75
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
@@ -134,6 +136,8 @@ def estimate(texts: Iterable[str], words: Iterable[str] = (), order: int = ORDER
 
 def _single_words(counts: np.ndarray, index: dict[str, int]) -> Entries:
     counts[index[BEGIN]] = 0
+    if not counts.any():
+        raise UserError("an n-gram of no text")
     shared = DISCOUNT * (counts > 0).sum() / (len(index) - 1)  # not to <s>
     p = (np.maximum(counts - DISCOUNT, 0) + shared) / counts.sum()
     p[index[BEGIN]] = 0.0

@@ -9,19 +9,25 @@ from functools import cache
 
 CURRENCIES = {"$": "dollar", "£": "pound", "€": "euro", "¥": "yen"}
 CENTS = {"$": "cents", "£": "pence", "€": "cents", "¥": "sen"}
+CENT = {"cents": "cent", "pence": "penny", "sen": "sen"}
 TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "vs": "versus"}
-MAGNITUDES = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion"}
+MAGNITUDES = {
+    "k": "thousand", "m": "million", "bn": "billion", "b": "billion", "tn": "trillion",
+    "thousand": "thousand", "million": "million", "billion": "billion", "trillion": "trillion",
+}  # fmt: skip
 _WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"  # other commas part numbers: 1,2,3
 _AMOUNT = re.compile(
     rf"(?P<currency>[$£€¥])?(?P<number>(?:{_WHOLE})?(?:\.\d+)?)"
-    r"(?P<magnitude>k|m|bn|b)?(?P<percent>%)?\Z",
+    rf"(?P<magnitude>{'|'.join(MAGNITUDES)})?(?P<percent>%)?(?P<after>[$£€¥¢])?\Z",
     re.IGNORECASE,
 )
 _TIME = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?P<half>am|pm)?\Z", re.IGNORECASE)
 _ORDINAL = re.compile(rf"(?:{_WHOLE})(?:st|nd|rd|th)\Z", re.IGNORECASE)
 _DECADE = re.compile(r"(?P<century>\d\d)?(?P<tens>\d0)'?s\Z")
+_PLURAL = re.compile(rf"(?P<number>{_WHOLE})'?s\Z")
 _CHUNK = re.compile(rf"(?:{_WHOLE})(?:\.\d+)*|[^\d]+")
-_PARTS = re.compile(r"-|,(?!\d{3}(?!\d))|(?<=[^\d,.]),")  # hyphens, and commas that are no number's
+# Hyphens, dashes and other signs between numbers, and commas that are no number's.
+_PARTS = re.compile(r"[-\u2010-\u2015\u2212\u2026/+~]|,(?!\d{3}(?!\d))|(?<=[^\d,.]),")
 YEARS = (range(1100, 2000), range(2010, 2100))
 LONGEST = 7  # digits that are a number; more are read one by one
 LARGEST = 36  # digits that have a name
@@ -46,9 +52,10 @@ def read_aloud(word: str) -> str | None:
     if not re.search(r"\d", bare):
         return None
     parts = [part for part in _PARTS.split(bare) if part]
-    if len(parts) > 1:
+    if parts != [bare]:
         return " ".join(read_aloud(part) or _plain(part) for part in parts)
-    for pattern, read in ((_TIME, _time), (_DECADE, _decade), (_AMOUNT, _amount)):
+    ways = ((_TIME, _time), (_DECADE, _decade), (_PLURAL, _plural), (_AMOUNT, _amount))
+    for pattern, read in ways:
         found = pattern.match(bare)
         if found:
             return _plain(read(found))
@@ -96,24 +103,32 @@ def _year(year: str) -> str:
 
 
 def _amount(found: re.Match) -> str:
-    number, currency = found["number"], found["currency"]
+    number, currency = found["number"], found["currency"] or found["after"]
     magnitude = MAGNITUDES.get((found["magnitude"] or "").lower(), "")
     percent = "percent" if found["percent"] else ""
     if not currency:
         return f"{_number(number)} {magnitude} {percent}"
+    if currency == "¢":
+        return f"{_number(number)} {'cent' if number == '1' else 'cents'}"
     unit = CURRENCIES[currency]
     whole, _, cents = number.partition(".")
     whole = whole or "0"
-    one = whole == "1" and not magnitude
+    parts = len(cents) == 2 and not magnitude  # cents of a unit, not a fraction
+    one = whole == "1" and not magnitude and (parts or not int(cents or 0))
     units = unit if one or unit == "yen" else f"{unit}s"
-    if whole == "0" and len(cents) == 2 and not magnitude:
-        return f"{_words(str(int(cents)))} {CENTS[currency]}"
-    if len(cents) == 2 and not magnitude and int(cents):
+    if whole == "0" and parts:
+        few = CENTS[currency]
+        return f"{_words(str(int(cents)))} {CENT[few] if int(cents) == 1 else few}"
+    if parts and int(cents):
         return f"{_words(whole.replace(',', ''))} {units} {_words(str(int(cents)))}"
     said = _words(whole.replace(",", ""))
     if cents and int(cents):
         said += f" point {_digits(cents)}"
     return f"{said} {magnitude} {units} {percent}"
+
+
+def _plural(found: re.Match) -> str:
+    return str(_engine().plural(_number(found["number"])))
 
 
 def _time(found: re.Match) -> str:

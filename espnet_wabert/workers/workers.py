@@ -1,6 +1,7 @@
 """The interface of all workers, and what one of them does."""
 
 import os
+import re
 import socket
 import sys
 from abc import ABC, abstractmethod
@@ -110,7 +111,8 @@ def run_piece(folder: str, function: Callable, piece: Sequence) -> list:
 
 def one_core() -> None:
     """Let this process compute with one core, or with OMP_NUM_THREADS."""
-    threads = int(os.environ.setdefault("OMP_NUM_THREADS", "1"))
+    given = re.match(r"\d+", os.environ.setdefault("OMP_NUM_THREADS", "1"))  # of "4,2" the first
+    threads = max(1, int(given[0])) if given else 1
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
 

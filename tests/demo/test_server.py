@@ -1,11 +1,13 @@
 """The served page: answers or refuses, keeps no memory, and leaves nothing behind."""
 
+import asyncio
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from aligners import write_model
@@ -54,6 +56,20 @@ def test_sentiment_is_on_the_page_if_a_model_has_it(tmp_path, monkeypatch):
         parts = build(Analyzer(aligner, classifier)).blocks.values()
         (label,) = (part for part in parts if getattr(part, "elem_id", "") == "sentiment")
         assert label.visible is (classifier is not None)
+
+
+def test_examples_stay_and_addresses_are_not_opened(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "examples"))
+    import gradio as gr
+
+    from espnet_wabert.demo.page import build
+
+    page = build(Analyzer(WaBERT.from_pretrained(write_model(tmp_path / "a")), None))
+    (audio,) = (part for part in page.blocks.values() if isinstance(part, gr.Audio))
+    kept = {Path(path).name for path in audio.keep_in_cache}
+    assert kept == {Path(clip.path).name for clip in CLIPS}
+    with pytest.raises(gr.Error, match="addresses are not opened"):
+        asyncio.run(audio.async_move_resource_to_block_cache("http://127.0.0.1:9/a.wav"))
 
 
 @pytest.mark.slow

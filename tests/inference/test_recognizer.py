@@ -100,6 +100,23 @@ def test_words_of_an_arpa_file(arpa, tmp_path):
         read_unigrams(arpa)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.arpa", bytes(range(256))),
+        ("a.arpa", gzip.compress(ARPA.encode())),
+        ("a.arpa.gz", ARPA.encode()),
+        ("a.arpa.gz", gzip.compress(ARPA.encode())[:-20]),
+        ("a.arpa", ARPA.replace("\t", "\n").encode()),
+        ("a.arpa", ARPA.replace("ngram 1=", "ngram 1=9").encode()),
+    ],
+)
+def test_a_damaged_arpa_file_is_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: not an ARPA file"):
+        load_beam_search(LABELS, 0, str(tmp_path / name))
+
+
 def test_without_the_decoder_the_extra_is_named(arpa, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ctc_beam_decoder", None)
     with pytest.raises(UserError, match=r"needs the pipeline extra: pip install .espnet_wabert"):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espnet_wabert.errors import UserError
 from espnet_wabert.modules.ctc_head import BLANK, SYMBOLS
 from espnet_wabert.text.beam_search import load_beam_search, read_unigrams
 from espnet_wabert.text.ngram import (
@@ -57,6 +58,11 @@ def test_the_words_after_each_history_have_a_total_probability_of_one(tmp_path_f
     for history in [(), *(found for found in grams if len(found) < 3 and END not in found)]:
         total = sum(10 ** log_probability((*history, word), grams, backoffs) for word in words)
         assert total == pytest.approx(1.0, abs=2e-3)  # four decimals
+
+
+def test_no_text_is_refused():
+    with pytest.raises(UserError, match="an n-gram of no text"):
+        estimate([], ["a"])
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=6), min_size=1))

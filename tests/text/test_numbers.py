@@ -25,6 +25,17 @@ READ = {
     "$.50": "fifty cents", "1,000,00": "one thousand zero zero", "x,5": "x five",
     "9" * 40 + "th": " ".join(["nine"] * 40), "$" + "4" * 40: " ".join(["four"] * 40) + " dollars",
     "10²": "ten ²", "2020²": "twenty twenty ²", "x1²": "x one ²", "1①": "one ①",
+    "-5%": "five percent", "-$5.50": "five dollars fifty", "1990s-": "nineteen nineties",
+    "50%\u2014a": "fifty percent a", "1990s\u2026": "nineteen nineties",
+    "24/7": "twenty four seven",
+    "$5\u2013$10": "five dollars ten dollars", "$5/month": "five dollars month",
+    "$10+": "ten dollars",
+    "1st/2nd": "first second", "\u22125": "five", "5\u20ac": "five euros",
+    "50\u00a2": "fifty cents",
+    "$1.5": "one point five dollars", "$1.50": "one dollar fifty", "$1.00": "one dollar",
+    "$0.01": "one cent", "\u00a30.01": "one penny", "100s": "one hundreds",
+    "747's": "seven hundred forty sevens",
+    "1,000s": "one thousands", "$1.5million": "one point five million dollars",
     "Mr.": "mister", "Dr.": "doctor", "hello": None, "Mist": None, "--": None, "...": None,
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ import os
 from functools import partial
 
 import pytest
+import torch
 import worker_functions as functions
 import yaml
 from cluster import write_queue
@@ -12,7 +13,7 @@ from recipe_runner import ROOT
 from espnet_wabert.errors import UserError
 from espnet_wabert.workers import dask_cluster
 from espnet_wabert.workers.choice import open_workers
-from espnet_wabert.workers.workers import AHEAD, HERE
+from espnet_wabert.workers.workers import AHEAD, HERE, one_core
 
 LOCAL = {
     "cluster": "dask.distributed.LocalCluster",
@@ -69,6 +70,16 @@ def test_a_worker_uses_one_core_and_this_folder(workers, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (found,) = workers.map(functions.threads_and_folder, [0])
     assert found == (int(os.environ.get("OMP_NUM_THREADS", 1)), str(tmp_path))
+
+
+@pytest.mark.parametrize(("given", "threads"), [("2,1", 2), ("", 1), ("0", 1)])
+def test_any_omp_num_threads_is_understood(monkeypatch, given, threads):
+    """OpenMP takes a list, for nested levels."""
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    set_to = []
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    one_core()
+    assert set_to == [threads]
 
 
 def test_little_work_is_done_here(workers, monkeypatch):
