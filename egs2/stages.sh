@@ -32,7 +32,7 @@ stage() {
     record="" why=""
     if [ $# -gt 0 ]; then
         record=${folder}/stage${number}.json
-        lock_stages "${folder}" || die "stage ${number}: another run is in a stage of ${folder}"
+        lock_stages "${folder}" "${number}" || die "stage ${number}: another run is in a stage of ${folder}"
         why=$(stage_record begin "${record}" --skip_done "${skip_done}" "${arguments[@]}") ||
             status=$?
         case "${status}" in
@@ -57,10 +57,12 @@ end_stage() {
     current=""
 }
 
-# lock_stages FOLDER: fail if another run is in a stage for more than some seconds. Its processes hold
+# lock_stages FOLDER NUMBER: fail if another run is in a stage for more than some seconds. Its processes hold
 # the lock, too. Without flock, or on a disk without locks, there is none.
 lock_stages() {
-    { mkdir -p "$1" && exec {lock}> "$1/.lock"; } 2> /dev/null || return 0
+    local file=$1/.lock
+    if [ "$2" -ge 12 ]; then file+=_decode; fi  # while the model is trained
+    { mkdir -p "$1" && exec {lock}> "${file}"; } 2> /dev/null || return 0
     flock -w 5 -E 9 "${lock}" 2> /dev/null || [ $? -ne 9 ]
 }
 

@@ -19,7 +19,7 @@ from espnet_wabert.alignment.ctc_confidence import (
 )
 from espnet_wabert.alignment.method import Batch
 from espnet_wabert.alignment.methods import available_methods
-from espnet_wabert.alignment.pauses import Pause, encode_speech, paused_frames
+from espnet_wabert.alignment.pauses import Pause, encode_speech, heard_frames, paused_frames
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.formats.word import Word
 from espnet_wabert.models.wabert import WaBERT
@@ -203,7 +203,8 @@ class Aligner:
         encoder = self.model.encoder
         lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
         targets = self.targets(transcripts)
-        fired = encoder.fire(encoded.adapted, encoded.lengths, lengths)
+        heard, counts, _ = heard_frames(encoded.adapted, encoded.lengths, encoded.paused)
+        fired = encoder.fire(heard, counts, lengths)
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:
             hidden, _ = self.model.postencoder(aligned, lengths)

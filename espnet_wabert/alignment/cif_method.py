@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from espnet_wabert.alignment.method import Batch
-from espnet_wabert.alignment.spans import TokenSpans, within
+from espnet_wabert.alignment.pauses import heard_frames, over_pauses
+from espnet_wabert.alignment.spans import TokenSpans, within_recording
 from espnet_wabert.models.wabert import WaBERT
 
 
@@ -30,15 +31,15 @@ class CIFMethod:
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         confidences = self._confidences(model, batch)
-        starts, ends = (
-            within(x, batch.own_lengths, batch.silence).cpu().numpy()
-            for x in (batch.fired.starts, batch.fired.ends)
-        )
+        starts, ends = (x.cpu().numpy() for x in (batch.fired.starts, batch.fired.ends))
+        *_, places = heard_frames(batch.paused, batch.frame_lengths, batch.paused)
+        edges = zip(batch.silence.tolist(), batch.own_lengths.tolist(), strict=True)
         spans: list[TokenSpans | None] = []
-        for row, transcript in enumerate(batch.transcripts):
-            count = len(transcript.ids)
+        for row, (silence, length) in enumerate(edges):
+            count = len(batch.transcripts[row].ids)
             own = None if confidences is None else confidences[row][:count]
-            spans.append(TokenSpans(starts[row, :count], ends[row, :count], own))
+            span = TokenSpans(starts[row, :count], ends[row, :count], own)
+            spans.append(within_recording(over_pauses(span, places[row]), silence, length))
         return spans
 
     def _confidences(self, model: WaBERT, batch: Batch):

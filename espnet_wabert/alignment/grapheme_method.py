@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.method import Batch
-from espnet_wabert.alignment.pauses import heard_frames, over_pauses
+from espnet_wabert.alignment.pauses import over_pauses
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.modules.forward_sum import HMMTopology, expected_durations
@@ -38,9 +38,8 @@ class GraphemeMethod:
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         assert model.grapheme_head is not None
-        frames = batch.own(model.grapheme_frames(batch.features))
         ids = [transcript.ids for transcript in batch.transcripts]
-        frames, lengths, places = heard_frames(frames, batch.own_lengths, batch.own(batch.paused))
+        frames, lengths, places = batch.heard(model.grapheme_frames(batch.features))
         found = [
             spans and over_pauses(spans, place)
             for spans, place in zip(

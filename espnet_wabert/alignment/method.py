@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 
+from espnet_wabert.alignment.pauses import heard_frames
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.cif import CIFOutput
 from espnet_wabert.models.wabert import WaBERT
@@ -23,7 +25,7 @@ class Batch(NamedTuple):
     features: torch.Tensor  # (B, T, W) of the frontend
     frame_lengths: torch.Tensor  # (B,)
     adapted: torch.Tensor  # (B, T, D), the frames that integrate-and-fire sums
-    fired: CIFOutput  # of integrate-and-fire, with the transcripts' lengths
+    fired: CIFOutput  # of the frames without pauses, with the transcripts' lengths
     aligned: torch.Tensor  # (B, N, H) tokens in BERT's space
     targets: torch.Tensor | None  # (B, N, H) BERT's layer-i states, unit length; None: no teacher
     hidden: torch.Tensor | None  # (B, N, H) BERT's output; None: not computed
@@ -41,6 +43,10 @@ class Batch(NamedTuple):
             return frames
         rows = zip(frames, self.silence.tolist(), self.own_lengths.tolist(), strict=True)
         return pad([row[first : first + count] for row, first, count in rows])[0]
+
+    def heard(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
+        """Return those of `own` without long pauses, as `heard_frames` does."""
+        return heard_frames(self.own(frames), self.own_lengths, self.own(self.paused))
 
 
 class AlignmentMethod(Protocol):

@@ -55,8 +55,9 @@ def find_pauses(samples: torch.Tensor, hop: int) -> list[Pause]:
         ]
     )
     width = round(WINDOW * SAMPLE_RATE / hop)
-    limits = 10 ** (STEADY / 10) * np.quantile(power, 0.1, axis=0)
-    loud = (uniform_filter1d(power, width, axis=0) > np.maximum(limits, FLOOR)).any(axis=1)
+    floor = np.minimum(FLOOR, 1e-4 * power.max(axis=0))  # a recording may be very faint
+    limits = np.maximum(10 ** (STEADY / 10) * np.quantile(power, 0.1, axis=0), floor)
+    loud = (uniform_filter1d(power, width, axis=0) > limits).any(axis=1)
     edges = np.flatnonzero(np.diff(np.r_[True, loud, True]))
     kept = round(KEPT * SAMPLE_RATE / hop)
     return [

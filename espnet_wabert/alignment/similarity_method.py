@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from espnet_wabert.alignment.method import Batch
+from espnet_wabert.alignment.pauses import over_pauses
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.models.wabert import WaBERT
 from espnet_wabert.text.wordpiece import letters_of, word_ends_of
@@ -34,19 +35,21 @@ class SimilarityMethod:
         # Not before it is used: it imports numba.
         from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner
 
-        vectors = model.encoder.project(batch.own(batch.adapted))  # (B, T, H)
+        frames, lengths, places = batch.heard(batch.adapted)
+        vectors = model.encoder.project(frames)  # (B, T, H)
         targets = batch.targets
         assert targets is not None
         aligner = SegmentalAligner()
 
         def one(row: int) -> TokenSpans | None:
-            transcript, frames = batch.transcripts[row], int(batch.own_lengths[row])
-            if frames < len(transcript.ids):
+            transcript, count = batch.transcripts[row], int(lengths[row])
+            if count < len(transcript.ids):
                 return None
-            own, target = vectors[row, :frames].float(), targets[row, : len(transcript.ids)].float()
+            own, target = vectors[row, :count].float(), targets[row, : len(transcript.ids)].float()
             cosines = (target @ F.normalize(own, dim=-1).T).T.cpu().numpy()
             spans = aligner(cosines, letters_of(transcript), np.array(word_ends_of(transcript)))
-            return spans._replace(confidences=mean_cosines(own, target, spans))
+            spans = spans._replace(confidences=mean_cosines(own, target, spans))
+            return over_pauses(spans, places[row])
 
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(one, range(len(batch.transcripts))))

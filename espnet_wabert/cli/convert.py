@@ -82,7 +82,7 @@ def _keep_inputs(files: Sequence[Path], inputs: Sequence[Path]) -> None:
     for path in filter(Path.is_file, files):
         what = "an input" if path.resolve() in read else ""
         beside = (other for other in path.parent.iterdir() if other.stem == path.stem)
-        if path.suffix == ".txt" and not _begins(path, rb"[\d.]+\t[\d.]+\t"):
+        if path.suffix == ".txt" and not _begins(path, rb"$|[\d.]+\t[\d.]+\t"):
             what = "the transcript of a recording" if any(map(is_recording, beside)) else what
         elif path.suffix == ".ctm" and _begins(path, rb"(\S+ ){5}\S"):
             what = what or "a CTM with confidences"

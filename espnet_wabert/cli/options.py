@@ -129,7 +129,7 @@ def process(audio, out, file_format, **how) -> None:
     Raises:
         UserError: the file to write is an input or a recording.
     """
-    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.formats.lines import is_stream, write_atomically
     from espnet_wabert.inference.listing import keep_inputs
 
     if out:
@@ -141,7 +141,8 @@ def process(audio, out, file_format, **how) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, text)
-        click.echo(f"{out}: {len(found)} utterances done, {len(skipped)} skipped")
+        done = f"{out}: {len(found)} utterances done, {len(skipped)} skipped"
+        click.echo(done, err=is_stream(out))  # not into the list
     elif text:
         click.echo(text, nl=False)
     end(skipped)

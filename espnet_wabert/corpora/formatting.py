@@ -17,6 +17,7 @@ from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.formats.audio import (
     DAMAGED,
+    OVERDRIVEN,
     AudioFault,
     inspect,
     is_ready,
@@ -134,7 +135,7 @@ def format_one(task: Task) -> Formatted:
     except (soundfile.LibsndfileError, OSError) as error:
         reason = first_line(error)
         return Formatted(task.path, 0, fault=AudioFault(DAMAGED, reason))
-    bad = non_finite(samples, start)
+    bad = non_finite(samples, start, OVERDRIVEN)
     if bad is not None:
         return Formatted(task.path, 0, fault=bad)
     samples = resample(samples, rate, task.fs, task.factor)

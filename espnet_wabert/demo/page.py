@@ -27,15 +27,16 @@ FONTS = ("system-ui", "sans-serif")
 FIXED_FONTS = ("ui-monospace", "monospace")
 
 
-class Recording(gr.Audio):
-    """A recording that is uploaded; an address that a visitor names is not opened."""
+def _upload_only(audio: gr.Audio) -> None:
+    """Let a recording be uploaded only: no address that a visitor names is opened."""
+    move = audio.async_move_resource_to_block_cache
 
-    is_template = True  # the page shows it as its base class
-
-    async def async_move_resource_to_block_cache(self, url_or_file_path):
+    async def move_upload(url_or_file_path):
         if is_http_url_like(str(url_or_file_path)):
             raise gr.Error("upload the recording: addresses are not opened", print_exception=False)
-        return await super().async_move_resource_to_block_cache(url_or_file_path)
+        return await move(url_or_file_path)
+
+    audio.async_move_resource_to_block_cache = move_upload  # type: ignore[method-assign]
 
 
 def launch_settings(max_seconds: float) -> dict[str, Any]:
@@ -62,9 +63,10 @@ def build(analyzer: Analyzer) -> gr.Blocks:
             elem_id="heading",
         )
         with gr.Row():
-            audio = Recording(
+            audio = gr.Audio(
                 type="filepath", label="Recording", elem_id="recording", buttons=[], min_width=300
             )
+            _upload_only(audio)
             with gr.Column(min_width=300):
                 text = gr.Textbox(
                     label="Transcript (optional)", placeholder="what was said", lines=3,

@@ -206,12 +206,15 @@ def non_finite(samples: np.ndarray, first: int = 0, loudest: float = LOUDEST) ->
 def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
     """Return samples `start` to `stop` as float32 (S,), the mean of the channels, and the rate.
 
+    Those of a whole file are scaled by `at_full_scale`; a part may be too quiet to tell.
+
     Raises:
         OSError: some of them are not there.
     """
     with _opened(path) as file:
-        end = file.frames if stop is None else stop
-        return at_full_scale(_read(file, start, end)), file.samplerate
+        if start == 0 and stop is None:
+            return at_full_scale(_read(file, 0, file.frames)), file.samplerate
+        return _read(file, start, file.frames if stop is None else stop), file.samplerate
 
 
 def _read(file: _Audio, start: int, stop: int) -> np.ndarray:

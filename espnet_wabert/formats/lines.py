@@ -236,6 +236,11 @@ def write_atomically(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def is_stream(path: str | Path) -> bool:
+    """Return whether a path is that of an open stream, such as /dev/stdout."""
+    return _descriptor(Path(path)) is not None
+
+
 def _descriptor(path: Path) -> int | None:
     """Return the number of an open stream; a file that it is redirected to must not be replaced."""
     found = _STREAM.fullmatch(str(path))

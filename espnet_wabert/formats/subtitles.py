@@ -64,30 +64,51 @@ def timed(found: Sequence[list[Word]], last: float) -> list[Cue]:
         last: seconds of the recording; math.inf: unknown.
     """
     done: list[Cue] = []
-    unheard: list[list[Word]] = []  # that wait for the next heard word
+    left: list[Word] = []  # unheard words without free time before the next subtitle
+    groups = _groups(found)
+    for number, group in enumerate(groups, start=1):
+        span = _span(group[0])
+        if span is None:
+            following = groups[number][0][0].start if number < len(groups) else last
+            own = _shared(group, done[-1].end if done else 0.0, following)
+        else:
+            own = [Cue(group[0], *span)]
+        if own:
+            done += [own[0]._replace(words=[*left, *own[0].words]), *own[1:]]
+            left = []
+        else:
+            left += itertools.chain(*group)
+    if left:
+        before = done.pop() if done else Cue([], 0.0, last)
+        done.append(before._replace(words=[*before.words, *left]))
+    return done
+
+
+def _span(cue: Sequence[Word]) -> tuple[float, float] | None:
+    """Return start and end of a subtitle, by its words with a duration; None: it has no time."""
+    heard = [word for word in cue if word.end - word.start >= SHORTEST] or cue
+    start, end = heard[0].start, max(word.end for word in heard)
+    return (start, end) if end - start >= SHORTEST else None
+
+
+def _groups(found: Sequence[list[Word]]) -> list[list[list[Word]]]:
+    """Put subtitles in sequence together that have no time of their own, but the same place."""
+    groups: list[list[list[Word]]] = []
     for cue in found:
-        heard = [word for word in cue if word.end - word.start >= SHORTEST]
-        if not heard:
-            unheard.append(cue)
-            continue
-        start, end = heard[0].start, max(word.end for word in heard)
-        shared = _shared(unheard, done[-1].end if done else 0.0, start)
-        left = [] if shared else itertools.chain(*unheard)
-        done += [*shared, Cue([*left, *cue], start, end)]
-        unheard = []
-    shared = _shared(unheard, done[-1].end if done else 0.0, last)
-    if shared or not unheard:
-        return [*done, *shared]
-    before = done.pop() if done else Cue([], 0.0, last)
-    return [*done, before._replace(words=[*before.words, *itertools.chain(*unheard)])]
+        alike = groups and cue[0].start == groups[-1][-1][0].start
+        if alike and _span(cue) is None and _span(groups[-1][-1]) is None:
+            groups[-1].append(cue)
+        else:
+            groups.append([cue])
+    return groups
 
 
 def _shared(unheard: Sequence[list[Word]], first: float, last: float) -> list[Cue]:
     """Return subtitles of unheard words in the free time from `first` to `last`; [] if none."""
-    length = min((last - first) / max(len(unheard), 1), ALONE)
-    if not unheard or length < SHORTEST:
+    length = min((last - first) / len(unheard), ALONE)
+    if length < SHORTEST:
         return []
-    start = min(unheard[0][0].start, last - len(unheard) * length)
+    start = max(first, min(unheard[0][0].start, last - len(unheard) * length))
     return [Cue(cue, start + n * length, start + (n + 1) * length) for n, cue in enumerate(unheard)]
 
 

@@ -5,8 +5,10 @@ The id of a file is its name without the suffix; with the suffix, if two files h
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
@@ -100,7 +102,8 @@ def transcript_of(text: str, utterance: str) -> str:
         return " ".join(
             lines if path.suffix.lower() in TRANSCRIPTS else _listed_or_all(lines, utterance)
         )
-    if in_folder or path.suffix.lower() in TEXTS or text.startswith(("/", "./", "../", "~/")):
+    named = " " not in text and path.suffix.lower() in TEXTS
+    if (in_folder and not text.startswith("/ ")) or named or re.match(r"(/|\.\.?/|~/)\S", text):
         raise UserError(f"{text}: no such file")
     if not is_utf8(text):
         raise UserError(f"--text {text}: is not UTF-8 text")
@@ -218,7 +221,11 @@ def keep_inputs(out: Path, sources: Sequence[str]) -> None:
 
 def _named_audio(path: Path) -> bool:
     """Return whether a file has the suffix of an audio format."""
+    return path.suffix.lower() in _suffixes()
+
+
+@cache
+def _suffixes() -> set[str]:
     import soundfile
 
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES
-    return path.suffix.lower() in suffixes
+    return {f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES

@@ -110,4 +110,8 @@ def test_words_stay_where_they_are_spoken(noise, where):
     for word, same in zip(found.words, alone.words, strict=True):
         moved = 25.0 if same.start >= place - 1e-3 else 0.0
         assert word.start == pytest.approx(same.start + moved, abs=0.25), word
+    for method in ("similarity", "cif"):  # they know less well where a word is
+        other = model.align(longer, TEXT, method=method)
+        for word, same in zip(other.words, found.words, strict=True):
+            assert word.start == pytest.approx(same.start, abs=1.0), (method, word)
     assert len(model.transcribe(longer).split()) == len(TEXT.split())

@@ -23,6 +23,14 @@ def folder_of(paths, **fields) -> DataFolder:
     return DataFolder(wav=utts, utt2spk=dict.fromkeys(utts, "s"), text=text, **fields)
 
 
+def test_floats_at_the_scale_of_integers_are_refused_in_segments_too(tmp_path):
+    """A quiet segment alone does not tell the scale."""
+    soundfile.write(tmp_path / "a.wav", np.round(noise(2.0) * 30000), 16000, subtype="FLOAT")
+    folder = folder_of([tmp_path / "a.wav"], segments={"s-a": Segment("s-a", 0.0, 1.0)})
+    with pytest.raises(UserError, match="samples that are no audio"):
+        format_folder(folder, tmp_path / "out")
+
+
 # Speed perturbation
 
 

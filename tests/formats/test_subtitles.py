@@ -2,6 +2,7 @@
 
 import html
 import itertools
+import math
 
 import pysubs2
 import pytest
@@ -43,6 +44,15 @@ def test_subtitles_have_every_word_once_and_keep_the_limits(drawn):
         assert cue[-1].end - cue[0].start <= LONGEST + 1e-6
         assert all(b.start - a.end <= PAUSE for a, b in itertools.pairwise(cue))
         assert not any(word.word[-1] in ".?" for word in cue[:-1])
+
+
+def test_words_without_duration_are_shown_at_their_times():
+    """As in a CTM of points in time; those without a time of their own share what is free."""
+    points = [Word(f"w{t}", t, t) for t in (1.0, 1.4, 100.0, 100.5, 200.0)]
+    found = [(cue.start, cue.end) for cue in timed(cues(points), math.inf)]
+    assert found == [(1.0, 1.4), (100.0, 100.5), (200.0, 201.0)]
+    mixed = [Word("a", 0.0, 0.5), Word("b.", 30.0, 30.0), Word("c.", 60.0, 60.0), Word("d", 90, 91)]
+    assert [cue.start for cue in timed(cues(mixed), 91.0)] == [0.0, 30.0, 60.0, 90]
 
 
 UNHEARD = st.lists(st.one_of(SPOKEN, st.tuples(st.just("unheard"), *map(st.just, ["", 0.0, 0.0]))))

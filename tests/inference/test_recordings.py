@@ -100,7 +100,7 @@ def test_a_blank_in_a_path_changes_nothing(folder, monkeypatch):
         ]
         writing.result()
     assert texts == ["b is here a good film", "good film", "through a pipe"]
-    for missing in ("my missing.txt", "my docs/talk", "./my talk", "/no/such talk", "t.CSV"):
+    for missing in ("missing.txt", "my docs/talk", "./my talk", "/no/such talk", "t.CSV"):
         with pytest.raises(UserError, match=f"{missing}: no such file"):
             one_recording(audio, missing)
     for text in ("both and/or 24/7", "AC/DC", "about asp.net", "x" * 5000 + "/x"):
