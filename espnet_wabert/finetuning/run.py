@@ -8,13 +8,14 @@ import re
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
@@ -37,7 +38,7 @@ from espnet_wabert.formats.lines import write_atomically
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.decoding import SpeechSource, classify_batch
 from espnet_wabert.models.builder import build_model
-from espnet_wabert.models.checkpoint import find_files, init_from, pack, read_args
+from espnet_wabert.models.checkpoint import PACKED, find_files, init_from, pack, read_args
 from espnet_wabert.models.download import Files
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.recipes.schedule import plan
@@ -53,7 +54,7 @@ from espnet_wabert.training.feature_cache import extract_features
 from espnet_wabert.training.shapes import write_shapes
 from espnet_wabert.training.task import WaBERTTask
 
-MODEL, VOCABULARY = "model.zip", "data/vocab.txt"
+VOCABULARY = "data/vocab.txt"
 BEST = "valid.macro_f1.ave.pth"
 # Options of the training whose values are fixed here, or that end it.
 OWN = ("-h", "--help", "--print_config", "--best_model_criterion", "--output_dir")
@@ -87,6 +88,18 @@ def finetune(options: Options, say: Say, warn: Say) -> None:
     Raises:
         UserError: a mistake in the data or the options.
     """
+    out = options.out.absolute()
+    with suppress(OSError):  # which the run itself will name
+        out.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out.with_name(f".{out.name}.lock"), timeout=0)
+    try:
+        with lock if out.parent.is_dir() else nullcontext():
+            _finetune(options, say, warn)
+    except Timeout:
+        raise UserError(f"{options.out}: another fine-tuning writes there") from None
+
+
+def _finetune(options: Options, say: Say, warn: Say) -> None:
     began = time.monotonic()
     _check_options(options)
     table = read_clips(options.data)
@@ -103,7 +116,7 @@ def finetune(options: Options, say: Say, warn: Say) -> None:
     settings = _settings(options, files, digest(table.clips))
     out = options.out
     prepared = claim(out, settings)
-    if prepared and (out / REPORT).is_file() and (out / MODEL).is_file():
+    if prepared and (out / REPORT).is_file() and (out / PACKED).is_file():
         say(f"{out}: done before with these options")
         say((out / REPORT).read_text(encoding="utf-8"))
         return
@@ -117,7 +130,9 @@ def finetune(options: Options, say: Say, warn: Say) -> None:
         pieces = WordPieceTokenizer(aligned.token_list)
         positions = bert_config(aligned).max_position_embeddings
         skip = options.skip_bad
-        clips = prepare(options.data, table, out, options.seed, pieces, positions, skip, warn)
+        # Absolute: it can go on from another folder.
+        folder = out.absolute()
+        clips = prepare(options.data, table, folder, options.seed, pieces, positions, skip, warn)
         keep(out, settings)
     write_atomically(out / VOCABULARY, "".join(f"{piece}\n" for piece in aligned.token_list))
     _features(options, frontend, conf)
@@ -129,7 +144,7 @@ def finetune(options: Options, say: Say, warn: Say) -> None:
     epochs = _epochs(out / "train" / "train.log")
     seconds = time.monotonic() - began
     write_report(out, clips, table.labels, predictions, settings, epochs, seconds)
-    say(f"model: {out / MODEL}; report: {out / REPORT}")
+    say(f"model: {out / PACKED}; report: {out / REPORT}")
 
 
 def _check_options(options: Options) -> None:
@@ -175,7 +190,7 @@ def _frontend(aligned: Namespace, conf: dict[str, Any], files: Files) -> Hugging
 
 def _features(options: Options, frontend: HuggingFaceFrontend, conf: dict[str, Any]) -> None:
     """Cache the features (stage 10); write OUT/data/train.yaml for training."""
-    data = options.out / "data"
+    data = options.out.absolute() / "data"
     bins = int(BATCH_SECONDS * SAMPLE_RATE)
     for name in SPLITS:
         feats = data / "feats" / name
@@ -209,14 +224,14 @@ def _train(options: Options, files: Files, say: Say) -> None:
                 raise
             raise UserError(f"--train_args: {first_line(error)}") from error
         with redirect_stdout(log):  # ESPnet names the files
-            packed = pack(folder / BEST, folder / MODEL)
-    os.replace(packed, options.out / MODEL)
+            packed = pack(folder / BEST, folder / PACKED)
+    os.replace(packed, options.out / PACKED)
 
 
 def _test(options: Options) -> dict[str, Classification]:
     """Classify the test clips with the packed model (stage 12); return the result by their ids."""
     data = options.out / "data"
-    inference = WaBERTInference.from_pretrained(options.out / MODEL, options.device)
+    inference = WaBERTInference.from_pretrained(options.out / PACKED, options.device)
     source = SpeechSource(data / "test", data / "feats" / "test")
     found: dict[str, Classification] = {}
     for batch in source.batches(BATCH_SECONDS):

@@ -11,6 +11,7 @@ from espnet_wabert.box.files import SOURCE
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.models.checkpoint import PACKED
 from espnet_wabert.models.provenance import provenance
 from espnet_wabert.modules.pretrained import load_config
 from espnet_wabert.training.experiment import compare_options
@@ -130,7 +131,7 @@ def claim(out: Path, settings: dict[str, Any]) -> bool:
             raise UserError(f"{out}: has other files ({others[0]}); choose another --out")
         return False
     differences = compare_options(read_yaml(path), settings, ("versions",))
-    if differences and any((out / "train").glob("*.pth")):
+    if differences and ((out / PACKED).is_file() or any((out / "train").glob("*.pth"))):
         raise UserError(
             f"{out}: was made with other settings: {'; '.join(differences)}; choose another --out,"
             " or remove this folder"

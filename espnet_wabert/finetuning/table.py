@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ SPLIT_NAMES = {
 }  # fmt: skip
 REQUIRED, OPTIONAL = ("path", "label"), ("text", "split", "speaker")  # columns
 DELIMITERS = (",", "\t", ";")
+FIELDS = {"label", "utterance"}  # of results, which have the classes too
 FEWEST = 3  # clips of a class: one for each split
 
 
@@ -84,6 +86,8 @@ def check_classes(path: Path, clips: list[Clip]) -> list[str]:
             f"{path}: label: fewer than {FEWEST} clips of {', '.join(few)}; training, validation"
             " and test each need one"
         )
+    if taken := sorted(FIELDS & counts.keys()):
+        raise UserError(f"{path}: label: no class can have the name {taken[0]!r}, of a field")
     return sorted(counts)
 
 
@@ -97,7 +101,8 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise UserError(f"{path}:{line}: is not UTF-8 text") from None
     if "\0" in text:  # no path has one
         raise UserError(f"{path}: is not text: it has zero bytes")
-    delimiter = max(DELIMITERS, key=text.split("\n", 1)[0].count)
+    header = text.strip().split("\n", 1)[0]
+    delimiter = max(DELIMITERS, key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     start = 1
     try:
@@ -140,7 +145,7 @@ def _clip(path: Path, line: int, values: dict[str, str]) -> Clip:
         f"line{line:07d}",
         values["path"],
         str((path.parent / values["path"]).resolve()),
-        " ".join(values["label"].split()),
+        unicodedata.normalize("NFC", " ".join(values["label"].split())),
         " ".join(word for word in words if word),
         SPLIT_NAMES.get(split.lower(), ""),
         values.get("speaker", ""),

@@ -126,7 +126,7 @@ class WaBERT:
         Raises:
             UserError: a recording cannot be read or aligned.
         """
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [text] if isinstance(text, str) else list(text or ())
         recordings = self._recordings(audio, rate, texts)
         choose_method(self.inference, method)
         found: dict[str, UtteranceAlignment] = {}
@@ -203,7 +203,11 @@ class WaBERT:
         texts = [recording.text for recording in recordings]
         known = all(texts)
         if not known and aligner.model.ctc_head is not None:
-            texts, known = reader.spell(encoded), True  # a silent one has no letters
+            read = reader.spell(encoded)  # a silent one has no letters
+            texts, known = [text or own for text, own in zip(texts, read, strict=True)], True
+        elif not known and any(texts):  # tokens of some are counted by their texts
+            pairs = zip(recordings, speech, strict=True)
+            return [self.encode_batch([one], [samples])[0] for one, samples in pairs]
         tokens = [
             encode_transcript(aligner.tokenizer, text).pieces if known else [] for text in texts
         ]
@@ -255,9 +259,14 @@ def _recording(name: str, audio: Audio, rate: int, text: str | None) -> Recordin
     if isinstance(audio, str | os.PathLike):
         return one_file(name, os.fspath(audio), text)
     if isinstance(audio, Mapping):
-        return _recording(name, audio["array"], int(audio["sampling_rate"]), text)
+        if not {"array", "sampling_rate"} <= audio.keys():
+            raise UserError(f"recording {name}: {sorted(audio)}: needs array and sampling_rate")
+        return _recording(name, audio["array"], audio["sampling_rate"], text)
     if hasattr(audio, "read"):
         return from_stream(name, cast(IO[bytes], audio), text)
     if isinstance(audio, torch.Tensor):
-        audio = audio.detach().cpu().numpy()
+        audio = audio.detach().cpu()
+        audio = (audio.float() if audio.is_floating_point() else audio).numpy()
+    if not isinstance(rate, int | float | np.number):
+        raise UserError(f"recording {name}: rate {rate!r} is no number of samples per second")
     return from_samples(name, np.asarray(audio), rate, text)

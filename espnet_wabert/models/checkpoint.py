@@ -31,6 +31,7 @@ from espnet_wabert.modules.garbage import no_garbage_collection
 from espnet_wabert.modules.token_decoder import LetterDecoder, SubwordDecoder
 
 BERT_PARTS = ("postencoder.", "teacher.")
+PACKED = "model.zip"  # of a folder of `wabert finetune`
 EXPORTED = "graphs.yaml"  # the config of an exported model (`graphs`)
 
 
@@ -38,8 +39,8 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
     """Return the files of a model.
 
     Args:
-        model: a .pth, a folder with one or of `wabert export`, a packed .zip, the address of one,
-            a name on the Hub, or a model in the box (`box.files.NAMES`).
+        model: a .pth, a folder with one or of `wabert finetune` or `export`, a packed .zip, the
+            address of one, a name on the Hub, or a model in the box (`box.files.NAMES`).
         config: the config.yaml of a .pth, if it is elsewhere.
 
     A zip is unpacked into the user's cache.
@@ -55,6 +56,8 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
         return from_hub(str(model))
     if (path / EXPORTED).is_file():
         return Files(path / EXPORTED, path / "frontend.onnx")
+    if (path / PACKED).is_file():
+        return from_zip(path / PACKED)
     if path.is_dir():
         found = sorted(path.glob("*.ave.pth")) or sorted(path.glob("*.best.pth"))
         if len(found) != 1:

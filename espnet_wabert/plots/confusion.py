@@ -7,6 +7,9 @@ import numpy as np
 
 from espnet_wabert.constants import LABELS
 
+WIDEST = 24.0  # inches
+MOST = 30  # classes whose numbers are written
+
 
 def draw_confusion(
     path: str | Path, confusion: np.ndarray, classes: Sequence[str] = LABELS, title: str = ""
@@ -14,14 +17,14 @@ def draw_confusion(
     """Draw a confusion matrix (C, C), rows: reference, as a PNG.
 
     Colors show fractions of the reference class, because Neutral is much more frequent; numbers
-    count utterances.
+    count utterances. A picture of more than `MOST` classes has colors only.
     """
     from sklearn.metrics import ConfusionMatrixDisplay
 
     from espnet_wabert.plots.drawing import new_figure, save
 
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    side = max(4.0, 1.0 + 0.75 * len(classes))  # inches
+    side = min(max(4.0, 1.0 + 0.75 * len(classes)), WIDEST)  # inches
     longest = max(map(len, classes))
     fit = len(classes) < 5 and longest < 12  # names beside each other
     room = 0.0 if fit else 0.08 * longest  # inches
@@ -29,8 +32,9 @@ def draw_confusion(
     axes = figure.add_subplot()
     names = [name.replace("$", r"\$") for name in classes]  # no formulas
     display = ConfusionMatrixDisplay(shares, display_labels=names)
-    display.plot(ax=axes, cmap="Blues", im_kw={"vmin": 0, "vmax": 1}, include_values=True)
-    for row, column in np.ndindex(*confusion.shape):
+    numbers = len(classes) <= MOST
+    display.plot(ax=axes, cmap="Blues", im_kw={"vmin": 0, "vmax": 1}, include_values=numbers)
+    for row, column in np.ndindex(*confusion.shape) if numbers else ():
         label = f"{confusion[row, column]}\n{shares[row, column]:.0%}"
         dark = shares[row, column] > 0.5
         display.text_[row, column].set(text=label, color="white" if dark else "black")

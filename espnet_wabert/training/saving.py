@@ -42,6 +42,8 @@ def save(content: Any, path: Path) -> None:
         _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError on a full disk
         temporary.unlink(missing_ok=True)
+        if isinstance(error.__context__, KeyboardInterrupt):  # torch then finds its file cut off
+            raise error.__context__ from None
         reason = first_line(error)
         raise UserError(
             f"{path}: cannot be written: {reason}; the epoch before is kept: make room and run the"

@@ -11,6 +11,7 @@ import torch
 import yaml
 from aligners import write_model
 from click.testing import CliRunner
+from filelock import FileLock
 from sklearn.metrics import classification_report
 from tiny import VOCABULARY, arguments, save, speech_config
 
@@ -20,7 +21,7 @@ from espnet_wabert.finetuning.reading import beginning
 from espnet_wabert.formats.lines import read_table
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.inference.decoding import SpeechSource
-from espnet_wabert.models.checkpoint import pack
+from espnet_wabert.models.checkpoint import find_files, pack
 from espnet_wabert.models.download import NGRAM
 from espnet_wabert.text.ngram import estimate, write_arpa
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
@@ -112,9 +113,21 @@ def test_from_a_csv_to_a_packed_model(tmp_path, aligner):
     assert status == 1 and errors.splitlines()[-1].startswith(
         f"error: {out}: was made with other settings: seed: 0 there, 1 here; choose another --out"
     )
+    assert find_files(out) == find_files(out / "model.zip")
+    for part in ("data", "train"):  # no longer needed
+        shutil.rmtree(out / part)
     data.write_text(data.read_text().replace("angry", "annoyed"))
     status, _, errors = run(*args)
     assert status == 1 and "data: data.csv (" in errors
+
+
+@pytest.mark.slow
+def test_a_second_run_at_the_same_time_is_refused(tmp_path, aligner):
+    data, out = write_data(tmp_path, count=7), tmp_path / "out"
+    with FileLock(tmp_path / ".out.lock"):
+        status, _, errors = run(data, "--out", out, "--model", aligner, "--epochs", 1)
+    assert status == 1 and errors == f"error: {out}: another fine-tuning writes there\n"
+    assert not out.exists()
 
 
 @pytest.mark.slow
@@ -129,6 +142,8 @@ def test_a_stopped_run_goes_on(tmp_path, aligner):
     )
     features = (out / "data" / "feats" / "train" / "feats.ark").stat().st_mtime_ns
     whole = torch.load(out / "train" / "2epoch.pth")
+    for listed in (out / "data").rglob("*.scp"):  # from any folder
+        assert all(line.split()[1].startswith("/") for line in listed.read_text().splitlines())
     for name in ("report.md", "model.zip", "predictions.csv", "train/2epoch.pth"):
         (out / name).unlink()
     for suffix in ("", ".sha256"):  # as if the second epoch had not been

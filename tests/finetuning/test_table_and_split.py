@@ -49,6 +49,14 @@ def test_every_delimiter_and_a_byte_order_mark(tmp_path, delimiter):
     assert len(table.clips) == 6 and table.labels == ["b", "very sad"]
 
 
+def test_a_blank_first_line_and_two_forms_of_a_letter(tmp_path):
+    """macOS and Windows write an accent as a character of its own, or with its letter."""
+    lines = ["", "path\tlabel", *(line.replace(",", "\t") for line in rows("x", "caf\u00e9"))]
+    lines[-1] = lines[-1].replace("\u00e9", "e\u0301")
+    (tmp_path / "data.tsv").write_text("\n".join(lines))
+    assert read_clips(tmp_path / "data.tsv").labels == ["caf\u00e9", "x"]
+
+
 @pytest.mark.parametrize(
     ("header", "lines", "message"),
     [
@@ -62,6 +70,7 @@ def test_every_delimiter_and_a_byte_order_mark(tmp_path, delimiter):
         ("path,label", ["a.wav,a", "./a.wav,b"], r"csv:3: path: ./a.wav is also in .*csv:2"),
         ("path,label", rows("a"), "csv: label: one class only \\(a\\)"),
         ("path,label", [], "csv: label: no clips"),
+        ("path,label", rows("a", "label"), "csv: label: no class can have the name 'label'"),
         ("path,label", [*rows("a", "b"), "c.wav,c"], "csv: label: fewer than 3 clips of c \\(1\\)"),
         ("path,label", ["a.wav,a", '"b.wav,b', "c.wav,c"], "csv:3: is not csv: unexpected end"),
     ],

@@ -144,6 +144,22 @@ def test_encode_gives_vectors_and_times_of_the_tokens(model):
     assert spoken[0].aligned.shape[1] == found.aligned.shape[1]
 
 
+def test_encode_uses_each_transcript_that_is_given(tmp_path):
+    args = arguments(model_conf=dict(ctc_weight=1.0))
+    model = WaBERT.from_pretrained(pack(save(args, tmp_path / "m"), tmp_path / "m.zip"))
+    given, read = model.encode([noise(1.5, 1), noise(1.5, 2)], [TEXT, None])
+    assert given.tokens == model.encode(noise(1.5, 1), TEXT).tokens
+    assert read.tokens == model.encode(noise(1.5, 2)).tokens
+    deaf = WaBERT.from_pretrained(pack(save(arguments(), tmp_path / "n"), tmp_path / "n.zip"))
+    found = deaf.encode([noise(1.5, 1), noise(1.5, 2)], [TEXT, None])
+    assert [encoding.tokens for encoding in found] == [given.tokens, []]
+
+
+def test_samples_of_torch_in_any_precision(model):
+    speech = torch.from_numpy(noise(1.5)).to(torch.bfloat16)
+    assert model.transcribe(speech) == model.transcribe(speech.float().numpy())
+
+
 def test_sentiment_gives_probabilities(tmp_path):
     args = arguments("wabert_sentiment")
     classifier = WaBERT.from_pretrained(
@@ -164,6 +180,9 @@ def test_sentiment_gives_probabilities(tmp_path):
         (np.zeros(16000), "  ", "its transcript is empty"),
         ([np.zeros(16000)] * 2, TEXT, "2 recordings, but 1 transcripts"),
         (io.BytesIO(b"no audio"), TEXT, "recording 0: "),
+        ({"array": np.zeros(16000)}, TEXT, "recording 0: .*: needs array and sampling_rate"),
+        ({"array": np.zeros(16000), "sampling_rate": "a"}, TEXT, "recording 0: rate 'a' is no num"),
+        (np.zeros(16000), None, "1 recordings, but 0 transcripts"),
     ],
 )
 def test_bad_input_is_one_clear_error(model, audio, text, message):

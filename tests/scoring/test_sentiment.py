@@ -214,5 +214,6 @@ def test_many_classes_with_any_names_are_drawn(tmp_path):
     confusion = np.full((8, 8), 1)
     draw_confusion(tmp_path / "few.png", confusion[:3, :3], ["a", "b", "c"])
     draw_confusion(tmp_path / "many.png", confusion, classes)
+    draw_confusion(tmp_path / "more.png", np.eye(200, dtype=int), list(map(str, range(200))))
     few, many = (imread(tmp_path / f"{name}.png") for name in ("few", "many"))
     assert many.shape[0] > few.shape[0] and many.shape[1] > few.shape[1]

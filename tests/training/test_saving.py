@@ -134,6 +134,19 @@ def test_a_full_disk_keeps_the_last_epoch(folder, monkeypatch):
     assert epoch_of(folder) == 2
 
 
+def test_an_interruption_while_a_file_is_written_is_no_full_disk(folder, monkeypatch):
+    def interrupted(*_):
+        try:
+            raise KeyboardInterrupt
+        finally:  # as torch, which finds its zip cut off
+            raise RuntimeError("unexpected pos 57342016 vs 57341904")
+
+    monkeypatch.setattr(saving, "_save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_epoch(folder, 3)
+    assert not list(folder.glob(".*"))
+
+
 def test_room_is_checked_before_training(tmp_path, monkeypatch):
     model = torch.nn.Linear(1000, 1000)
     saving.require_room(tmp_path, model, 3)
