@@ -203,7 +203,7 @@ class Aligner:
         encoder = self.model.encoder
         lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
         targets = self.targets(transcripts)
-        heard, counts, _ = heard_frames(encoded.adapted, encoded.lengths, encoded.paused)
+        heard, counts = heard_frames(encoded.adapted, encoded.lengths, encoded.paused)
         fired = encoder.fire(heard, counts, lengths)
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:

@@ -4,12 +4,13 @@ Token confidence is the cosine between the aligned vector and its target (BERT's
 clipped at 0. A model without teacher uses the subword head's probability of the token instead.
 """
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
 from espnet_wabert.alignment.method import Batch
-from espnet_wabert.alignment.pauses import heard_frames, over_pauses
-from espnet_wabert.alignment.spans import TokenSpans, within_recording
+from espnet_wabert.alignment.pauses import heard_places, over_pauses
+from espnet_wabert.alignment.spans import TokenSpans, within
 from espnet_wabert.models.wabert import WaBERT
 
 
@@ -31,15 +32,21 @@ class CIFMethod:
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         confidences = self._confidences(model, batch)
-        starts, ends = (x.cpu().numpy() for x in (batch.fired.starts, batch.fired.ends))
-        *_, places = heard_frames(batch.paused, batch.frame_lengths, batch.paused)
-        edges = zip(batch.silence.tolist(), batch.own_lengths.tolist(), strict=True)
+        places = heard_places(batch.frame_lengths, batch.paused)
+        fired = [x.cpu().numpy() for x in (batch.fired.starts, batch.fired.ends)]
+        spread = [
+            over_pauses(TokenSpans(*row), at) for *row, at in zip(*fired, places, strict=True)
+        ]
+        own_lengths, silence = batch.own_lengths.cpu(), batch.silence.cpu()
+        starts, ends = (
+            within(torch.from_numpy(np.stack(x)), own_lengths, silence).numpy()
+            for x in ([s.starts for s in spread], [s.ends for s in spread])
+        )
         spans: list[TokenSpans | None] = []
-        for row, (silence, length) in enumerate(edges):
-            count = len(batch.transcripts[row].ids)
+        for row, transcript in enumerate(batch.transcripts):
+            count = len(transcript.ids)
             own = None if confidences is None else confidences[row][:count]
-            span = TokenSpans(starts[row, :count], ends[row, :count], own)
-            spans.append(within_recording(over_pauses(span, places[row]), silence, length))
+            spans.append(TokenSpans(starts[row, :count], ends[row, :count], own))
         return spans
 
     def _confidences(self, model: WaBERT, batch: Batch):

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from espnet_wabert.alignment.pauses import heard_frames
+from espnet_wabert.alignment.pauses import heard_frames, heard_places
 from espnet_wabert.alignment.spans import TokenSpans
 from espnet_wabert.cif import CIFOutput
 from espnet_wabert.models.wabert import WaBERT
@@ -45,8 +45,10 @@ class Batch(NamedTuple):
         return pad([row[first : first + count] for row, first, count in rows])[0]
 
     def heard(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
-        """Return those of `own` without long pauses, as `heard_frames` does."""
-        return heard_frames(self.own(frames), self.own_lengths, self.own(self.paused))
+        """Return those of `own` without long pauses, their numbers (B,), and their places."""
+        paused = self.own(self.paused)
+        heard, lengths = heard_frames(self.own(frames), self.own_lengths, paused)
+        return heard, lengths, heard_places(self.own_lengths, paused)
 
 
 class AlignmentMethod(Protocol):

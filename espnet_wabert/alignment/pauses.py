@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter1d
+from numpy.lib.stride_tricks import sliding_window_view
 
 from espnet_wabert.alignment.chunking import ChunkedFrontend
 from espnet_wabert.alignment.spans import TokenSpans
@@ -57,7 +57,8 @@ def find_pauses(samples: torch.Tensor, hop: int) -> list[Pause]:
     width = round(WINDOW * SAMPLE_RATE / hop)
     floor = np.minimum(FLOOR, 1e-4 * power.max(axis=0))  # a recording may be very faint
     limits = np.maximum(10 ** (STEADY / 10) * np.quantile(power, 0.1, axis=0), floor)
-    loud = (uniform_filter1d(power, width, axis=0) > limits).any(axis=1)
+    around = np.pad(power, ((width // 2, width - 1 - width // 2), (0, 0)), "symmetric")
+    loud = (sliding_window_view(around, width, axis=0).mean(axis=-1) > limits).any(axis=1)
     edges = np.flatnonzero(np.diff(np.r_[True, loud, True]))
     kept = round(KEPT * SAMPLE_RATE / hop)
     return [
@@ -116,15 +117,21 @@ def paused_frames(pauses: Sequence[Sequence[Pause]], frames: torch.Tensor) -> to
     return mask
 
 
+def heard_places(lengths: torch.Tensor, paused: torch.Tensor) -> list[np.ndarray]:
+    """Return the places of the frames (T,) of each recording that are in no pause."""
+    rows = zip(paused, lengths.tolist(), strict=True)
+    return [(~row[:length]).nonzero()[:, 0].cpu().numpy() for row, length in rows]
+
+
 def heard_frames(
     frames: torch.Tensor, lengths: torch.Tensor, paused: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
-    """Return frames (B, T, ...) and lengths (B,) without pauses, and the places of these frames."""
-    places = [(~row[:n]).nonzero()[:, 0] for row, n in zip(paused, lengths.tolist(), strict=True)]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return frames (B, T, ...) and lengths (B,) without pauses."""
     if not paused.any():
-        return frames, lengths, [place.cpu().numpy() for place in places]
-    heard, counts = pad([row[place] for row, place in zip(frames, places, strict=True)])
-    return heard, counts, [place.cpu().numpy() for place in places]
+        return frames, lengths
+    return pad(
+        [row[:n][~own[:n]] for row, n, own in zip(frames, lengths.tolist(), paused, strict=True)]
+    )
 
 
 def over_pauses(spans: TokenSpans, places: np.ndarray) -> TokenSpans:

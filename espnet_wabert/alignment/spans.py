@@ -23,9 +23,3 @@ def within(positions: torch.Tensor, lengths: torch.Tensor, silence: torch.Tensor
     """
     end = lengths[:, None] + 0.5  # that of the last frame
     return torch.minimum(positions - silence[:, None], end).clamp(min=0)
-
-
-def within_recording(spans: TokenSpans, silence: int, length: int) -> TokenSpans:
-    """Return what `within` does of spans of one recording."""
-    starts, ends = (np.clip(x - silence, 0.0, length + 0.5) for x in spans[:2])
-    return spans._replace(starts=starts, ends=ends)

@@ -16,6 +16,7 @@ from espnet_wabert.alignment.pauses import (
     encode_speech,
     find_pauses,
     heard_frames,
+    heard_places,
     over_pauses,
     paused_frames,
 )
@@ -79,7 +80,8 @@ def test_frames_keep_their_number_and_places(parts):
         expected, _ = frontend(x[None], torch.tensor([len(x)]))
         torch.testing.assert_close(row[:n][~own[:n]], expected[0][~own[:n]])
         assert torch.isin(row[own], row[:n][~own[:n]]).all() and not own[n:].any()
-    heard, counts, places = heard_frames(frames, lengths, paused)
+    heard, counts = heard_frames(frames, lengths, paused)
+    places = heard_places(lengths, paused)
     for row, whole, n, place in zip(heard, frames, counts.tolist(), places, strict=True):
         torch.testing.assert_close(row[:n], whole[place])
 
