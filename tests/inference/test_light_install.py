@@ -14,7 +14,7 @@ from espnet_wabert.models.checkpoint import pack
 WITHOUT = """
 import sys
 for name in ("espnet", "espnet2", "espnet_model_zoo", "tensorboard", "pyarrow", "matplotlib",
-             "sklearn", "jiwer", "rich", "requests", "editdistance", "pandas"):
+             "sklearn", "scipy", "jiwer", "rich", "requests", "editdistance", "pandas"):
     sys.modules[name] = None
 """
 
