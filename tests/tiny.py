@@ -127,3 +127,14 @@ def text_arguments(kind: str = "bert", **frontend_conf):
     """Return the configuration of a tiny text classifier."""
     conf = {**text_conf(kind), **frontend_conf}
     return arguments("text_sentiment", **ALONE, frontend="text", frontend_conf=conf, token_list=[])
+
+
+def batch(size: int = 3) -> dict:
+    """Return a batch of noise with transcripts."""
+    torch.manual_seed(0)
+    lengths = torch.tensor([9000, 16000, 12345][:size])
+    text = torch.randint(5, len(VOCABULARY), (size, 8))
+    text[:, 0] = VOCABULARY.index("[CLS]")
+    text_lengths = torch.tensor([8, 5, 2][:size])
+    speech = torch.randn(size, 16000) * 0.1
+    return dict(speech=speech, speech_lengths=lengths, text=text, text_lengths=text_lengths)
