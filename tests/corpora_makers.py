@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from espnet_wabert.corpora.download import Waits
+
+QUICK = Waits(tries=3, seconds=0.01)  # for a server on this machine
 SLUE_COLUMNS = (
     "id",
     "normalized_text",
