@@ -20,8 +20,8 @@ DEFAULT_FORMATS = "textgrid,ctm,json"
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option(
     "--format", "formats",
-    help="Of the files in --out: textgrid, ctm, json, jsonl, csv, srt, vtt; default:"
-    f" {DEFAULT_FORMATS}.",
+    help="What to write to --out: textgrid, ctm, json, jsonl, csv, srt, vtt; several with commas;"
+    f" default: {DEFAULT_FORMATS}.",
 )  # fmt: skip
 @click.option("--method", help="grapheme, similarity or cif; default: the best of the model.")
 @click.option(
@@ -34,9 +34,9 @@ DEFAULT_FORMATS = "textgrid,ctm,json"
 def align(audio, text, out, formats, method, min_confidence, batch_seconds, **loading):
     """Align AUDIO with its transcript: when is each word said?
 
-    AUDIO is a recording (any format, rate and number of channels), a folder of them, a wav.scp, or
-    the feats.scp of cached features. The alignment of one recording without --out is printed as a
-    table.
+    AUDIO is a recording (any format that libsndfile reads), - for standard input, a folder of
+    recordings, a wav.scp, or the feats.scp of cached features. The alignment of one recording
+    without --out is printed as a table.
 
     \b
     wabert align talk.mp3 --text "what was said"

@@ -22,12 +22,14 @@ from espnet_wabert.errors import UserError, one_line_errors
     "--model", default="box", show_default=True,
     help="Aligned model to start from: `box`, a packed .zip, a .pth, a folder or a tag of the Hub.",
 )  # fmt: skip
-@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1), help="At most.")
+@click.option(
+    "--epochs", default=20, show_default=True, type=click.IntRange(1), help="Largest number."
+)
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1),
     help="Of the split and the training.",
 )  # fmt: skip
-@click.option("--train_args", default="", help='More of ESPnet\'s, such as "--batch_size 8".')
+@click.option("--train_args", default="", help='More options of ESPnet, such as "--batch_size 8".')
 @click.option("--skip_bad", is_flag=True, help="Leave out recordings that cannot be used.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors

@@ -13,7 +13,7 @@ COMMANDS = {
     "convert": "Word times in other formats.",
     "export": "A model as ONNX graphs, for onnxruntime.",
     "info": "What a model is and what it can do.",
-    "demo": "A page in the browser that does all of this.",
+    "demo": "A page in the browser: align, transcribe, sentiment.",
 }
 
 

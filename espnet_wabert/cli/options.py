@@ -43,7 +43,7 @@ def common(command):
             type=Positive(),
             default=60.0,
             show_default=True,
-            help="Padded audio per batch.",
+            help="Seconds of padded audio per batch.",
         ),
         click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
         click.option(
@@ -51,7 +51,7 @@ def common(command):
             type=click.Choice(PRECISIONS),
             default="float32",
             show_default=True,
-            help="Of the speech encoder; bfloat16 is quicker on CPUs and GPUs that have it.",
+            help="Of the speech encoder; bfloat16 is faster on CPUs and GPUs that have it.",
         ),
         click.option(
             "--jobs",
@@ -111,9 +111,11 @@ def output(command):
             type=click.Choice(["lines", "json", "jsonl", "csv"]),
             default="lines",
             show_default=True,
-            help="Of the output; lines are 'utt-id ...'.",
+            help="Format of the output; lines are 'utt-id ...'.",
         ),
-        click.option("--out", type=click.Path(path_type=Path), help="File; default: print."),
+        click.option(
+            "--out", type=click.Path(path_type=Path), help="File to write; default: print."
+        ),
     ):
         command = option(command)
     return command

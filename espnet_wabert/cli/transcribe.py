@@ -14,9 +14,9 @@ from espnet_wabert.errors import one_line_errors
 def transcribe(audio, **options):
     """Read AUDIO without a transcript: what is said?
 
-    AUDIO are recordings (any format, rate and number of channels), folders of them, or a wav.scp.
-    One recording gives its text, several give lines 'utt-id text'. The model in the box reads
-    English letters.
+    AUDIO is one or more recordings (any format that libsndfile reads), - for standard input,
+    folders of recordings, or a wav.scp. For one recording its text is printed, for several lines
+    'utt-id text'. The model in the box reads English.
 
     \b
     wabert transcribe talk.mp3
