@@ -26,7 +26,7 @@ mini: env  ## all stages on the embedded corpus: align, fine-tune, pack, show th
 box: env  ## train the model in the box anew, and put it there: two hours, on Debian, with flite (apt)
 	egs2/box.sh
 
-tables: mini  ## the paper's Tables 1 and 3 on it, three seeds per row
+tables: mini  ## the paper's Tables 1 and 3 on the embedded corpus, three seeds per row
 	egs2/tables.sh
 
 test: env  ## all tests but the rehearsal, on up to four cores
@@ -35,7 +35,7 @@ test: env  ## all tests but the rehearsal, on up to four cores
 fast: env  ## the tests that run no recipe and make no corpus: under two minutes
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow and not rehearsal"
 
-rehearsal: env  ## the real run in miniature: every stage interrupted, Table 3, a hub; ten minutes
+rehearsal: env  ## the real run in miniature: each stage interrupted once, Table 3, a hub; ten minutes
 	$(BIN)/python -m pytest -m rehearsal tests/rehearsal tests/recipes
 
 faults: env  ## hostile input, kills, full disks, damaged files: thousands of tries, half an hour
@@ -49,7 +49,7 @@ lint: env  ## formatter, linter and type checker
 docs: env  ## the documentation site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: mini  ## figures of speed, in benchmarks/results: two hours on an idle machine
+bench: mini  ## measure speed, into benchmarks/results: two hours on an idle machine
 	$(BIN)/python -m pip install -e ".[benchmark]"
 	$(BIN)/python benchmarks/cif.py
 	$(BIN)/python benchmarks/inference.py --repeats 3
