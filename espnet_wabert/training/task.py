@@ -35,6 +35,7 @@ from espnet_wabert.modules.token_decoder import LetterDecoder
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.clipping import clip_separately
 from espnet_wabert.training.experiment import claim_folder, claim_sources, training_alone
+from espnet_wabert.training.freezing import skip_frozen_steps
 from espnet_wabert.training.learning_rates import scale_rates
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.saving import recover
@@ -196,10 +197,12 @@ class WaBERTTask(SLUTask):
 
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
-        """Build the optimizers; the grapheme head must not change the clipping of the others."""
+        """Build the optimizers, with the rules of this package for some parts of the model."""
         optimizers = super().build_optimizers(args, model)
         scale_rates(optimizers[0], model, args.lr_scales)
-        if clips_apart(args):
+        if isinstance(model, WaBERTSentiment):
+            skip_frozen_steps(optimizers[0], model)
+        if clips_apart(args):  # the grapheme head must not change the clipping of the others
             head = set(model.get_submodule("grapheme_head").parameters())
             others = [p for p in model.parameters() if p not in head]
             parts = [others, list(head)]
