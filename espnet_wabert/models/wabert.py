@@ -29,6 +29,7 @@ from espnet_wabert.modules.cif_aligner import CIFAligner
 from espnet_wabert.modules.ctc_head import CTCHead
 from espnet_wabert.modules.espnet_bases import AbsESPnetModel, force_gatherable
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
+from espnet_wabert.modules.frozen import FrozenInEval
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
 from espnet_wabert.modules.losses import (
     boundary_loss,
@@ -49,7 +50,7 @@ class Grafted(NamedTuple):
     fired: CIFOutput  # boundaries of each token
 
 
-class SpeechPath(AbsESPnetModel):
+class SpeechPath(FrozenInEval, AbsESPnetModel):
     """Base of the speech models: the frontend, with waveforms or its cached features as input."""
 
     def __init__(self, frontend: HuggingFaceFrontend):

@@ -126,6 +126,20 @@ def test_what_the_grapheme_head_hears_is_checked(conf, message):
         build_model(arguments(**conf))
 
 
+def test_a_frozen_part_is_the_same_at_every_step_of_training():
+    """As with --freeze_param: it has no dropout, and its running values stay."""
+    conf = dict(model_conf=dict(grapheme_weight=1.0), frontend_conf=dict(convolutions=True))
+    model = build_model(arguments(**conf))
+    for part in (model.encoder, model.grapheme_head):
+        part.requires_grad_(False)
+    model.train()
+    prior, own = model.grapheme_head.prior.clone(), batch()
+    first, second = (model(**own)[1] for _ in range(2))
+    assert torch.equal(first["loss"], second["loss"])
+    assert torch.equal(first["graphemes"], second["graphemes"])
+    assert torch.equal(model.grapheme_head.prior, prior)
+
+
 @pytest.mark.parametrize("align", ["infonce", "cosine"])
 @pytest.mark.parametrize("negatives", ["utterance", "batch"])
 def test_every_loss_trains_the_aligner_and_no_frozen_part(align, negatives):
