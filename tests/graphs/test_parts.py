@@ -4,6 +4,7 @@ import torch
 from tiny import arguments, speech_config
 
 from espnet_wabert.graphs import mel
+from espnet_wabert.graphs.comparison import compare
 from espnet_wabert.graphs.parts import fire, traceable
 from espnet_wabert.models.builder import build_model
 
@@ -41,3 +42,9 @@ def test_bert_of_no_token():
     bert = build_model(arguments()).eval().postencoder
     hidden, lengths = bert(torch.zeros(2, 0, bert.width), torch.tensor([0, 0]))
     assert hidden.shape == (2, 0, bert.width) and lengths.tolist() == [0, 0]
+
+
+def test_a_model_that_finds_no_token_is_compared():
+    model = build_model(arguments(encoder_conf=dict(initial_rate=1e-6))).eval()
+    model.encoder.weight_predictor.projection.weight.data.zero_()
+    assert compare(model, model) == 0.0
