@@ -22,8 +22,9 @@ FROM_SOURCE = ("config", "tokenizer")  # what a frozen encoder's folder has
 def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
     """Write the trained weights of a model into `out`; return the size of all files in bytes.
 
-    Weights are stored in float16: half the size, and a difference that no figure shows. The frozen
-    encoders are left out and named by their packages.
+    Weights are stored in float16: half the size, and a difference that no figure shows. Buffers
+    keep their type: a running variance is a difference of moments, and rounding would spoil it. The
+    frozen encoders are left out and named by their packages.
 
     Args:
         model: .pth of a slim checkpoint, whose encoders are those of packages.
@@ -32,7 +33,11 @@ def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
     """
     files = find_files(model)
     loaded, args = load_model(files)
-    state = {key: value.half().contiguous() for key, value in loaded.state_dict().items()}
+    buffers = {name for name, _ in loaded.named_buffers()}
+    state = {
+        key: (value if key in buffers else value.half()).contiguous()
+        for key, value in loaded.state_dict().items()
+    }
     out.mkdir(parents=True, exist_ok=True)
     with replacing(out / WEIGHTS) as partial:  # with the permissions of other files, too
         save_file(state, partial)

@@ -6,9 +6,18 @@ import pytest
 import torch
 from tiny import BERT, VOCABULARY, arguments, batch, save, speech_config
 
+from espnet_wabert.box.files import WEIGHTS
 from espnet_wabert.errors import UserError
 from espnet_wabert.models.builder import build_model
-from espnet_wabert.models.checkpoint import check_state, find_files, init_from, load_model, pack
+from espnet_wabert.models.checkpoint import (
+    check_state,
+    find_files,
+    init_from,
+    load_model,
+    pack,
+    read_state,
+)
+from espnet_wabert.models.export import export
 from espnet_wabert.modules.frozen import full_state_dict
 
 
@@ -158,3 +167,19 @@ def test_a_packed_model_needs_no_source(bert_folder, tmp_path, monkeypatch):
     results = loaded.align([data["speech"][0].numpy()], ["the good film"])
     assert [w.word for w in results[0].words] == ["the", "good", "film"]
     assert results[0].nearest is None and len(results[0].top[0]) == 5
+
+
+def test_an_export_halves_the_weights_but_no_running_statistics(tmp_path):
+    """In float16 the variance of the prosody branch, a difference of moments, would be wrong."""
+    args = arguments("wabert_sentiment", model_conf=dict(prosody_pooling="mean", frozen_steps=1))
+    model = build_model(args)
+    norm = model.prosody_branch.project[0]
+    norm.mean.fill_(5.0003)
+    norm.square.fill_(25.013)
+    norm.count.fill_(100_000.0)  # infinite in float16
+    export(save(args, tmp_path / "trained", model), tmp_path / "out")
+    state = read_state(tmp_path / "out" / WEIGHTS)
+    for name, value in model.named_buffers():
+        if name in model.state_dict():
+            assert state[name].dtype == value.dtype and torch.equal(state[name], value), name
+    assert state["classifier.1.weight"].dtype == torch.float16
