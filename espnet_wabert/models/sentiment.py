@@ -122,12 +122,12 @@ class WaBERTSentiment(SentimentHead, SpeechPath):
         mixed = frontend.layers > 1 and (encoder is None or to_prosody)
         self.mix = LayerMix(frontend.layers) if mixed else None
         self.prosody_branch = None
-        if prosody_pooling:
+        if prosody_pooling is not None:
             frame_size = frontend.conv_size or width
             self.prosody_branch = ProsodyBranch(
                 frame_size, prosody_pooling, prosody_size, prosody_dropout
             )
-        size = self.pooling.size + (prosody_size if prosody_pooling else 0)
+        size = self.pooling.size + (0 if prosody_pooling is None else prosody_size)
         self.add_head(size, labels, dropout, class_weights, focal_gamma)
 
     def features(self, speech: torch.Tensor, lengths: torch.Tensor):

@@ -53,7 +53,7 @@ class ProsodyBranch(nn.Module):
 
     def __init__(self, width: int, kind: str, size: int, dropout: float):
         super().__init__()
-        self.pooling = Pooling(width, kind)
+        self.pooling = Pooling(width, kind, "prosody_pooling")
         pooled = self.pooling.size + 1
         self.project = nn.Sequential(
             RunningNorm(pooled), nn.Dropout(dropout),

@@ -24,12 +24,13 @@ class Pooling(nn.Module):
         kind: "mean"; "attention", a mean weighted by a learned score (the SLUE toolkit's); or
             "statistics", mean and standard deviation concatenated (the deviation shows the range
             of a voice).
+        option: of model_conf that gives `kind`, for errors.
     """
 
-    def __init__(self, size: int, kind: str):
+    def __init__(self, size: int, kind: str, option: str = "pooling"):
         super().__init__()
         if kind not in POOLINGS:
-            raise UserError(f"model_conf.pooling: {kind!r}: one of {', '.join(POOLINGS)}")
+            raise UserError(f"model_conf.{option}: {kind!r}: one of {', '.join(POOLINGS)}")
         self.score = nn.Linear(size, 1) if kind == "attention" else None
         self.deviation = kind == "statistics"
         self.size = 2 * size if self.deviation else size

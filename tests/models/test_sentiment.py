@@ -38,6 +38,9 @@ def test_pooling_ignores_the_padding(kind):
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(UserError, match="model_conf.pooling: 'max': one of mean, attention, stat"):
         Pooling(6, "max")
+    for kind in ("max", ""):
+        with pytest.raises(UserError, match=f"model_conf.prosody_pooling: '{kind}': one of mean"):
+            ProsodyBranch(6, kind, 4, 0.5)
 
 
 def test_the_loss_is_the_cross_entropy_weighted_or_focal():
