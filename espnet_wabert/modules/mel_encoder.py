@@ -11,7 +11,7 @@ from transformers.audio_utils import mel_filter_bank
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.modules.frames import Frames
-from espnet_wabert.modules.masking import valid_mask
+from espnet_wabert.modules.masking import attention_mask, valid_mask
 
 
 class MelEncoder(nn.Module):
@@ -26,10 +26,9 @@ class MelEncoder(nn.Module):
     filters: torch.Tensor
     window: torch.Tensor
 
-    def __init__(self, model: Any, normalize: bool = False):
+    def __init__(self, model: Any):
         super().__init__()
         self.model = model
-        self.normalize = normalize
         model.layerdrop = 0.0
         filters = mel_filter_bank(
             1 + self.WINDOW // 2,
@@ -64,7 +63,7 @@ class MelEncoder(nn.Module):
         return (positions - 0.5) * 2 * self.HOP / SAMPLE_RATE
 
     def frame_lengths(self, samples: torch.Tensor) -> torch.Tensor:
-        """Return the number of frames (B,) of `samples` (B,): one per started 20 ms."""
+        """Return the number of frames (B,) of `samples` (B,): one for every two mel frames."""
         return (samples // self.HOP + 1) // 2
 
     def log_mel(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -109,13 +108,13 @@ class MelEncoder(nn.Module):
         hidden = hidden.masked_fill(~valid_mask(lengths, mel.shape[-1])[:, None], 0.0)
         conv_features = nn.functional.gelu(model.conv2(hidden)).transpose(1, 2)  # (B, T, D)
         hidden = conv_features + model.embed_positions.weight[: conv_features.shape[1]]
-        mask = valid_mask((lengths + 1) // 2, hidden.shape[1])
-        attention = torch.zeros(mask.shape, dtype=hidden.dtype, device=hidden.device)
-        attention = attention.masked_fill(~mask, torch.finfo(hidden.dtype).min)[:, None, None]
+        frames = (lengths + 1) // 2
+        attention = attention_mask(frames, hidden)
         outputs = []
         for layer in model.layers:
             hidden = layer(hidden, attention)
             outputs.append(hidden)
         outputs[-1] = model.layer_norm(hidden)
         hidden = torch.cat(outputs, dim=-1) if all_layers else outputs[-1]
-        return tuple(x.masked_fill(~mask[..., None], 0.0) for x in (hidden, conv_features))
+        mask = valid_mask(frames, hidden.shape[1])[..., None]
+        return tuple(x.masked_fill(~mask, 0.0) for x in (hidden, conv_features))
