@@ -27,7 +27,6 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
     """BERT's layers i+1..L, frozen, continuing exactly from layer-i states (paper, section 3.2).
 
     Args:
-        input_size: width of the input; None or BERT's width.
         model_name_or_path: name on the Hub or folder of a BERT; None: a new one from `config`.
         config: the Hugging Face config as a dictionary. Training fills it in, so that a
             checkpoint can be rebuilt without the source.
@@ -38,7 +37,6 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
 
     def __init__(
         self,
-        input_size: int | None = None,
         model_name_or_path: str | None = "bert-base-uncased",
         config: dict | None = None,
         drop_layers: int = 3,
@@ -53,8 +51,6 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
                 f"postencoder_conf.drop_layers: {drop_layers!r}: a number from 0 (the embeddings)"
                 f" to {total} (all layers of {model_name_or_path or 'the config'})"
             )
-        if input_size not in (None, width):
-            raise UserError(f"postencoder: input of width {input_size} for a BERT of {width}")
         layers = bert.bert.encoder.layer
         self.config, self.width = hf_config.to_diff_dict(), width
         self.layers = layers[drop_layers:]
@@ -94,7 +90,7 @@ class TruncatedBert(FrozenInEval, AbsPostEncoder):
         return input, input_lengths
 
 
-class BertTeacher(nn.Module):
+class BertTeacher(FrozenInEval):
     """BERT's embeddings and layers 1..i, frozen: the linguistic targets L_i (paper, 3.1)."""
 
     embeddings: Any  # of Hugging Face, without types
@@ -111,9 +107,6 @@ class BertTeacher(nn.Module):
     def last_norm(self) -> nn.LayerNorm:
         """Return the last layer norm of layer i, or of the embeddings."""
         return self.layers[-1].output.LayerNorm if len(self.layers) else self.embeddings.LayerNorm
-
-    def train(self, mode: bool = True):
-        return super().train(False)
 
     @torch.no_grad()
     def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -132,7 +125,7 @@ class BertTeacher(nn.Module):
         return hidden
 
 
-class SubwordHead(FrozenInEval, nn.Module):
+class SubwordHead(FrozenInEval):
     """BERT's masked-LM head, which predicts the vocabulary id of each token (paper, 3.2).
 
     A language model without one (a sentence encoder) gets a new transform, which is trained, before

@@ -15,7 +15,7 @@ from torch import nn
 
 from espnet_wabert.modules.batching import pad
 from espnet_wabert.modules.ctc_head import CTCHead
-from espnet_wabert.modules.frozen import freeze
+from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.postencoder import SubwordHead, TruncatedBert
 from espnet_wabert.modules.speller import Speller
 
@@ -29,7 +29,7 @@ class Spoken(NamedTuple):
     lengths: torch.Tensor  # (B,) their numbers
 
 
-class SubwordDecoder(nn.Module):
+class SubwordDecoder(FrozenInEval):
     """The most likely piece of each token: BERT's upper layers and the subword head, all frozen.
 
     A task may train its own copy of BERT's upper layers; this one does not change.
@@ -53,9 +53,6 @@ class SubwordDecoder(nn.Module):
         self.first, self.last = first, last
         freeze([self])
 
-    def train(self, mode: bool = True):
-        return super().train(False)
-
     @torch.no_grad()
     def forward(self, spoken: Spoken) -> tuple[torch.Tensor, torch.Tensor]:
         """Return ids (B, N), one for each of the aligner's tokens, and their numbers (B,) >= 2."""
@@ -68,7 +65,7 @@ class SubwordDecoder(nn.Module):
         return ids[:, : self.positions], lengths.clamp(max=self.positions)
 
 
-class LetterDecoder(nn.Module):
+class LetterDecoder(FrozenInEval):
     """The pieces of the words that the CTC head spells; the head is frozen.
 
     Args:
@@ -88,9 +85,6 @@ class LetterDecoder(nn.Module):
     def use(self, ngram: str | Path | None) -> None:
         """Search words with an n-gram, an ARPA file; None: take the most likely letters."""
         self.ngram, self.speller = ngram, Speller(ngram)
-
-    def train(self, mode: bool = True):
-        return super().train(False)
 
     @torch.no_grad()
     def forward(self, spoken: Spoken) -> tuple[torch.Tensor, torch.Tensor]:
