@@ -32,8 +32,6 @@ class TextEncoder(FrozenInEval, AbsFrontend):
             model.
     """
 
-    layers = 1  # it returns its last layer
-
     def __init__(
         self,
         model_name_or_path: str | None = "bert-base-cased",

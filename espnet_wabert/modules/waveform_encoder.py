@@ -31,7 +31,7 @@ class MaskedGroupNorm(nn.GroupNorm):
         mean = kept.sum(-1, keepdim=True) / count
         variance = ((kept - mean).masked_fill(~mask, 0.0) ** 2).sum(-1, keepdim=True) / count
         x = (x - mean) * torch.rsqrt(variance + self.eps)
-        return (x * self.weight[:, None] + self.bias[:, None]).to(kept.dtype)
+        return x * self.weight[:, None] + self.bias[:, None]
 
 
 class WaveformEncoder(nn.Module):

@@ -231,17 +231,17 @@ def _augmentation(args: argparse.Namespace) -> dict:
     return conf
 
 
-def _check_pitch(steps: float, bins: int, rate: int = SAMPLE_RATE) -> None:
+def _check_pitch(steps: float, bins: int) -> None:
     """Refuse a pitch shift that needs gigabytes.
 
     torchaudio's resampling filter has one row per sample of the common period of both rates.
     """
-    shifted = int(rate / 2.0 ** (-steps / bins))  # as torchaudio's pitch_shift rounds
-    if rate // math.gcd(shifted, rate) > 2000:
+    shifted = int(SAMPLE_RATE / 2.0 ** (-steps / bins))  # as torchaudio's pitch_shift rounds
+    if SAMPLE_RATE // math.gcd(shifted, SAMPLE_RATE) > 2000:
         raise UserError(
             f"preprocessor_conf.data_aug_effects: pitch_shift by {steps:g} steps resamples"
-            f" {shifted} to {rate} Hz, which takes gigabytes; shifts by simple ratios do not,"
-            " such as n_steps 1.6502 (by 1.1) and -1.8239 (by 0.9)"
+            f" {shifted} to {SAMPLE_RATE} Hz, which takes gigabytes; shifts by simple ratios do"
+            " not, such as n_steps 1.6502 (by 1.1) and -1.8239 (by 0.9)"
         )
 
 
