@@ -70,13 +70,11 @@ def fill(
                 frames[segment], tokens[segment] = row * steps + frame, row * max_tokens + token
                 widths[segment], frame_ends[row, frame] = right - left, segment
                 segment, left = segment + 1, right
-                if (
-                    right == token and token < max_tokens
-                ):  # frames of zero weight after the boundary
+                # frames of zero weight after the boundary
+                if right == token and token < max_tokens:
                     starts[row, token] = frame + 1
-        if (
-            boundaries < counts[row, 0]
-        ):  # a tail or a target ends with the last frame that has weight
+        # a tail or a target ends with the last frame that has weight
+        if boundaries < counts[row, 0]:
             final = steps
             while final > 0 and raw_sums[row, final - 1] >= raw_sums[row, steps] - SLACK:
                 final -= 1

@@ -75,9 +75,7 @@ def graphemes_of(piece: str) -> tuple[int, ...]:
         kind = unicodedata.category(character)[0]
         if character in GRAPHEMES:
             found.append(1 + GRAPHEMES.index(character))
-        elif (
-            kind in "LN"
-        ):  # Unicode letters and numbers; not marks, punctuation, symbols, separators
+        elif kind in "LN":  # a letter or number of Unicode, but no mark, punctuation or symbol
             found.append(WILDCARD)
     return tuple(found)
 
