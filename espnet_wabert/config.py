@@ -49,7 +49,7 @@ def parse_yaml(text: str | bytes, where: str) -> Any:
         raise UserError(f"{where}{line}: {reason}") from error
     except RecursionError:
         raise UserError(f"{where}: not a configuration: nested too deeply") from None
-    except ValueError as error:  # a date or a number that is none
+    except ValueError as error:  # an impossible date or number
         if isinstance(error, UserError):
             raise
         raise UserError(f"{where}: {first_line(error)}") from error

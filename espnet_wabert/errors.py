@@ -15,9 +15,9 @@ _OF_THE_SYSTEM = {
 
 
 class UserError(ValueError):
-    """A mistake in the input that its owner can mend.
+    """A mistake in the input that the user can correct.
 
-    The message is one line that names the offender (file, line, field or utterance) and the rule.
+    The message is one line that names the place (file, line, field or utterance) and the rule.
     """
 
 

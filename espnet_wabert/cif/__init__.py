@@ -2,7 +2,7 @@
 
 `cif` is the function and `CIFStream` its streaming form. Kernels: numba on the CPU, Triton on CUDA,
 torch operations elsewhere. `reference` has the loop of Dong & Xu (arXiv 1905.11235), with which the
-tests compare them. This room imports no other room: it needs torch and numba only.
+tests compare them. This sub-package imports no other one: it needs torch and numba only.
 """
 
 from espnet_wabert.cif.function import CIFOutput, cif

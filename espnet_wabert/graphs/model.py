@@ -120,7 +120,7 @@ class ExportedAligner(nn.Module):
 
     def fire(self, adapted, lengths, target_lengths=None) -> CIFOutput:
         """Integrate adapted frames (B, T, D) into tokens; see `CIFAligner.fire`."""
-        if not bool(adapted.isfinite().all()):  # a count of tokens that is not one needs no end
+        if not bool(adapted.isfinite().all()):  # the graph would count NaN tokens, without an end
             raise UserError("CIF aligner: adapted frames must be finite")
         if target_lengths is None:
             return CIFOutput(*self.tokens(adapted, lengths))
@@ -188,16 +188,17 @@ class ExportedWaBERT(WaBERT):
         encoder: Any = ExportedAligner(*fired, path("projection"), facts["tail_threshold"])
         frontend: Any = ExportedFrontend(path("frontend"), facts)
         bert: Any = ExportedBert(path("bert"))
-        heard = facts.get("graphemes", {"prior": None, "prior_scale": None, "tolerance": None})
+        graphemes = facts.get("graphemes", {"prior": None, "prior_scale": None, "tolerance": None})
         super().__init__(
             frontend, encoder, bert,
             teacher=optional("teacher", ExportedTeacher, facts.get("positions")),
             subword_head=optional("subwords"),
             grapheme_head=optional(
-                "graphemes", ExportedGraphemes, vocabulary, heard["prior"], heard["prior_scale"]
+                "graphemes", ExportedGraphemes, vocabulary, graphemes["prior"],
+                graphemes["prior_scale"],
             ),
             ctc_head=optional("letters"),
-            grapheme_tolerance=heard["tolerance"],
+            grapheme_tolerance=graphemes["tolerance"],
         )  # fmt: skip
         self.adapter = FirstOutput(path("adapter"))
 

@@ -53,9 +53,9 @@ def fire(encoder: CIFAligner, adapted, lengths, target_lengths=None) -> CIFOutpu
 
 
 def fire_some(encoder: CIFAligner, *inputs) -> CIFOutput:
-    """Do what `fire` does, and add two tokens behind the lengths.
+    """Do what `fire` does, and add two tokens of padding.
 
-    onnxruntime cannot reshape the states of no token.
+    onnxruntime cannot reshape an empty tensor.
     """
     fired = fire(encoder, *inputs)
     return fired._replace(tokens=nn.functional.pad(fired.tokens, (0, 0, 0, 2)))
@@ -104,7 +104,7 @@ def functions(model: Any) -> dict[str, Callable]:
         return {"frontend": features, **_sentiment(model)}
 
     def bert(aligned: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        # One token more, masked: onnxruntime cannot reshape the states of none.
+        # One masked token more: onnxruntime cannot reshape an empty tensor.
         padded = nn.functional.pad(aligned, (0, 0, 0, 1))
         return model.postencoder(padded, lengths)[0][:, :-1]
 

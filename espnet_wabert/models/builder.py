@@ -127,10 +127,10 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _grapheme_errors(model_conf: dict) -> list[str]:
-    heard = model_conf.get("grapheme_input", "convolutions")
-    if heard not in ("convolutions", "both"):
-        return [f"model_conf.grapheme_input: {heard!r}: must be convolutions or both"]
-    if heard == "both" and model_conf.get("grapheme_tolerance") is None:
+    frames = model_conf.get("grapheme_input", "convolutions")
+    if frames not in ("convolutions", "both"):
+        return [f"model_conf.grapheme_input: {frames!r}: must be convolutions or both"]
+    if frames == "both" and model_conf.get("grapheme_tolerance") is None:
         return ["model_conf.grapheme_input: both needs grapheme_tolerance, for word times"]
     return []
 

@@ -244,7 +244,7 @@ def _write_parts(folder: Path, state: dict, args: Namespace, ngram: Path | None)
 
 
 def _zip_parts(folder: Path, output: Path, ngram: bool) -> None:
-    """Write the zip; it is there when it is complete."""
+    """Write the zip, which does not exist before it is complete."""
     from espnet2.main_funcs.pack_funcs import pack as espnet_pack
 
     name = folder.name

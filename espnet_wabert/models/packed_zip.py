@@ -66,7 +66,7 @@ def _named(path: Path, text: bytes) -> dict[str, str]:
 
 
 def unpack_zip(path: Path, folder: Path) -> None:
-    """Unpack a checked zip into a folder, which is there when it is complete.
+    """Unpack a checked zip into a folder, which does not exist before it is complete.
 
     What an older version or a user left there is removed.
     """

@@ -22,7 +22,7 @@ from espnet_wabert.modules.token_decoder import LetterDecoder, Spoken, SubwordDe
 
 
 class Encoded(NamedTuple):
-    """What the classifier reads of a batch of speech."""
+    """A batch of encoded speech, the input of the classifier."""
 
     tokens: torch.Tensor  # (B, N, H) of the aligner, or frames (B, T, D) without one
     lengths: torch.Tensor  # (B,) of the tokens or frames

@@ -102,8 +102,9 @@ class WaBERT(SpeechPath):
             words whose times are known; 0: the paper's model.
         grapheme_weight: of the grapheme head's loss; 0 (the paper's model): no such head.
             Above 0 it needs frontend_conf.convolutions.
-        grapheme_input: what the grapheme head hears: "convolutions", or "both" them and the last
-            layer, which knows the words, but not exactly when: with word times only.
+        grapheme_input: frames that the grapheme head gets: "convolutions"; or "both", which adds
+            the last layer. Its frames tell which word is spoken, but not exactly when, so that
+            "both" needs word times (grapheme_tolerance).
         grapheme_prior_scale: see `GraphemeHead`.
         grapheme_tolerance: seconds by which a word's graphemes may leave its known time in
             training; None: word times are not used.
@@ -225,7 +226,7 @@ class WaBERT(SpeechPath):
         return force_gatherable((loss, stats, len(text)), loss.device)
 
     def grapheme_frames(self, features):
-        """Return the frames (B, T, L) of features (B, T, W) that the grapheme head hears."""
+        """Return the input (B, T, L) of the grapheme head, of features (B, T, W)."""
         frames = self.frontend.conv_features(features)
         if self.grapheme_input == "both":
             frames = torch.cat([frames, self.frontend.last_layer(features)], dim=-1)

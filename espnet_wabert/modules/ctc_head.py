@@ -41,9 +41,10 @@ class CTCHead(nn.Module):
         return self.classifier(frames).float().log_softmax(dim=-1)
 
     def loss(self, frames, lengths, ids, id_lengths) -> torch.Tensor:
-        """Return the mean loss per letter of frames (B, T, D) and token ids (B, N).
+        """Return the loss of frames (B, T, D) and token ids (B, N).
 
-        An utterance with more letters than frames has no path and adds nothing.
+        It is the loss per letter of each utterance, averaged over utterances. One with more letters
+        than frames has no path; its loss is 0.
         """
         rows = zip(ids.tolist(), id_lengths.tolist(), strict=True)
         targets = [self.symbols(row[:count]) for row, count in rows]

@@ -1,4 +1,4 @@
-"""Another gain and offset of each feature for each utterance, in training."""
+"""A random gain and offset of each feature, drawn anew for each utterance in training."""
 
 import torch
 from torch import nn

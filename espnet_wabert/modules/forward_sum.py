@@ -86,7 +86,10 @@ def expected_durations(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
 
 
 def best_path(scores: np.ndarray, topology: HMMTopology) -> np.ndarray:
-    """Return the first frame of each state (S,) on the best path; that of the next if passed."""
+    """Return the first frame of each state (S,) on the best path.
+
+    A state that the path skips has the first frame of the next one.
+    """
     from espnet_wabert.modules import forward_sum_kernel
 
     return forward_sum_kernel.best_path(scores, topology.symbols, topology.optional)

@@ -67,7 +67,7 @@ def _log_sum(a, b, c):
 
 @njit(cache=True, nogil=True)
 def best_path(scores, symbols, optional):
-    """Return the first frame of each state (S,) on the best path; that of the next if passed."""
+    """Do what `forward_sum.best_path` says."""
     frames, states = len(scores), len(symbols)
     moves = np.zeros((frames, states), dtype=np.int8)
     best = np.full(states, LOG_ZERO)

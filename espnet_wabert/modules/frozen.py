@@ -44,10 +44,10 @@ def fingerprint(tensor: torch.Tensor) -> int:
 
 
 class SlimCheckpoints:
-    """Leave out of `state_dict()` what can be had again from a pretrained source.
+    """Leave weights out of `state_dict()` that can be loaded again from a pretrained source.
 
-    A data2vec-base and a BERT-base are 800 MB that never change; an epoch's checkpoint then
-    holds what was learned. A tensor is left out only while it is frozen *and* byte for byte as
+    A data2vec-base and a BERT-base are 800 MB that never change. Without them an epoch's checkpoint
+    holds only what was learned. A tensor is left out only while it is frozen *and* byte for byte as
     its source gave it, so weights that came from `--init_param`, or were trained earlier, are
     kept. Loading puts the others back from the model at hand, and `full=True` writes all.
 

@@ -1,4 +1,4 @@
-"""Python's search for garbage, which is in the way while much is loaded."""
+"""A pause of Python's garbage collector, which slows down imports and the loading of models."""
 
 import gc
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Import or load without the search for reference cycles.
+    """Switch the garbage collector off within the context.
 
-    torch and transformers make many objects that stay, and each search looks at all of them.
+    torch and transformers create many objects that stay, and each collection examines all of them.
     """
     was = gc.isenabled()
     gc.disable()

@@ -51,7 +51,7 @@ def summed(value: torch.Tensor) -> torch.Tensor:
 
 
 def gather(rows: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Return the rows (M, ...) of all processes, one below the other, and where the own ones begin.
+    """Return the rows (M, ...) of all processes, concatenated, and the index of the first own row.
 
     The number of rows may differ. A gradient goes back to the process that a row comes from.
     """

@@ -1,6 +1,6 @@
-"""The arithmetic of speech encoders in inference: float32, or bfloat16 where it is quicker.
+"""The number formats of models: float32, or bfloat16 where it is faster.
 
-And what follows from bfloat16 in training.
+In inference it is the speech encoder's; in training on a CPU, that of the whole model.
 """
 
 from contextlib import AbstractContextManager, nullcontext

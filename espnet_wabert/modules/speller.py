@@ -17,14 +17,15 @@ LM_WEIGHT, WORD_BONUS = 0.7, 2.5  # of the beam search, chosen on development sp
 TEMPERATURE = 1.25  # of the letters in the search: too sure for the n-gram (docs/experiments.md)
 SEARCHED = 1500  # frames, 30 s of the model in the box: the memory of a search grows with them
 PAUSE = 15  # frames
-# Noise and music give groups of few letters in doubt, between pauses: up to so many letters, those
-# of a smaller mean probability are silenced. Chosen on development voices and `mini.non_speech`.
+# Noise and music give short groups of uncertain letters between pauses. A group of at most so many
+# letters is removed if the mean probability of its frames is lower than the second number. Chosen
+# on development voices and `mini.non_speech`.
 CERTAIN = ((1, 0.9), (4, 0.84), (9, 0.6), (16, 0.45))
 UNLIKELY = -30.0  # log-probability
 
 
 class Speller:
-    """Reads words in the letters of a CTC head.
+    """Turns the letters of a CTC head into words.
 
     Args:
         ngram: an ARPA file of words for the beam search; None: the most likely letters.
@@ -56,7 +57,7 @@ class Speller:
 
 
 def without_noise(log_p: np.ndarray) -> np.ndarray:
-    """Silence groups of few letters in log-probabilities (T, V) that are in doubt."""
+    """Replace short groups of uncertain letters in log-probabilities (T, V) by blanks."""
     heard = np.flatnonzero(log_p.argmax(axis=1) > SPACE)
     if not len(heard):
         return log_p

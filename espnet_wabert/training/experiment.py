@@ -33,7 +33,7 @@ PREFIXES = ("dist_", "wandb_", "use_wandb", "cudnn_")
 
 @contextmanager
 def training_alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of an experiment folder, which the end of the process opens, a kill too.
+    """Hold the lock of an experiment folder. The system releases it if the process is killed.
 
     Raises:
         UserError: another training holds it.

@@ -3,7 +3,7 @@
 ESPnet's trainer writes `checkpoint.pth` (the whole state) and `<epoch>epoch.pth` (the weights) with
 `torch.save`, in place: a kill in the middle leaves a file that no later start can read. Here each
 file is written under a temporary name, synced and renamed, with its checksum beside it, and the
-state of the epoch before is kept. All of this would belong into ESPnet's trainer.
+state of the epoch before is kept. All of this belongs in ESPnet's trainer.
 """
 
 import logging

@@ -14,7 +14,7 @@ from typing import Any
 from espnet_wabert.errors import UserError
 
 AHEAD = 4  # pieces per worker that are given out before the first of them is back
-LOST = 3  # a piece is done again as often, after its worker was lost
+LOST = 3  # how often a piece is repeated whose worker was lost
 
 
 class Workers(ABC):
@@ -38,8 +38,8 @@ class Workers(ABC):
                 OMP_NUM_THREADS), so that numbers do not depend on the number of workers.
             items: items that can be pickled, as their results.
             size: items that a worker gets at a time; more for quick functions.
-            worth: with one worker, or fewer items than this for each of two, this process does
-                them, as starting workers takes longer; 0: never.
+            worth: the number of items per worker for which it is worth to start workers. With one
+                worker, or too few items for two, this process does the work; 0: never.
 
         Raises:
             UserError: a piece lost its worker too often, or no worker can be had.
