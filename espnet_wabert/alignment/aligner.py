@@ -43,6 +43,10 @@ class EncodedSpeech(NamedTuple):
     silence: torch.Tensor  # (B,) frames of these on each side that are not of the recording
     paused: torch.Tensor  # (B, T) frames that were not encoded, of long pauses
 
+    def heard(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the adapted frames without long pauses, and their numbers (B,)."""
+        return heard_frames(self.adapted, self.lengths, self.paused)
+
 
 class WordAlignment(NamedTuple):
     """Words and tokens of an utterance as one method places them, in seconds."""
@@ -203,8 +207,7 @@ class Aligner:
         encoder = self.model.encoder
         lengths = torch.tensor([len(t.ids) for t in transcripts], device=self.device)
         targets = self.targets(transcripts)
-        heard, counts = heard_frames(encoded.adapted, encoded.lengths, encoded.paused)
-        fired = encoder.fire(heard, counts, lengths)
+        fired = encoder.fire(*encoded.heard(), lengths)
         aligned, hidden = encoder.project(fired.tokens), None
         if predictions or targets is None:
             hidden, _ = self.model.postencoder(aligned, lengths)

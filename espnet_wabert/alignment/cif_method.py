@@ -11,7 +11,27 @@ from torch.nn import functional as F
 from espnet_wabert.alignment.method import Batch
 from espnet_wabert.alignment.pauses import heard_places, over_pauses
 from espnet_wabert.alignment.spans import TokenSpans, within
+from espnet_wabert.cif import CIFOutput
 from espnet_wabert.models.wabert import WaBERT
+
+
+def token_edges(
+    fired: CIFOutput, lengths: torch.Tensor, silence: torch.Tensor, paused: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return starts and ends (B, N) of tokens in frames of the recordings themselves, on the CPU.
+
+    Args:
+        fired: of the frames that are in no long pause.
+        lengths: numbers (B,) of frames of the recordings, with the silence around them.
+        silence: frames (B,) of it on each side.
+        paused: (B, T) which frames are in long pauses.
+    """
+    rows = zip(*(x.cpu().numpy() for x in (fired.starts, fired.ends)), strict=True)
+    places = heard_places(lengths, paused)
+    spread = [over_pauses(TokenSpans(*row), at) for row, at in zip(rows, places, strict=True)]
+    own, before = (lengths - 2 * silence).cpu(), silence.cpu()
+    starts, ends = (torch.from_numpy(np.stack([span[edge] for span in spread])) for edge in (0, 1))
+    return within(starts, own, before), within(ends, own, before)
 
 
 class CIFMethod:
@@ -32,16 +52,8 @@ class CIFMethod:
 
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         confidences = self._confidences(model, batch)
-        places = heard_places(batch.frame_lengths, batch.paused)
-        fired = [x.cpu().numpy() for x in (batch.fired.starts, batch.fired.ends)]
-        spread = [
-            over_pauses(TokenSpans(*row), at) for *row, at in zip(*fired, places, strict=True)
-        ]
-        own_lengths, silence = batch.own_lengths.cpu(), batch.silence.cpu()
-        starts, ends = (
-            within(torch.from_numpy(np.stack(x)), own_lengths, silence).numpy()
-            for x in ([s.starts for s in spread], [s.ends for s in spread])
-        )
+        edges = token_edges(batch.fired, batch.frame_lengths, batch.silence, batch.paused)
+        starts, ends = (x.numpy() for x in edges)
         spans: list[TokenSpans | None] = []
         for row, transcript in enumerate(batch.transcripts):
             count = len(transcript.ids)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.aligner import Alignment, EncodedSpeech
+from espnet_wabert.alignment.cif_method import token_edges
 from espnet_wabert.constants import SAMPLE_RATE, SILENT
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
@@ -94,14 +95,12 @@ class Analyzer:
         read = None if text.split() else self._read(speech)
         encoded = self._encoded(read or text, recording.length)
         (aligned,) = self.aligner.align_encoded(speech, [encoded])
-        counts = torch.tensor([len(encoded.ids)], device=speech.adapted.device)
-        fired = self.aligner.model.encoder.fire(speech.adapted, speech.lengths, counts)
         sentiment = self._sentiment(audio, speech)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         best = next(iter(found))
         limits = self.aligner.min_confidence(best), self.aligner.min_word_confidence(best)
         return Analysis(
-            audio, read, found, *limits, firing(self.aligner.model, fired, int(speech.silence[0])),
+            audio, read, found, *limits, self._firing(speech, len(encoded.ids)),
             aligned.tokens[1:-1], aligned.top and aligned.top[1:-1], sentiment,
             _notes(recording, encoded, aligned, method),
         )  # fmt: skip
@@ -125,6 +124,16 @@ class Analyzer:
         if loudest < SILENT:
             raise UserError(f"the recording is silent: its largest sample is {loudest:.0e}")
         return recording, audio
+
+    def _firing(self, speech: EncodedSpeech, count: int) -> Firing:
+        """Return CIF's weights and the ends of `count` tokens; long pauses have no weight."""
+        model = self.aligner.model
+        counts = torch.tensor([count], device=speech.adapted.device)
+        fired = model.encoder.fire(*speech.heard(), counts)
+        weights = fired.weights.new_zeros(speech.paused.shape[1])
+        weights[~speech.paused[0]] = fired.weights[0]
+        _, ends = token_edges(fired, speech.lengths, speech.silence, speech.paused)
+        return firing(model, weights, ends[0], int(speech.silence[0]))
 
     def _sentiment(self, audio: np.ndarray, speech: EncodedSpeech) -> Classification | None:
         """Return the sentiment of samples (S,); None: no classifier, or it hears no words.

@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 import torch
 
-from espnet_wabert.alignment.spans import within
+from espnet_wabert.alignment.cif_method import token_edges
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
@@ -212,12 +212,9 @@ class WaBERT:
             encode_transcript(aligner.tokenizer, text).pieces if known else [] for text in texts
         ]
         counts = torch.tensor([len(row) for row in tokens], device=encoded.adapted.device)
-        grafted = aligner.model.graft_adapted(
-            encoded.adapted, encoded.lengths, counts if known else None
-        )
-        fired, silence = grafted.fired, encoded.silence
-        own, seconds = encoded.lengths - 2 * silence, aligner.model.frontend.encoder.seconds
-        starts, ends = (seconds(within(x, own, silence)) for x in (fired.starts, fired.ends))
+        grafted = aligner.model.graft_adapted(*encoded.heard(), counts if known else None)
+        edges = token_edges(grafted.fired, encoded.lengths, encoded.silence, encoded.paused)
+        starts, ends = map(aligner.model.frontend.encoder.seconds, edges)
         rows = zip(
             tokens, grafted.aligned, grafted.hidden, starts, ends, grafted.lengths.tolist(),
             strict=True,

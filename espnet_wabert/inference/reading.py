@@ -46,7 +46,7 @@ class Reader:
             texts = self.spell(encoded)
             ids = [self.aligner.tokenizer.encode(text).ids for text in texts]
             counts = torch.tensor([len(row) for row in ids], device=encoded.adapted.device)
-        grafted = self.model.graft_adapted(encoded.adapted, encoded.lengths, counts)
+        grafted = self.model.graft_adapted(*encoded.heard(), counts)
         return self._transcriptions(grafted, texts)
 
     def texts(self, encoded: EncodedSpeech) -> list[str]:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from espnet_wabert.cif import CIFOutput
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.builder import build_model
@@ -86,20 +85,22 @@ def project(
     projected = path.encoder.project(adapted)
     parts = (projected, grafted.aligned, model.teacher(ids, count))
     acoustic, aligned, linguistic = (part[0].float().cpu().numpy() for part in parts)
-    fired = firing(model, grafted.fired)
+    fired = firing(model, grafted.fired.weights[0], grafted.fired.ends[0])
     return Projections(encoded.pieces, acoustic, aligned, linguistic, *fired)
 
 
-def firing(model: WaBERT, fired: CIFOutput, silence: int = 0) -> Firing:
-    """Return the weights and the times of one utterance, a batch of integrate-and-fire's output.
+def firing(model: WaBERT, weights: torch.Tensor, ends: torch.Tensor, silence: int = 0) -> Firing:
+    """Return the weights and the times of one utterance.
 
     Args:
+        model: the aligned model, which knows the times of its frames.
+        weights: (T,) of all frames.
+        ends: (N,) of the tokens, in frames of the recording itself.
         silence: frames before the recording, whose times are below 0.
     """
     seconds = model.frontend.encoder.seconds
-    weights = fired.weights[0].float().cpu().numpy()
     edges = seconds(torch.arange(len(weights) + 1, dtype=torch.float64) - silence).numpy()
-    return Firing(weights, edges, seconds(fired.ends[0] - silence).cpu().numpy())
+    return Firing(weights.float().cpu().numpy(), edges, seconds(ends).cpu().numpy())
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> np.ndarray:

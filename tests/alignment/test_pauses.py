@@ -116,4 +116,7 @@ def test_words_stay_where_they_are_spoken(noise, where):
         other = model.align(longer, TEXT, method=method)
         for word, same in zip(other.words, found.words, strict=True):
             assert word.start == pytest.approx(same.start, abs=1.0), (method, word)
+    encoded = model.encode(longer, TEXT)
+    subwords = [word.start for word in other.subwords]  # of cif
+    assert encoded.starts[1:-1] == pytest.approx(subwords, abs=1e-3)
     assert len(model.transcribe(longer).split()) == len(TEXT.split())

@@ -59,6 +59,17 @@ def test_cif_fires_once_per_token(seen):
     assert [len(pieces) for pieces in seen.top] == [5] * len(seen.tokens)
 
 
+def test_cif_fires_where_its_words_are_after_a_long_pause(analyzer, tmp_path):
+    samples, _ = soundfile.read(UNTOLD.path)
+    longer = np.insert(samples, len(samples) // 2, np.zeros(5 * 16000))
+    soundfile.write(tmp_path / "a.wav", longer, 16000)
+    seen = analyzer(tmp_path / "a.wav", "he might even have been made amiable himself")
+    ends = [word.end for word in seen.by_method["cif"].subwords]
+    assert seen.firing.fires[1:-1] == pytest.approx(ends, abs=1e-3)
+    assert seen.firing.weights.sum() == pytest.approx(len(ends) + 2, rel=1e-3)
+    assert len(seen.firing.edges) == len(seen.firing.weights) + 1
+
+
 def test_without_a_transcript_the_model_reads(analyzer):
     seen = analyzer(UNTOLD.path, " \n", "cif")
     assert seen.read == "he might even have been made amiable himself"
