@@ -21,8 +21,8 @@ _NUMBER = re.compile(
 PART = ".part."  # begins the name of a file that is being written
 MOST_BYTES_OF_NAME = 240  # file systems take 255, with the suffix
 NO_FILE_NAME = (
-    f"its id holds a '/' or a control character, or has more than {MOST_BYTES_OF_NAME} bytes,"
-    " and cannot name a file"
+    f"its id holds a '/' or a control character, is not UTF-8, or has more than"
+    f" {MOST_BYTES_OF_NAME} bytes, and cannot name a file"
 )
 _STREAM = re.compile(r"/dev/(?:std(out|err)|fd/([0-9]+))")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character in JSON

@@ -23,6 +23,7 @@ from espnet_wabert.formats.audio import (
 from espnet_wabert.formats.lines import (
     NO_FILE_NAME,
     is_file_name,
+    is_utf8,
     name_some,
     parse_number,
 )
@@ -174,11 +175,14 @@ def many_recordings(scp: str, text: str) -> Recordings:
 def without_transcript(sources: Sequence[str], to_files: bool = False) -> Recordings:
     """Return the recordings of audio files, folders of them, and wav.scp lists.
 
-    Unreadable files are skipped with the reason; with `to_files`, ids that cannot name a file, too.
+    Unreadable files and ids that cannot be written are skipped with the reason; with `to_files`,
+    ids that cannot name a file, too.
     """
     recordings, skipped = [], {}
     for utterance, path in audio_paths(sources).items():
         try:
+            if not is_utf8(utterance):  # results with it could not be written
+                raise UserError(f"{path}: its name is not UTF-8 text")
             if to_files and not is_file_name(utterance):
                 raise UserError(f"{path}: {NO_FILE_NAME}")
             given = _standard_input(utterance, None) if path == STDIN else None

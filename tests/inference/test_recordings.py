@@ -44,6 +44,16 @@ def test_names_of_files(name, can):
     assert is_file_name(name) == can
 
 
+def test_a_name_in_another_code_is_skipped_alone(folder):
+    """Its id could not be written: the results of all others would be lost."""
+    bad = os.fsdecode(bytes(folder) + b"/caf\xe9.wav")
+    os.rename(folder / "b.wav", bad)
+    found = without_transcript([str(folder)])
+    assert [r.utterance for r in found.recordings] == ["a", "c", "d"]
+    assert list(found.skipped) == ["caf\udce9"]
+    assert found.skipped["caf\udce9"].endswith("/caf\\udce9.wav: its name is not UTF-8 text")
+
+
 def test_a_transcript_that_is_no_text_is_skipped_alone(folder):
     (folder / "b.txt").write_bytes("très bon".encode("latin-1"))
     (folder / "c.txt").write_text("très\nbon", encoding="utf-16")
