@@ -36,7 +36,6 @@ def convert(words, out, formats, file_format):
     from espnet_wabert.formats.subtitles import write_subtitles
     from espnet_wabert.formats.words import (
         files_of,
-        labels_of_silence,
         read_words,
         write_ctm,
         write_json,
@@ -53,7 +52,8 @@ def convert(words, out, formats, file_format):
     kinds = formats.lower().split(",")
     if not set(kinds) <= {*writers, "ctm"}:
         raise UserError(f"--format {formats}: must be one or more of {','.join(writers)},ctm")
-    read = read_words(words, file_format)
+    silent: list[str] = []
+    read = read_words(words, file_format, silent)
     times = {u: sorted(found, key=attrgetter("start")) for u, found in read.items()}
     files: dict[Path, tuple[Callable, Any]] = {}  # to write, by what function, and the words
     for utterance, found in times.items():
@@ -67,7 +67,6 @@ def convert(words, out, formats, file_format):
     out.mkdir(parents=True, exist_ok=True)
     for path, (write, content) in files.items():
         write(path, content)
-    silent = labels_of_silence(words, file_format)
     if silent:
         names = printable(name_some(set(silent)))
         click.echo(f"{len(silent)} labels are taken as silence: {names}", err=True)

@@ -1,7 +1,7 @@
 """Read and write Praat's TextGrids."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_wabert.errors import UserError
@@ -12,36 +12,28 @@ from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
 SHORTEST = 0.001  # seconds; Praat has no empty intervals
 
 
-def read_textgrid(path: Path) -> WordTimes:
+def read_textgrid(path: Path, silent: list[str] | None = None) -> WordTimes:
     """Read the words of a TextGrid (long, short or JSON format); the file name is the utterance.
 
     The tier is `words` (Montreal Forced Aligner: `words` or `speaker - words`), in
     any letter case, or the only tier. Empty, `sil`, `sp` and `spn` intervals are silence; beside a
-    tier `subwords`, which `wabert align` writes, only empty ones.
+    tier `subwords`, which `wabert align` writes, only empty ones. Labels of silence that are not
+    blank are added to `silent`.
     """
     path = Path(path)
-    words = []
-    for where, (start, end, label), silent in _labels(path):
-        if not silent:
-            words.append(checked_word(label, start, end, where))
-    return {path.stem: words}
-
-
-def silent_labels(path: Path) -> list[str]:
-    """Return the labels of a TextGrid that are taken as silence, apart from blank ones."""
-    return [
-        entry.label for _, entry, silent in _labels(Path(path)) if silent and entry.label.strip()
-    ]
-
-
-def _labels(path: Path) -> Iterator[tuple[str, Interval, bool]]:
-    """Yield the place of each interval of the tier of words, the interval, and if it is silence."""
     tiers = read_tiers(path, decoded(path))
     tier = _chosen(path, tiers)
     is_own = any(other.name == "subwords" for other in tiers)
-    for index, entry in enumerate(tier.entries, start=1):
-        silent = not entry.label.strip() if is_own else is_silence(entry.label, in_tier=True)
-        yield f"{path}: tier {tier.name}, interval {index}", entry, silent
+    words = []
+    for index, (start, end, label) in enumerate(tier.entries, start=1):
+        if not label.strip():
+            continue
+        if is_own or not is_silence(label, in_tier=True):
+            where = f"{path}: tier {tier.name}, interval {index}"
+            words.append(checked_word(label, start, end, where))
+        elif silent is not None:
+            silent.append(label)
+    return {path.stem: words}
 
 
 def write_textgrid(

@@ -1,4 +1,7 @@
-"""Readers of word times in CTM, TIMIT, LibriSpeech, Buckeye and JSON files."""
+"""Readers of word times in CTM, TIMIT, LibriSpeech, Buckeye and JSON files.
+
+A list `silent` gets the labels that are taken as silence or noise, apart from blank ones.
+"""
 
 import logging
 import re
@@ -21,7 +24,7 @@ TIMIT_RATE = 16000  # Hz: unit of the times in .WRD files
 _LIBRISPEECH_LINE = re.compile(r'(\S+)\s+"([^"]*)"\s+"([^"]*)"', re.ASCII)
 
 
-def read_ctm(path: Path) -> WordTimes:
+def read_ctm(path: Path, silent: list[str] | None = None) -> WordTimes:
     """Kaldi's and NIST's CTM: `utterance channel start duration word [confidence]`, in seconds.
 
     Lines that begin with `;;` are comments. An utterance with silence only is kept without words.
@@ -52,6 +55,8 @@ def read_ctm(path: Path) -> WordTimes:
         length = parse_number(duration, "duration", where)
         if not is_silence(label):
             words.append(checked_word(label, begin, begin + length, where))
+        elif silent is not None:
+            silent.append(label)
     if not times:
         raise UserError(f"{path}:1: is empty; it must have words")
     return times
@@ -81,7 +86,7 @@ def timit_utterance(path: Path) -> str:
     return f"{path.parent.name}_{path.stem}".upper()
 
 
-def read_librispeech(path: Path) -> WordTimes:
+def read_librispeech(path: Path, silent: list[str] | None = None) -> WordTimes:
     """A LibriSpeech `.alignment.txt`: `utterance ",WORDS," "end times"`.
 
     The file has end times only: a word starts where the entry before it ends. An empty word is
@@ -102,10 +107,12 @@ def read_librispeech(path: Path) -> WordTimes:
             for label, start, end in zip(labels, [0.0, *numbers], numbers, strict=False)
             if not is_silence(label)
         ]
+        if silent is not None:
+            silent += [label for label in labels if label.strip() and is_silence(label)]
     return times
 
 
-def read_buckeye(path: Path) -> WordTimes:
+def read_buckeye(path: Path, silent: list[str] | None = None) -> WordTimes:
     """One Buckeye `.words` file: a header up to `#`, then `end_time color label; ...`.
 
     Entries in `<>` and `{}` (silence, noise, laughter, cut-off words) are not words. A few
@@ -121,6 +128,8 @@ def read_buckeye(path: Path) -> WordTimes:
             logging.warning("%s: time runs back from %g to %g s", where, previous, end)
         if len(fields) == 3 and fields[2][0] not in "<{":
             words.append(Word(fields[2], max(0.0, min(previous, end)), max(0.0, end)))
+        elif len(fields) == 3 and silent is not None:
+            silent.append(fields[2])
         previous = end
     return {path.stem: words}
 
@@ -133,7 +142,7 @@ def _buckeye_entries(path: Path) -> Iterator[tuple[str, str]]:
     return ((f"{path}:{number}", line) for number, line in lines)
 
 
-def read_json(path: Path) -> WordTimes:
+def read_json(path: Path, silent: list[str] | None = None) -> WordTimes:
     """Read this toolkit's JSON, or that of pocketsphinx.
 
     This toolkit writes `{utterance: {"words": [{"word", "start", "end"}]}}`. pocketsphinx writes
@@ -148,6 +157,8 @@ def read_json(path: Path) -> WordTimes:
     if isinstance(content, dict) and isinstance(content.get("w"), list):
         entries = [_spoken_part(entry, path) for entry in content["w"]]
         words = _json_words(entries, path)
+        if silent is not None:
+            silent += [word.word for word in words if is_silence(word.word)]
         return {path.stem: [word for word in words if not is_silence(word.word)]}
     if not isinstance(content, dict):
         raise UserError(f"{path}:1: is not an object {{utterance: {{'words': [...]}}}}")

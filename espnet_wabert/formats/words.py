@@ -18,7 +18,7 @@ from espnet_wabert.formats.lines import (
     parse_number,
     write_atomically,
 )
-from espnet_wabert.formats.textgrid import read_textgrid, silent_labels, write_textgrid
+from espnet_wabert.formats.textgrid import read_textgrid, write_textgrid
 from espnet_wabert.formats.word import Word, WordTimes, normalize_word
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "cut_segments",
     "detect_format",
     "files_of",
-    "labels_of_silence",
     "normalize_word",
     "read_ids",
     "read_words",
@@ -43,13 +42,13 @@ class WordFormat(NamedTuple):
     """How to recognize and read one file format."""
 
     suffix: str  # in lower case; corpora have upper and lower case names
-    read: Callable[[Path], WordTimes]
+    read: Callable[[Path, list[str] | None], WordTimes]  # a list gets the labels of silence
     first_line: str  # pattern of the first line, for files whose name does not tell
 
 
 FORMATS = {
     "ctm": WordFormat(".ctm", word_files.read_ctm, r"(;;.*|\S+\s+\S+(\s+[\d.]+){2}\s+\S+.*)"),
-    "wrd": WordFormat(".wrd", word_files.read_wrd, r"\d+\s+\d+\s+\S+"),
+    "wrd": WordFormat(".wrd", lambda path, _: word_files.read_wrd(path), r"\d+\s+\d+\s+\S+"),
     "librispeech": WordFormat(
         ".alignment.txt", word_files.read_librispeech, r'\S+\s+"[^"]*"\s+"[^"]*"'
     ),
@@ -57,20 +56,25 @@ FORMATS = {
     "buckeye": WordFormat(".words", word_files.read_buckeye, r"signal\s+\S+"),
     "json": WordFormat(".json", word_files.read_json, r"\{.*"),
 }
-# Silence labels of pocketsphinx, and what `wabert align` writes beside words.ctm.
+# Phones and states of pocketsphinx, and what `wabert align` writes beside words.ctm.
 _PARTS_OF_WORDS = (".phone.json", ".state.json", "subwords.ctm")
 
 
-def read_words(path: str | Path, file_format: str | None = None) -> WordTimes:
+def read_words(
+    path: str | Path, file_format: str | None = None, silent: list[str] | None = None
+) -> WordTimes:
     """Read the word times of a file, or of all files of one format in a folder.
 
-    `file_format` is one of `FORMATS`; None: found by file names, then by the first line.
+    Args:
+        path: of the file or folder.
+        file_format: one of `FORMATS`; None: found by file names, then by the first line.
+        silent: gets the labels that are taken as silence, apart from blank ones.
     """
     read = _format_of(path, file_format).read
     times: WordTimes = {}
     origin: dict[str, Path] = {}
     for file in files_of(path, file_format):
-        for utt_id, words in read(file).items():
+        for utt_id, words in read(file, silent).items():
             if utt_id in times:
                 raise UserError(f"{file}: utterance {utt_id} is also in {origin[utt_id]}")
             times[utt_id], origin[utt_id] = words, file
@@ -86,13 +90,6 @@ def files_of(path: str | Path, file_format: str | None = None) -> list[Path]:
     if not files:
         raise UserError(f"{path}: holds no file whose name ends in {kind.suffix}")
     return files
-
-
-def labels_of_silence(path: str | Path, file_format: str | None = None) -> list[str]:
-    """Return the labels of TextGrids that `read_words` takes as silence, apart from blank ones."""
-    if _format_of(path, file_format).read is not read_textgrid:
-        return []
-    return [label for file in files_of(path, file_format) for label in silent_labels(file)]
 
 
 def _format_of(path: str | Path, file_format: str | None) -> WordFormat:

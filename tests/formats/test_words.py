@@ -13,7 +13,6 @@ from espnet_wabert.formats.words import (
     Word,
     cut_segments,
     detect_format,
-    labels_of_silence,
     normalize_word,
     read_ids,
     read_words,
@@ -290,8 +289,29 @@ def test_what_align_writes_is_read_without_a_loss(tmp_path):
     found = UtteranceAlignment(words, words, None, None, None, "cif", 8, 6.0)
     for name in ("u.json", "u.TextGrid"):
         found.save(tmp_path / name)
-        assert read_words(tmp_path / name) == {"u": words}
-        assert labels_of_silence(tmp_path / name) == []
+        silent: list[str] = []
+        assert read_words(tmp_path / name, silent=silent) == {"u": words} and not silent
     write_textgrid(tmp_path / "u.TextGrid", {"words": [*words, Word("a", 6.0, 6.5)]})  # another's
-    assert read_words(tmp_path / "u.TextGrid") == {"u": [Word("a", 6.0, 6.5)]}
-    assert labels_of_silence(tmp_path / "u.TextGrid") == said
+    assert read_words(tmp_path / "u.TextGrid", silent=silent) == {"u": [Word("a", 6.0, 6.5)]}
+    assert silent == said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "labels"),
+    [
+        ("u.ctm", "u 1 0 1 <jumps>\nu 1 1 1 a\nu 1 2 1 [NOISE]\n", ["<jumps>", "[NOISE]"]),
+        ("u.alignment.txt", 'u ",<jumps>,A," "1,2,3,4"', ["<jumps>"]),
+        ("u.words", "#\n1 121 <SIL>\n2 121 a; x\n3 121\n4 121 {E_TRANS}\n", ["<SIL>", "{E_TRANS}"]),
+        ("u.json", '{"w": [{"t": "<s>", "b": 0, "d": 1}, {"t": "a", "b": 1, "d": 1}]}', ["<s>"]),
+        ("u.TextGrid", None, ["sp", "<jumps>"]),
+    ],
+)
+def test_what_is_taken_as_silence_is_told(tmp_path, name, content, labels):
+    if content is None:
+        words = [Word(label, at, at + 1.0) for at, label in enumerate(["sp", "a", "<jumps>"])]
+        write_textgrid(tmp_path / name, {"words": words})
+    else:
+        (tmp_path / name).write_text(content)
+    silent: list[str] = []
+    (words,) = read_words(tmp_path / name, silent=silent).values()
+    assert [word.word.lower() for word in words] == ["a"] and silent == labels

@@ -122,6 +122,9 @@ def test_convert_sorts_words_and_counts_labels_of_silence(tmp_path):
     assert "00:00:00,000 --> 00:00:02,500\nsp Pau b" in (tmp_path / "out/u.srt").read_text()
     done = run("convert", tmp_path / "out/u.TextGrid", "--out", tmp_path / "again")
     assert done.exit_code == 0 and "2 labels are taken as silence: Pau, sp\n" in done.output
+    (tmp_path / "words.ctm").write_text("u 1 0 1 he\nu 1 1 1 <jumps>\n")
+    done = run("convert", tmp_path / "words.ctm", *call)
+    assert done.exit_code == 0 and "1 labels are taken as silence: <jumps>\n" in done.output
 
 
 def test_info_says_what_a_model_can_do(model, tmp_path):
