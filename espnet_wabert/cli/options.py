@@ -129,19 +129,19 @@ def process(audio, out, file_format, **how) -> None:
         how: as for `run_batches`.
 
     Raises:
-        UserError: the file to write is an input or a recording.
+        UserError: the file to write is a folder, an input or a recording.
     """
     from espnet_wabert.formats.lines import is_stream, write_atomically
     from espnet_wabert.inference.listing import keep_inputs
 
     if out:
         keep_inputs(out, audio)
+        out.parent.mkdir(parents=True, exist_ok=True)  # an error here comes before the work
     found: dict[str, Any] = {}
     skipped = run_batches(audio, on_result=found.__setitem__, **how)
     alone = not out and len(found) + len(skipped) == 1
     text = _as_text(dict(sorted(found.items())), file_format, alone)
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, text)
         done = f"{out}: {len(found)} utterances done, {len(skipped)} skipped"
         click.echo(done, err=is_stream(out))  # not into the list

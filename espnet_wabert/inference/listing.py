@@ -206,11 +206,13 @@ def is_recording(path: Path) -> bool:
 
 
 def keep_inputs(out: Path, sources: Sequence[str]) -> None:
-    """Refuse a file to write that is a source or a recording: `--out *.wav` names one.
+    """Refuse a file to write that is a folder, a source or a recording: `--out *.wav` names one.
 
     Raises:
-        UserError: it would be replaced.
+        UserError: it cannot be written, or would be replaced.
     """
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; the results are one file")
     if not out.is_file():
         return
     if any(os.path.exists(source) and out.samefile(source) for source in sources):

@@ -146,3 +146,15 @@ def test_an_input_or_a_recording_is_not_replaced(tmp_path):
         assert done.exit_code == 1 and done.stderr.count("\n") == 1
         assert f"--out {tmp_path / out}: is {what}, which would be replaced" in done.stderr
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
+
+
+def test_an_out_that_cannot_be_written_ends_before_the_work(tmp_path):
+    noise(tmp_path / "a.wav")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "file").touch()
+    for out, message in (
+        ("results", f"--out {tmp_path / 'results'}: is a folder; the results are one file"),
+        ("file/texts", f"{tmp_path / 'file'}: File exists"),
+    ):
+        done = transcribe(tmp_path / "no model is loaded", tmp_path, "--out", tmp_path / out)
+        assert done.exit_code == 1 and done.stderr == f"error: {message}\n"
