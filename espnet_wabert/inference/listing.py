@@ -6,8 +6,9 @@ The id of a file is its name without the suffix; with the suffix, if two files h
 import glob
 import os
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -53,16 +54,39 @@ def audio_paths(sources: Sequence[str]) -> dict[str, str]:
     return paths
 
 
-def transcripts(text: str) -> dict[str, str | UserError]:
+def transcripts(text: str, ids: Collection[str] = ()) -> dict[str, str | UserError]:
     """Return transcripts by id, of `utt-id transcript` lines or of a folder of .txt or .lab files.
 
     A file of a folder that is no text is an error in its place.
+
+    Args:
+        text: path of the list or folder.
+        ids: of the recordings. An id that differs from one of them only in the code of its accents
+            becomes that one: names of files from macOS have é as two characters (NFD), and text
+            editors write one (NFC).
 
     Raises:
         UserError: there is none.
     """
     if not Path(text).is_dir():
-        return dict(read_list(text, "a transcript"))
+        found: dict[str, str | UserError] = dict(read_list(text, "a transcript"))
+    else:
+        found = _of_folder(text)
+    forms = {_composed(name): name for name in ids}
+    for name in [name for name in found if name not in ids]:
+        other = forms.get(_composed(name), name)
+        if other not in found:
+            found[other] = found.pop(name)
+    return found
+
+
+def _composed(name: str) -> str:
+    """Return a name in which each letter with an accent is one character."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _of_folder(text: str) -> dict[str, str | UserError]:
+    """Return the transcripts of a folder of .txt or .lab files."""
     found: dict[str, Path] = {}
     for path in _visible(text):
         if path.suffix.lower() not in TRANSCRIPTS:
@@ -91,7 +115,7 @@ def transcript_of(text: str, utterance: str) -> str:
     except OSError:  # too long for a file name
         is_there = is_folder = in_folder = False
     if is_folder:
-        found = transcripts(text).get(utterance)
+        found = transcripts(text, [utterance]).get(utterance)
         if found is None:
             raise UserError(f"{text}: no transcript of {utterance} in this folder")
         if isinstance(found, UserError):
@@ -122,7 +146,7 @@ def _lines_of(path: str | Path) -> list[str]:
 def _listed_or_all(lines: list[str], utterance: str) -> list[str]:
     """Return the transcript of an utterance in a list; all lines, if they are no list of it."""
     rows = [fields_of(line, 1) for line in lines]
-    found = [row[1:] for row in rows if row[0] == utterance]
+    found = [row[1:] for row in rows if _composed(row[0]) == _composed(utterance)]
     return found[0] if len(found) == 1 else lines
 
 

@@ -142,7 +142,8 @@ def many_recordings(scp: str, text: str) -> Recordings:
     names some. An utterance with an unreadable file or an empty transcript is skipped with the
     reason.
     """
-    paths, texts = audio_paths([scp]), transcripts(text)
+    paths = audio_paths([scp])
+    texts = transcripts(text, paths.keys())
     both = [u for u in paths if u in texts]
     if not both:
         raise UserError(f"{scp} and {text} have no utterance in common")

@@ -75,6 +75,21 @@ def test_recordings_of_other_formats_are_named(folder):
         audio_paths([f"{folder}/inn*"])
 
 
+def test_an_accent_may_have_another_code_in_the_name(folder):
+    """As of files from macOS (NFD) and in lists from an editor (NFC)."""
+    apart, one = "cafe\u0301", "caf\u00e9"
+    os.rename(folder / "b.wav", folder / f"{apart}.wav")
+    (folder / "text").write_text(f"a the film\n{one} two words\n", encoding="utf-8")
+    found = many_recordings(str(folder), str(folder / "text"))
+    assert {r.utterance: r.text for r in found.recordings} == {"a": "the film", apart: "two words"}
+    alone = one_recording(str(folder / f"{apart}.wav"), str(folder / "text"))
+    assert alone.recordings[0].text == "two words"
+    assert transcripts(str(folder / "text"), [one, apart]).keys() == {"a", one}
+    (folder / f"{one}.txt").write_text("good")
+    alone = one_recording(str(folder / f"{apart}.wav"), str(folder))
+    assert alone.recordings[0].text == "good"
+
+
 def test_the_transcript_of_one_recording(folder):
     def text_of(given) -> str:
         return one_recording(str(folder / "a.wav"), str(given)).recordings[0].text
