@@ -29,7 +29,7 @@ def main(model, data, out, picture):
     inference = WaBERTInference.from_pretrained(model)
     if inference.aligner.model.ctc_head is None:
         raise UserError(f"{model}: has no CTC head (model_conf.ctc_weight), so no such confidence")
-    folder = read_folder(data)
+    folder = read_folder(data, need=["text"])
     text = {u: line for u, line in (folder.text or {}).items() if len(line.split()) > 1}
     speech = [read_audio(folder.wav[u], u) for u in text]
     rows, tables, bins = [], [], {}

@@ -79,7 +79,7 @@ def main(model, baseline, data, feats, utterance, most, out, device):
         lanes = {"reference": folder.words[utterance]} | lanes
     audio = read_audio(folder.wav[utterance], utterance)
     drawing.draw_alignment(out / "alignment.png", audio, of_model[utterance], lanes)
-    print(f"{out}: similarity.png, components.png, alignment.png; utterance {utterance}")
+    print(f"{out}: similarity.png and alignment.png of utterance {utterance}")
 
 
 def _draw_components(out: Path, seen: dict) -> None:
@@ -97,6 +97,7 @@ def _draw_components(out: Path, seen: dict) -> None:
     table = Table("Distances", heads, rows, names=2, note=note)
     print_tables([table])
     write_atomically(out / "distances.md", markdown([table]))
+    print(f"{out}: components.png and distances.md")
 
 
 def _names(inferences: list) -> list[str]:

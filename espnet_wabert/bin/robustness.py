@@ -25,7 +25,7 @@ def main(model, data, most, out):
     from espnet_wabert.scoring.table import Table, markdown, print_tables
 
     inference = WaBERTInference.from_pretrained(model)
-    folder = read_folder(data)
+    folder = read_folder(data, need=["text"])
     utterances = [
         Spoken(read_audio(folder.wav[u], u), (folder.text or {})[u],
                list(folder.words[u]) if folder.words else None)

@@ -152,7 +152,7 @@ def _print_failures(scores) -> None:
 
 
 def _write(opts: SimpleNamespace, row: dict, runs: list) -> None:
-    """Return the row, and the failed and additional utterances of each run."""
+    """Write the row, and the failed and additional utterances of each run, as JSON."""
     from espnet_wabert.formats.lines import write_atomically
 
     details = [
