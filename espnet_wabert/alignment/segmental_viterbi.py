@@ -115,14 +115,12 @@ def segmental_viterbi(scores, pause, expected, weights, word_ends, pause_penalty
             limit, so there is always a path.
     """
     frames, tokens = scores.shape
-    lengths = np.zeros(
-        (tokens, frames + 1), dtype=np.int16
-    )  # of token n, if it ends before frame t
-    pauses = np.zeros((tokens, frames + 1), dtype=np.uint8)  # after token n
+    # Frames of token n, if it ends before frame t, and the flags of a pause after it.
+    lengths = np.zeros((tokens, frames + 1), dtype=np.int16)
+    pauses = np.zeros((tokens, frames + 1), dtype=np.uint8)
     total = np.zeros(frames + 1)
-    after = np.full(
-        frames + 1, LOG_ZERO
-    )  # best score with token n, or a pause after it, ending at t
+    # Best score with token n, or a pause after it, ending at t.
+    after = np.full(frames + 1, LOG_ZERO)
     after[0] = 0.0
     last_start = 0
     for n in range(tokens):

@@ -28,10 +28,8 @@ from espnet_wabert.text.beam_search import load_beam_search
 
 CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 WINDOW = 30 * SAMPLE_RATE  # samples per window of Whisper
-TOKENS_PER_SECOND, TOKENS_MORE = (
-    8,
-    8,
-)  # limit of Whisper's tokens per second; fast speech has 5 or 6
+# Largest number of Whisper's tokens: per second, where fast speech has 5 or 6, and in addition.
+TOKENS_PER_SECOND, TOKENS_MORE = 8, 8
 PROMPT = 4  # largest number of Whisper's prompt tokens
 REPETITIVE = 2.4  # compression ratio above which Whisper's text is a loop (Radford et al. 2022)
 
