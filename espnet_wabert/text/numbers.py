@@ -114,15 +114,16 @@ def _amount(found: re.Match) -> str:
     whole, _, cents = number.partition(".")
     whole = whole or "0"
     parts = len(cents) == 2 and not magnitude  # cents of a unit, not a fraction
-    one = whole == "1" and not magnitude and (parts or not int(cents or 0))
+    fraction = any(map(int, cents))  # int() refuses thousands of digits
+    one = whole == "1" and not magnitude and (parts or not fraction)
     units = unit if one or unit == "yen" else f"{unit}s"
     if whole == "0" and parts:
         few = CENTS[currency]
         return f"{_words(str(int(cents)))} {CENT[few] if int(cents) == 1 else few}"
-    if parts and int(cents):
+    if parts and fraction:
         return f"{_words(whole.replace(',', ''))} {units} {_words(str(int(cents)))}"
     said = _words(whole.replace(",", ""))
-    if cents and int(cents):
+    if fraction:
         said += f" point {_digits(cents)}"
     return f"{said} {magnitude} {units} {percent}"
 

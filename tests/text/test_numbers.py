@@ -55,3 +55,4 @@ def test_other_words_stay_and_punctuation_is_silent():
     assert [as_said(word) for word in ("Hello,", "--", "don\u2019t", "50%")] == [
         "Hello", "", "don't", "fifty percent",
     ]  # fmt: skip
+    assert read_aloud("$1." + "0" * 5000) == "one dollar"
