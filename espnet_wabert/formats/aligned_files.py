@@ -170,8 +170,8 @@ def _save_ctm(path: Path, found: UtteranceAlignment) -> None:
 
 
 def write_labels(path: Path, words: Sequence[Word]) -> None:
-    """Write words as a label track of Audacity."""
-    lines = [f"{start:.6f}\t{end:.6f}\t{word}\n" for word, start, end in words]
+    """Write words as a label track of Audacity, a line each: a line end in a word is a blank."""
+    lines = [f"{start:.6f}\t{end:.6f}\t{' '.join(word.split())}\n" for word, start, end in words]
     write_atomically(path, "".join(lines))
 
 

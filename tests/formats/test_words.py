@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.aligned_files import UtteranceAlignment
+from espnet_wabert.formats.aligned_files import UtteranceAlignment, write_labels
 from espnet_wabert.formats.word import is_silence
 from espnet_wabert.formats.words import (
     Word,
@@ -275,6 +275,12 @@ def test_blanks_in_an_id_become_underscores_in_a_ctm(tmp_path):
     assert read_words(tmp_path / "words.ctm")["my_talk"] == words
     with pytest.raises(UserError, match="utterances my talk and my_talk have one id, my_talk"):
         write_ctm(tmp_path / "x.ctm", {"my talk": words, "my_talk": words})
+
+
+def test_a_label_of_audacity_is_one_line(tmp_path):
+    write_labels(tmp_path / "u.txt", [Word("New\nYork\tCity", 0.0, 0.5), Word("is", 0.5, 1.0)])
+    lines = (tmp_path / "u.txt").read_text().splitlines()
+    assert lines == ["0.000000\t0.500000\tNew York City", "0.500000\t1.000000\tis"]
 
 
 def test_a_folder_that_align_has_written_is_read(tmp_path):
