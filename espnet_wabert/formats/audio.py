@@ -13,7 +13,7 @@ import soxr
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
-from espnet_wabert.formats.containers import cut_by_header, feed, read_mp3, read_ogg
+from espnet_wabert.formats.containers import UNREADABLE, cut_by_header, feed, read_mp3, read_ogg
 from espnet_wabert.formats.lines import replacing
 
 # Formats that ESPnet's `sound` reader supports (with soundfile).
@@ -106,7 +106,7 @@ def inspect(path: str, fs: int | None = None) -> AudioInfo | AudioFault:
         try:
             file = stack.enter_context(_opened(path))
         except soundfile.LibsndfileError as error:
-            return AudioFault("not an audio file", error.error_string)
+            return _unreadable(path, error.error_string)
         except (TypeError, ValueError) as error:  # soundfile on .raw, which has no header
             return AudioFault("not an audio file", first_line(error))
         fault = _check_header(file, path)
@@ -127,6 +127,15 @@ def inspect(path: str, fs: int | None = None) -> AudioInfo | AudioFault:
             pass
     with _opened(path) as file:
         return _decode(file)
+
+
+def _unreadable(path: str, reason: str) -> AudioFault:
+    """Return why libsndfile does not open a file; recordings of phones are often such (.m4a)."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in UNREADABLE:
+        return AudioFault("not an audio file", reason)
+    advice = "convert it to WAV or FLAC, for example with ffmpeg"
+    return AudioFault("a format that is not read", f"libsndfile has no {suffix}; {advice}")
 
 
 def _info(file: soundfile.SoundFile, samples: int) -> AudioInfo:

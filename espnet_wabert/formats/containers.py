@@ -7,6 +7,13 @@ from typing import BinaryIO, NamedTuple
 
 import soundfile
 
+# Suffixes of recordings that libsndfile cannot read.
+UNREADABLE = {
+    ".3g2", ".3gp", ".aac", ".ac3", ".aifc", ".amr", ".ape", ".asf", ".avi", ".dff", ".dsf", ".dss",
+    ".ds2", ".dts", ".eac3", ".f4v", ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
+    ".mov", ".mp4", ".mpc", ".mpeg", ".mpg", ".mts", ".ogv", ".pcm", ".ra", ".rm", ".spx", ".tta",
+    ".vob", ".webm", ".wma", ".wmv", ".wv",
+}  # fmt: skip
 # What libsndfile's log says of sizes in headers.
 _SIZES = re.compile(
     r"^\s*(?:data|SSND|BODY|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE

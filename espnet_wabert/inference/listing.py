@@ -14,18 +14,12 @@ from pathlib import Path
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import AudioFault, inspect
+from espnet_wabert.formats.containers import UNREADABLE
 from espnet_wabert.formats.lines import as_id, decoded, fields_of, is_utf8, name_some, read_table
 
 STDIN = "-"
 OTHER_SUFFIXES = {  # of formats that libsndfile names otherwise
     ".aif", ".bwf", ".mp1", ".mp2", ".mpga", ".oga", ".opus", ".snd", ".sph", ".wave",
-}  # fmt: skip
-# Recordings that libsndfile cannot read: those of a folder are skipped, and named.
-UNREADABLE = {
-    ".3g2", ".3gp", ".aac", ".ac3", ".aifc", ".amr", ".ape", ".asf", ".avi", ".dff", ".dsf", ".dss",
-    ".ds2", ".dts", ".eac3", ".f4v", ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
-    ".mov", ".mp4", ".mpc", ".mpeg", ".mpg", ".mts", ".ogv", ".pcm", ".ra", ".rm", ".spx", ".tta",
-    ".vob", ".webm", ".wma", ".wmv", ".wv",
 }  # fmt: skip
 TRANSCRIPTS = {".txt", ".lab"}  # of one recording, beside it
 TEXTS = TRANSCRIPTS | {".csv", ".docx", ".md", ".srt", ".text", ".trn", ".tsv", ".vtt"}
@@ -191,7 +185,7 @@ def is_list(path: str) -> bool:
     """Return whether a file is a wav.scp: by its name, or because it has text lines."""
     if Path(path).suffix == ".scp":
         return True
-    if not os.path.isfile(path) or _named_audio(Path(path)):
+    if not os.path.isfile(path) or is_recording(Path(path)):
         return False  # a device or a pipe could be read without end
     if not isinstance(inspect(path), AudioFault):
         return False
