@@ -30,7 +30,8 @@ def token_edges(
     places = heard_places(lengths, paused)
     spread = [over_pauses(TokenSpans(*row), at) for row, at in zip(rows, places, strict=True)]
     own, before = (lengths - 2 * silence).cpu(), silence.cpu()
-    starts, ends = (torch.from_numpy(np.stack([span[edge] for span in spread])) for edge in (0, 1))
+    starts = torch.from_numpy(np.stack([span.starts for span in spread]))
+    ends = torch.from_numpy(np.stack([span.ends for span in spread]))
     return within(starts, own, before), within(ends, own, before)
 
 

@@ -214,7 +214,7 @@ class WaBERT:
         counts = torch.tensor([len(row) for row in tokens], device=encoded.adapted.device)
         grafted = aligner.model.graft_adapted(*encoded.heard(), counts if known else None)
         edges = token_edges(grafted.fired, encoded.lengths, encoded.silence, encoded.paused)
-        starts, ends = map(aligner.model.frontend.encoder.seconds, edges)
+        starts, ends = (aligner.model.frontend.encoder.seconds(edge) for edge in edges)
         rows = zip(
             tokens, grafted.aligned, grafted.hidden, starts, ends, grafted.lengths.tolist(),
             strict=True,
