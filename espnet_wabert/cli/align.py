@@ -68,6 +68,8 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     inference = WaBERTInference.from_pretrained(**loading)
     choose_method(inference, method)  # an invalid --method ends here
     writer = Writer(out, kinds, Path(loading["model"]).name) if out else None
+    if writer:
+        writer.keep_neighbours({r.utterance: r.path for r in given.recordings})
     on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
     done = align_all(
         inference, given.recordings, on_result, method, batch_seconds, min_confidence, many

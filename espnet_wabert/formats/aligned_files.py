@@ -1,7 +1,8 @@
 """Write aligned utterances as TextGrid, CTM, JSON, CSV and subtitles."""
 
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +14,8 @@ from espnet_wabert.formats.textgrid import write_textgrid
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.words import write_ctm
 
-SUBTITLES = ("srt", "vtt")
-KINDS = ("textgrid", "ctm", "json", "jsonl", "csv", *SUBTITLES)
+OF_UTTERANCE = {"textgrid": "TextGrid", "json": "json", "srt": "srt", "vtt": "vtt"}  # suffixes
+KINDS = ("textgrid", "ctm", "json", "jsonl", "csv", "srt", "vtt")
 
 
 class UtteranceAlignment(NamedTuple):
@@ -75,16 +76,38 @@ class Writer:
         self.found: dict[str, UtteranceAlignment] = {}
         out.mkdir(parents=True, exist_ok=True)
 
+    def keep_neighbours(self, recordings: Mapping[str, str]) -> None:
+        """Refuse to replace a file beside its recording: somebody may have corrected it.
+
+        Args:
+            recordings: paths by utterance.
+
+        Raises:
+            UserError: there is one in the folder to write.
+        """
+        here = os.path.realpath(self.out)
+        beside = [u for u, path in recordings.items() if _folder(path) == here]
+        for file in (file for u in beside for file in self._files(u).values()):
+            if file.exists():
+                raise UserError(
+                    f"{file}: is there already, beside its recording, and would be replaced;"
+                    " name another --out"
+                )
+
+    def _files(self, utterance: str) -> dict[str, Path]:
+        """Return the files of one utterance by kind."""
+        suffixes = {kind: suffix for kind, suffix in OF_UTTERANCE.items() if kind in self.kinds}
+        return {kind: self.out / f"{utterance}.{suffix}" for kind, suffix in suffixes.items()}
+
     def add(self, utterance: str, found: UtteranceAlignment) -> None:
         """Write the files of one utterance; keep it for those of all."""
-        if "textgrid" in self.kinds:
-            _save_textgrid(self.out / f"{utterance}.TextGrid", found)
-        if "json" in self.kinds:
-            content = {utterance: {"model": self.model, **as_dict(found)}}
-            _save_json(self.out / f"{utterance}.json", content)
-        for kind in SUBTITLES:
-            if kind in self.kinds:
-                _save_subtitles(self.out / f"{utterance}.{kind}", found)
+        for kind, path in self._files(utterance).items():
+            if kind == "textgrid":
+                _save_textgrid(path, found)
+            elif kind == "json":
+                _save_json(path, {utterance: {"model": self.model, **as_dict(found)}})
+            else:
+                _save_subtitles(path, found)
         self.found[utterance] = found
 
     def close(self) -> None:
@@ -107,6 +130,10 @@ class Writer:
             known = None not in scores.values()
             times = {u: getattr(f, tier) for u, f in self.found.items()}
             write_ctm(self.out / f"{tier}.ctm", times, scores if known else None)
+
+
+def _folder(path: str) -> str:
+    return os.path.realpath(os.path.dirname(path))
 
 
 def as_dict(found: UtteranceAlignment) -> dict:

@@ -341,3 +341,16 @@ def test_names_with_blanks_or_in_another_code_are_written(model, tmp_path):
     assert (tmp_path / "out/my talk.TextGrid").exists()
     assert [w.word for w in read_words(tmp_path / "out/words.ctm")["my_talk"]] == ["good", "film"]
     assert (tmp_path / "out/skipped").read_text().startswith("caf\\udce9 ")
+
+
+def test_files_beside_the_recordings_are_not_replaced(model, tmp_path):
+    noise(tmp_path / "a.wav")
+    (tmp_path / "a.txt").write_text("she was here")
+    corrected = tmp_path / "a.TextGrid"
+    corrected.write_text("by hand")
+    done = align(model, tmp_path, "--out", tmp_path / "." / "")
+    assert done.exit_code == 1
+    assert f"{corrected}: is there already, beside its recording" in done.output
+    assert corrected.read_text() == "by hand" and not (tmp_path / "words.ctm").exists()
+    assert align(model, tmp_path, "--out", tmp_path / "aligned").exit_code == 0
+    assert align(model, tmp_path, "--out", tmp_path / "aligned").exit_code == 0
