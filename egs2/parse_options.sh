@@ -7,6 +7,9 @@
 #   source_options  options that name a model on a hub, or a folder relative to `caller`
 #   caller          the folder from which the user started the script
 
+# In "${names[@]/#/${folder}}" Bash 5.2 replaces an & in the folder by what the pattern matches.
+shopt -u patsub_replacement 2> /dev/null || true
+
 die() {
     local message="$0: $*"
     echo "${message//[[:cntrl:]]/?}" >&2

@@ -134,6 +134,21 @@ def test_paths_are_those_of_the_caller_in_a_linked_folder_too(tmp_path):
     assert done.stdout.split() == [str(tmp_path / "disk" / p) for p in ("a.yaml", "work/corpus")]
 
 
+def test_a_path_with_an_ampersand_is_kept():
+    """As the recipes put the name of each set behind a folder, and a folder before it."""
+    script = """
+        . "$1/egs2/parse_options.sh"
+        sets=(dev test) dumpdir="R&D/dump"
+        printf "%s " "${sets[@]/#/${dumpdir}/raw/}" "${sets[@]/%//${dumpdir}}"
+    """
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script, "-", ROOT], capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    before, after = ["R&D/dump/raw/dev", "R&D/dump/raw/test"], ["dev/R&D/dump", "test/R&D/dump"]
+    assert done.stdout.split() == [*before, *after]
+
+
 def test_no_option_is_executed(tmp_path):
     """Values and names of options are data: nothing of them runs."""
     ran = tmp_path / "ran"
