@@ -45,6 +45,22 @@ def decode(folder, *sets):
     return folder
 
 
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--help"], 0, "name=wabert           # of the system in the results"),
+        (["--raw", "dump/raw", "--name"], 1, "option --name needs a value"),
+        (["--name", "row"], 1, "score.sh: name the decoded folders after the options"),
+    ],
+)
+def test_a_mistake_is_told(options, status, message):
+    done = subprocess.run(
+        ["local/score.sh", *options], cwd=ROOT / "egs2/slue_sa", text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == status and message in done.stdout
+
+
 def test_a_blind_test_set_gets_a_submission_file(work):
     """Both of dev: v0.2's, and v0.1's, which the paper used."""
     output = score(work, decode(work / "one", "dev", "test"), decode(work / "two", "dev", "test"))

@@ -19,20 +19,24 @@ parts=                # 'utterance part': score each part too; may be missing
 results=              # merge the scores into this results.json
 # End of options
 options=()
-while [[ "${1:-}" = --* ]]; do options+=("${@:1:2}"); shift 2; done
+while [[ "${1:-}" = --* ]]; do
+    options+=("${@:1:2}")
+    shift $(($# > 1 ? 2 : 1))
+done
 parse_options "${options[@]}"
+[ $# -gt 0 ] || die "name the decoded folders after the options"
 run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
-# only_v01 FILE: the lines of the utterances of v0.1's dev set.
-only_v01() { awk 'NR == FNR { known[$1]; next } $1 in known' "${v01}" "$1"; }
+# lines_of IDS FILE: the lines of FILE whose utterances are in IDS, another file.
+lines_of() { awk 'NR == FNR { known[$1]; next } $1 in known' "$1" "$2"; }
 
 score_v01() {  # DECODED...: the paper's set
     local folder number=0 more=()
     mkdir -p "${scores}/dev_v0.1"
-    only_v01 "${raw}/dev/sentiment" > "${scores}/dev_v0.1/sentiment"
+    lines_of "${v01}" "${raw}/dev/sentiment" > "${scores}/dev_v0.1/sentiment"
     for folder in "$@"; do
         number=$((number + 1))
-        only_v01 "${folder}/dev/sentiment" > "${scores}/dev_v0.1/hyp.${number}"
+        lines_of "${v01}" "${folder}/dev/sentiment" > "${scores}/dev_v0.1/hyp.${number}"
         more+=(--hyp "${scores}/dev_v0.1/hyp.${number}")
     done
     "${score[@]}" --ref "${scores}/dev_v0.1/sentiment" --set dev_v0.1 "${more[@]}"
@@ -66,8 +70,7 @@ for set in ${test_sets}; do
     fi
     if [ "${set}" != "${main_set}" ]; then more+=(--set "${set}"); fi
     if [ -f "${parts}" ]; then  # the embedded corpus: is the label in the text or in the voice?
-        awk 'NR == FNR { known[$1]; next } $1 in known' "${reference}" "${parts}" \
-            > "${scores}/${set}/parts"
+        lines_of "${reference}" "${parts}" > "${scores}/${set}/parts"
         more+=(--subset "${scores}/${set}/parts")
     fi
     score=(run score_sentiment --name "${name}" --train_ref "${raw}/${train_set}/sentiment"
