@@ -42,6 +42,7 @@ def decode(folder, *sets):
         (folder / name).mkdir(parents=True)
         lines = [f"u{n} {LABELS[n % 3 if n < 4 else 0]} .2 .3 .5\n" for n in range(6)]
         (folder / name / "sentiment").write_text("".join(lines))
+        (folder / name / "provenance.json").write_text('{"trained": {"commit": "abc"}}')
     return folder
 
 
@@ -70,6 +71,8 @@ def test_a_blind_test_set_gets_a_submission_file(work):
     results = json.loads((work / "results.json").read_text())
     assert results["sentiment"]["row"]["weighted_recall"] == pytest.approx(4 / 6 + 0 / 6)
     assert results["sentiment_dev_v0.1"]["row"]["weighted_recall"] == 1.0
+    for key in ("sentiment", "sentiment_dev_v0.1"):
+        assert results["provenance"][key]["row"]["trained"] == {"commit": "abc"}
     assert not (work / "scores/test").exists() or not any((work / "scores/test").iterdir())
 
 

@@ -31,13 +31,17 @@ run() { "${python}" -m "espnet_wabert.bin.$@"; }
 lines_of() { awk 'NR == FNR { known[$1]; next } $1 in known' "$1" "$2"; }
 
 score_v01() {  # DECODED...: the paper's set
-    local folder number=0 more=()
+    local folder own made_by number=0 more=()
     mkdir -p "${scores}/dev_v0.1"
     lines_of "${v01}" "${raw}/dev/sentiment" > "${scores}/dev_v0.1/sentiment"
     for folder in "$@"; do
         number=$((number + 1))
-        lines_of "${v01}" "${folder}/dev/sentiment" > "${scores}/dev_v0.1/hyp.${number}"
-        more+=(--hyp "${scores}/dev_v0.1/hyp.${number}")
+        own=${scores}/dev_v0.1/${number}
+        mkdir -p "${own}"
+        lines_of "${v01}" "${folder}/dev/sentiment" > "${own}/sentiment"
+        made_by=${folder}/dev/provenance.json
+        if [ -f "${made_by}" ]; then cp "${made_by}" "${own}"; fi
+        more+=(--hyp "${own}/sentiment")
     done
     "${score[@]}" --ref "${scores}/dev_v0.1/sentiment" --set dev_v0.1 "${more[@]}"
 }
