@@ -86,7 +86,8 @@ def _split_table(
     if is_hub_copy(corpus):
         needed = ("id", "speaker_id", "normalized_text", "sentiment")
         rows = hub_rows(corpus, split, (*needed, *(("start_second", "end_second") if trim else ())))
-        audio = export_audio(corpus, split, out / "audio")
+        # As the paths of the archive's audio are: another recipe reads them, too (--more_data).
+        audio = export_audio(corpus, split, out.absolute() / "audio")
         return Table(rows, corpus), audio, trim and is_trimmed(rows, audio)
     return _archive_table(corpus, split, labels, trim), corpus / f"{split}_raw", False
 

@@ -172,6 +172,16 @@ def test_a_copy_of_the_hub_alone_is_enough(tmp_path, trimmed, format):
     assert prepare(copy, "test")[0] == folder
 
 
+def test_the_audio_of_a_hub_copy_is_found_from_another_folder(tmp_path, monkeypatch):
+    """../librispeech_wabert trains on it with --more_data."""
+    copy = make_hub_copy(tmp_path, "test", 1.0)
+    monkeypatch.chdir(tmp_path)
+    prepare_slue("hub", "test", "data", trim=False)
+    monkeypatch.chdir("/")
+    paths = read_folder(copy.parent / "data").wav.values()
+    assert len(paths) == 4 and all(Path(path).is_file() for path in paths)
+
+
 @pytest.mark.parametrize("seconds", [0.5, 1.0])
 def test_a_row_at_the_start_does_not_tell_whether_a_copy_is_trimmed(tmp_path, seconds):
     copy = make_hub_copy(tmp_path, "test", seconds)
