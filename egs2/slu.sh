@@ -217,7 +217,8 @@ run() { ${train_cmd} "${python}" -m "espnet_wabert.bin.$@"; }
 
 # run_on DEVICE COMMAND OPTIONS...: run a command on a machine for this device, cpu or cuda.
 run_on() {
-    if [ "$1" = cuda ]; then ${decode_cmd} "${python}" -m "espnet_wabert.bin.$2" "${@:3}"; else run "${@:2}"; fi
+    if [ "$1" = cpu ]; then run "${@:2}"; return; fi
+    ${decode_cmd} "${python}" -m "espnet_wabert.bin.$2" "${@:3}"
 }
 
 feats_of() { if [ -n "${feats}" ]; then echo "${feats}/$1"; fi; }  # SET
@@ -225,4 +226,7 @@ feats_of() { if [ -n "${feats}" ]; then echo "${feats}/$1"; fi; }  # SET
 unique() { printf '%s\n' "$@" | awk '!seen[$0]++'; }
 
 # decode COMMAND OPTIONS...: run a command that decodes the test sets.
-decode() { run_on cuda "$@" --sets "${test_sets}" "${model_workers[@]}"; }
+decode() {
+    run_on "${inference_device}" "$@" --sets "${test_sets}" --device "${inference_device}" \
+        --batch_seconds "${batch_seconds}" "${model_workers[@]}"
+}

@@ -75,7 +75,7 @@ if ! "${skip_eval}"; then
         ${feats:+"${tests[@]/#/${feats}/}"} : "${tests[@]/#/${exp}/decode/}"
     then
         decode decode --model "${slu_model}" --dump "${dumpdir}/raw" --feats "${feats}" \
-            --out "${exp}/decode" --batch_seconds "${batch_seconds}" --device "${inference_device}"
+            --out "${exp}/decode"
     fi
 
     scored=()

@@ -134,13 +134,11 @@ if ! "${skip_eval}"; then
             texts=(--texts "${dumpdir}/raw")
         elif [ -n "${recognizer}" ]; then
             decode transcribe --recognizer "${recognizer}" --ngram "${ngram_file}" \
-                --dump "${dumpdir}/raw" --out "${hypotheses}" \
-                --batch_seconds "${batch_seconds}" --device "${inference_device}"
+                --dump "${dumpdir}/raw" --out "${hypotheses}"
             texts=(--texts "${hypotheses}")
         fi
         decode decode --model "${slu_model}" --dump "${dumpdir}/raw" --feats "${feats}" \
-            "${texts[@]}" --out "${exp}/decode" --batch_seconds "${batch_seconds}" \
-            --device "${inference_device}"
+            "${texts[@]}" --out "${exp}/decode"
     fi
 
     # Stage 13 writes a file for SLUE's organizers beside the labels.

@@ -130,6 +130,23 @@ def test_a_mistake_about_nodes_ends_with_one_line(cluster, options, variables, m
     assert message in output and len(output.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("device", "command"), [("cpu", "train"), ("cuda", "decode")])
+def test_only_decoding_on_a_gpu_asks_for_one(device, command):
+    """As `--ngpu 0` and `--gpu_inference false` say; train_cmd is for work on CPUs."""
+    script = """
+        cd "$1" && . ../slu.sh
+        python=python train_cmd="echo train" decode_cmd="echo decode" inference_device=$2
+        test_sets="dev test" model_workers=(--nj 3)
+        decode transcribe --out exp
+    """
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script, "-", RECIPE, device], capture_output=True,
+        text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    wanted = f"{command} python -m espnet_wabert.bin.transcribe --out exp --sets dev test"
+    assert done.stdout == f"{wanted} --device {device} --batch_seconds 60.0 --nj 3\n"
+
+
 def test_a_missing_srun_ends_with_one_line(cluster):
     (cluster.commands / "srun").rename(cluster.work / "srun")
     try:
