@@ -56,14 +56,16 @@ test_sets="dev test"
 need slue slue_labels systems ngrams
 corpus_folder=${slue:-${corpora}/slue-voxceleb}
 ngram_file=${ngram:+${ngrams:-${corpora}/ngrams}/${ngram}.arpa}
-if [ "${aligner}" = auto ]; then
+if [ -n "${pretrained_model}" ]; then
+    aligner=""  # neither used nor trained
+elif [ "${aligner}" = auto ]; then
     aligner=""
-    if [ -z "${pretrained_model}${download_model}" ]; then
+    if [ -z "${download_model}" ]; then
         aligner=$(run default_aligner --config "${slu_config}" --slu_args "${slu_args}")
     fi
 fi
 if [ -n "${aligner}" ]; then
-    pretrained_model=${pretrained_model:-${aligner_expdir}/${aligner}/valid.loss.ave.pth}
+    pretrained_model=${aligner_expdir}/${aligner}/valid.loss.ave.pth
 fi
 if [ -n "${ngram}" ] && [ ! -f "${ngram_file}" ]; then
     case "${ngram}" in
@@ -108,7 +110,7 @@ if [ -n "${model_tag}" ] && [ "${model_tag}" != "${name}" ] && [ -f "${slu_model
 fi
 stats_opts=()
 if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; then
-    if [ -n "${system}" ] && [ "${stop_stage}" -ge 10 ]; then
+    if [ -n "${system}" ] && [ -n "${aligner}" ] && [ "${stop_stage}" -ge 10 ]; then
         end_stage  # the other systems can go on
         local/train_aligner.sh --systems "${systems}" --system "${system}" --ngpu "${ngpu}" \
             --num_nodes "${num_nodes}" --host "${host}" --nj "${nj}" \

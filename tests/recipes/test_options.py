@@ -68,6 +68,11 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
             ("--pretrained_model", "a.pth"),
             "a.pth: no such file; a model is a .pth with its config.yaml",
         ),
+        (  # not after the training of the row's own aligner, which is not used
+            "slue_sa",
+            ("--system", "wabert_i3", "--pretrained_model", "a.pth", "--stage", "10"),
+            "a.pth: no such file; a model is a .pth with its config.yaml",
+        ),
         ("slue_sa", ("--ngram", "5-gram"), "--ngram 5-gram: one of 3-gram.pruned.3e-7, 3-gram.pru"),
         ("slue_sa", ("--ngpu", "all"), "--ngpu all: not an integer"),
         ("slue_sa", ("--ngpu", "9"), "--ngpu 9: torch sees "),
