@@ -149,6 +149,8 @@ def _finetune(options: Options, say: Say, warn: Say) -> None:
 
 def _check_options(options: Options) -> None:
     """Refuse what only the training would find, after the features have been computed."""
+    if "," in str(options.out):
+        raise UserError(f"--out {options.out}: ESPnet splits paths at commas; choose another one")
     if options.device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"--device {options.device}: torch sees no GPU")
     for word in options.train_args.split():

@@ -280,6 +280,8 @@ def test_mistakes_are_one_line(tmp_path, aligner):
     for words in ("--help", "--best_model_criterion valid,acc,max"):
         _, _, errors = run(data, "--out", out, "--train_args", words)
         assert errors.endswith(f"error: --train_args: {words.split()[0]}: not an option here\n")
+    _, _, errors = run(data, "--out", tmp_path / "a,b")
+    assert errors.endswith("a,b: ESPnet splits paths at commas; choose another one\n")
     args = [data, "--out", out, "--model", aligner]
     _, _, errors = run(*args, "--train_args", "--optim_conf rate=0.1")
     assert "error: --train_args: AdamW.__init__() got an unexpected keyword" in errors
