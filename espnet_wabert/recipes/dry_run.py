@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.corpora.librispeech import OFFICIAL_COUNTS
 from espnet_wabert.corpora.slue_hub import hub_rows, is_hub_copy
+from espnet_wabert.corpora.slue_voxceleb import OFFICIAL_ROWS
+from espnet_wabert.corpora.sources import LIBRISPEECH_GB
 from espnet_wabert.recipes.schedule import BY_BINS, Schedule, plan
 from espnet_wabert.recipes.training_args import FRAME_RATE, read_config, shapes_of
 
@@ -45,16 +48,17 @@ class Corpus(NamedTuple):
     source: str
 
 
-# OpenSLR 12, and SLUE-VoxCeleb v0.2 (one archive of 2.4 GB).
+# Hours of LibriSpeech (OpenSLR 12); hours and GB of SLUE-VoxCeleb v0.2, which is one archive.
+LIBRISPEECH_HOURS = {
+    "train-clean-100": 100.6, "train-clean-360": 363.6, "train-other-500": 496.7,
+    "dev-clean": 5.4, "dev-other": 5.3, "test-clean": 5.4, "test-other": 5.1,
+}  # fmt: skip
+SLUE_SIZES = {"fine-tune": (12.8, 1.3), "dev": (3.2, 0.4), "test": (7.8, 0.8)}
 LIBRISPEECH = {
-    "train-clean-100": Part(28539, 100.6, 6.4), "train-clean-360": Part(104014, 363.6, 23.1),
-    "train-other-500": Part(148688, 496.7, 30.6), "dev-clean": Part(2703, 5.4, 0.34),
-    "dev-other": Part(2864, 5.3, 0.32), "test-clean": Part(2620, 5.4, 0.35),
-    "test-other": Part(2939, 5.1, 0.33),
-}  # fmt: skip
-SLUE = {
-    "fine-tune": Part(5777, 12.8, 1.3), "dev": Part(1454, 3.2, 0.4), "test": Part(3553, 7.8, 0.8),
-}  # fmt: skip
+    name: Part(OFFICIAL_COUNTS[name], hours, LIBRISPEECH_GB[name])
+    for name, hours in LIBRISPEECH_HOURS.items()
+}
+SLUE = {name: Part(OFFICIAL_ROWS[name], *sizes) for name, sizes in SLUE_SIZES.items()}
 
 
 def find_corpus(recipe: str, folder: Path, source: str) -> Corpus:
