@@ -124,10 +124,10 @@ finish_options() {
         if "${mini}"; then source=mini; fi
         run dry_run --recipe "${PWD##*/}" --corpus "${corpus_folder}" --source "${source}" \
             --config "${slu_config}" \
-            --slu_args "${slu_args}" --stats "${stats}/${train_set}" --cached "${cache_features}" \
+            --slu_args "${slu_args}" --stats "${stats}/${train_set}" \
+            --cached "$([ -n "${feats}" ] && echo true || echo false)" \
             --speeds "${speed_perturb_factors}" --ngpu "$((ngpu * num_nodes))" \
-            --gpu_seconds "${gpu_seconds}" \
-            --first "${stage}" --last "${stop_stage}"
+            --gpu_seconds "${gpu_seconds}" --first "${stage}" --last "${stop_stage}"
         exit
     fi
     # The decoded folders that stage 13 scores as one system: one for each seed.

@@ -23,9 +23,11 @@ from espnet_wabert.errors import one_line_errors
 @one_line_errors
 def main(recipe, corpus, source, first, last, speeds, **options):
     """Print one line per stage; GPU memory and hours are rough estimates."""
+    from espnet_wabert.corpora.speed import parse_factors
     from espnet_wabert.recipes.dry_run import dry_run, find_corpus
 
-    lines = dry_run(find_corpus(recipe, corpus, source), speeds=speeds.split(), **options)
+    factors = parse_factors(speeds) if speeds else []
+    lines = dry_run(find_corpus(recipe, corpus, source), speeds=factors, **options)
     for stage, line in lines.items():
         if first <= stage <= last:
             click.echo(f"stage {stage}: {line}")

@@ -85,16 +85,18 @@ def find_corpus(recipe: str, folder: Path, source: str) -> Corpus:
     return Corpus("SLUE-VoxCeleb" if slue else "LibriSpeech", folder, parts, train, source)
 
 
-def estimate(conf: dict, utterances: int, hours: float, ngpu: int, gpu_seconds: float) -> Schedule:
-    """Return the schedule of a configuration on data that is not prepared yet."""
-    mean = hours * 3600 * SAMPLE_RATE / utterances
+def estimate(
+    conf: dict, utterances: int, hours: float, rate: float, ngpu: int, gpu_seconds: float
+) -> Schedule:
+    """Return the schedule of a configuration on data that is not prepared yet; see `plan`."""
+    mean = hours * 3600 * rate / utterances
     per_step = conf.get("batch_size", 20)
     if conf.get("batch_bins"):
         per_step = max(1.0, conf["batch_bins"] / mean)
     bins = per_step * mean
     accum = conf.get("accum_grad") or 1
     if not conf.get("batch_bins") and conf.get("batch_type") == "length":
-        accum = math.ceil(bins / (max(ngpu, 1) * gpu_seconds * SAMPLE_RATE))
+        accum = math.ceil(bins / (max(ngpu, 1) * gpu_seconds * rate))
     batches = math.ceil(utterances / per_step) * accum
     epochs = conf.get("max_epoch", 40)
     total = epochs * (batches // accum)
@@ -107,7 +109,7 @@ def dry_run(
     config: str,
     slu_args: str,
     stats: Path,
-    speeds: Sequence[str],
+    speeds: Sequence[float],
     cached: bool,
     ngpu: int,
     gpu_seconds: float,
@@ -128,14 +130,14 @@ def dry_run(
     copies = max(len(speeds), 1)
     train = [corpus.parts[name] for name in corpus.train]
     utterances = copies * sum(part.utterances for part in train)
-    hours = sum(part.hours for part in train) * sum(1 / float(s) for s in speeds or ["1"])
+    hours = sum(part.hours for part in train) * sum(1 / factor for factor in speeds or [1.0])
     evaluated = sum(p.hours for name, p in corpus.parts.items() if name not in corpus.train)
     shapes = [stats / shape for shape in shapes_of(conf)]
+    rate = FRAME_RATE if cached else SAMPLE_RATE
     if all(path.is_file() for path in shapes):
-        rate = FRAME_RATE if cached else SAMPLE_RATE
         schedule = plan(conf, shapes, rate, ngpu, gpu_seconds)
     else:
-        schedule = estimate(conf, utterances, hours, ngpu, gpu_seconds)
+        schedule = estimate(conf, utterances, hours, rate, ngpu, gpu_seconds)
     written = GB_PER_HOUR * (hours if speeds else 0.0)
     if corpus.name == "SLUE-VoxCeleb":
         written = GB_PER_HOUR * (hours + evaluated)  # its segments are cut
@@ -145,14 +147,15 @@ def dry_run(
     return {
         1: f"{corpus.name} in {corpus.folder}: {', '.join(there) or 'nothing found'};"
         f" {_first_stage(corpus, missing)}",
-        2: f"{' '.join(speeds) or 'no factors'}: {utterances} utterances, {hours:.1f} h",
+        2: f"{' '.join(f'{factor:g}' for factor in speeds) or 'no factors'}:"
+        f" {utterances} utterances, {hours:.1f} h",
         3: f"{written:.1f} GB of trimmed or perturbed speech; other FLAC is read where it is",
         4: f"at most {utterances} utterances for training; too long and too short ones are removed",
         5: "the vocabulary of BERT",
         **dict.fromkeys((6, 7, 8), model),
         9: "the n-gram of a pipeline, if --ngram names one",
         10: f"lengths of all utterances; {features:.1f} GB of cached features",
-        11: f"{schedule}; {_resources(schedule, ngpu)};"
+        11: f"{schedule}; {_resources(schedule, rate, ngpu)};"
         f" {GB_OF_EPOCH * (kept + 2):.1f} GB of checkpoints",
         12: f"{evaluated:.1f} h to decode",
         13: "scores of every test set that has references",
@@ -177,10 +180,10 @@ def _first_stage(corpus: Corpus, missing: list[str]) -> str:
     )
 
 
-def _resources(schedule: Schedule, ngpu: int) -> str:
+def _resources(schedule: Schedule, rate: float, ngpu: int) -> str:
     """Return estimates of a training's GPU memory and time."""
     if not ngpu:
         return "on the CPU"
-    memory = GB_OF_WEIGHTS + GB_PER_GPU_SECOND * schedule.batch_bins / SAMPLE_RATE / ngpu
+    memory = GB_OF_WEIGHTS + GB_PER_GPU_SECOND * schedule.batch_bins / rate / ngpu
     work = schedule.hours * schedule.epochs / HOURS_PER_GPU_HOUR
     return f"about {memory:.0f} GB on each of {ngpu} GPUs, {work:.0f} GPU hours"

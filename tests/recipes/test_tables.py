@@ -1,11 +1,14 @@
 """Tables of systems, and ESPnet's training arguments of a configuration."""
 
+import math
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from recipe_runner import ROOT
 
+from espnet_wabert.bin.dry_run import main
 from espnet_wabert.errors import UserError
 from espnet_wabert.recipes.schedule import Schedule
 from espnet_wabert.recipes.settings import checkpoint_name, default_aligner
@@ -186,6 +189,28 @@ def test_the_number_of_steps_follows_from_the_data(in_folder):
     assert "max_steps=11200" in args and "--batch_bins" not in args
     args, schedule = args_of("sentiment_e2e.yaml", "--max_epoch 2 --batch_bins 2800000", ngpu=1)
     assert schedule.total_steps == 2 * 56 and "max_steps=112" in args
+
+
+def dry_run_of(folder: Path, config: str, *options: str) -> list[str]:
+    """Return the lines of a dry run of LibriSpeech, none of which is there."""
+    command = ["--recipe", "librispeech_wabert", "--corpus", str(folder / "none"), "--source"]
+    command += ["download", "--config", str(ROOT / "conf" / config), "--stats", str(folder)]
+    result = CliRunner().invoke(main, [*command, *options])
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def test_a_dry_run_counts_cached_features_in_frames(tmp_path):
+    """batch_bins: 5500 frames, 9 utterances of LibriSpeech's 12 s."""
+    lines = dry_run_of(tmp_path, "mini/align.yaml", "--cached", "true", "--ngpu", "1")
+    utterances, frames = 281241, 960.9 * 3600 * 50
+    steps = math.ceil(utterances / (5500 / (frames / utterances)))
+    assert f"5 epochs of {steps} steps" in lines[10] and "about 11 GB" in lines[10]
+
+
+def test_a_dry_run_takes_speed_factors_as_stage_2_does(tmp_path):
+    lines = dry_run_of(tmp_path, "align_bert_i3.yaml", "--speeds", "0.9,1.0")
+    assert lines[1] == "stage 2: 0.9 1: 562482 utterances, 2028.6 h"
 
 
 def test_what_a_configuration_states_is_kept(in_folder):
