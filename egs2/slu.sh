@@ -172,6 +172,9 @@ check_requirements() {
         options+=(--pretrained_model "${pretrained_model}")  # that of an aligner is trained first
     fi
     if ! "${skip_upload_hf}" && [ "${stop_stage}" -ge 15 ]; then options+=(--hf_repo "${hf_repo}"); fi
+    if [ -n "${speed_perturb_factors}" ]; then
+        options+=(--speed_perturb_factors "${speed_perturb_factors}")
+    fi
     if [ -n "${results}" ]; then run update_results "${results}"; fi  # can it be written?
     if [ "${#options[@]}" -gt 0 ]; then run check_run "${options[@]}"; fi
 }

@@ -17,18 +17,22 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--pretrained_model", default="", help="Model that training starts from.")
 @click.option("--hf_repo", help="Repository to upload to.")
 @click.option("--dask", help="Yaml of a Dask cluster.")
+@click.option("--speed_perturb_factors", default="", help="Of stage 2.")
 @one_line_errors
 def main(
     config, slu_args, speech_model, text_model, recognizer, ngram, table, systems,
-    pretrained_model, hf_repo, dask,
+    pretrained_model, hf_repo, dask, speed_perturb_factors,
 ):  # fmt: skip
     """Check models, optional packages and the upload; what is not given is not checked."""
+    from espnet_wabert.corpora.speed import parse_factors
     from espnet_wabert.recipes import requirements
     from espnet_wabert.recipes.systems import System, read_systems
     from espnet_wabert.workers.dask_cluster import DaskWorkers
 
     if dask:
         DaskWorkers(dask)
+    if speed_perturb_factors:
+        parse_factors(speed_perturb_factors, "--speed_perturb_factors")
     if pretrained_model:
         from espnet_wabert.models.checkpoint import find_files
 

@@ -26,7 +26,7 @@ def main(recipe, corpus, source, first, last, speeds, **options):
     from espnet_wabert.corpora.speed import parse_factors
     from espnet_wabert.recipes.dry_run import dry_run, find_corpus
 
-    factors = parse_factors(speeds) if speeds else []
+    factors = parse_factors(speeds, "--speed_perturb_factors") if speeds else []
     lines = dry_run(find_corpus(recipe, corpus, source), speeds=factors, **options)
     for stage, line in lines.items():
         if first <= stage <= last:

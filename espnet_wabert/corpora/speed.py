@@ -14,8 +14,8 @@ from espnet_wabert.formats.word import Word
 FACTOR_RANGE = (0.5, 2.0)
 
 
-def parse_factors(text: str) -> list[float]:
-    """Parse factors separated by spaces or commas, such as "0.9 1.0 1.1"."""
+def parse_factors(text: str, option: str = "--factors") -> list[float]:
+    """Parse factors separated by spaces or commas, such as "0.9 1.0 1.1"; `option` has them."""
     factors = []
     low, high = FACTOR_RANGE
     for field in text.replace(",", " ").split():
@@ -24,12 +24,12 @@ def parse_factors(text: str) -> list[float]:
         except ValueError:
             factor = 0.0
         if not low <= factor <= high:
-            raise UserError(f"--factors: {field!r} is not a number from {low} to {high}")
+            raise UserError(f"{option}: {field!r} is not a number from {low} to {high}")
         if factor in factors:
-            raise UserError(f"--factors: {field!r} occurs twice")
+            raise UserError(f"{option}: {field!r} occurs twice")
         factors.append(factor)
     if not factors:
-        raise UserError("--factors: no factor given, such as '0.9 1.0 1.1'")
+        raise UserError(f"{option}: no factor given, such as '0.9 1.0 1.1'")
     return factors
 
 

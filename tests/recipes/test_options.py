@@ -74,6 +74,11 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
             "a.pth: no such file; a model is a .pth with its config.yaml",
         ),
         ("slue_sa", ("--ngram", "5-gram"), "--ngram 5-gram: one of 3-gram.pruned.3e-7, 3-gram.pru"),
+        (  # not after stage 1, which downloads
+            "librispeech_wabert",
+            ("--speed_perturb_factors", "0.9 fast"),
+            "--speed_perturb_factors: 'fast' is not a number from 0.5 to 2.0",
+        ),
         ("slue_sa", ("--ngpu", "all"), "--ngpu all: not an integer"),
         ("slue_sa", ("--ngpu", "9"), "--ngpu 9: torch sees "),
         ("slue_sa", ("--gpu_inference", "true"), "--gpu_inference true: torch sees no GPU here"),
