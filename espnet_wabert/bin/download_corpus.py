@@ -40,14 +40,14 @@ def librispeech(out, base_url, remove_archives, parts, md5sums):
         LIBRISPEECH_URL,
         download_librispeech,
         read_md5sums,
-        was_brought,
+        was_downloaded,
     )
 
     names = parts.replace(",", " ").split()
     md5 = read_md5sums(md5sums) if md5sums else LIBRISPEECH_MD5
     root = download_librispeech(names, out, base_url or LIBRISPEECH_URL, md5, remove_archives)
     for name in names:
-        state = "complete, MD5 checked" if was_brought(out, name) else OWN
+        state = "complete, MD5 checked" if was_downloaded(out, name) else OWN
         click.echo(f"{root}: {name} {state}")
 
 
@@ -57,11 +57,11 @@ def librispeech(out, base_url, remove_archives, parts, md5sums):
 @one_line_errors
 def slue(out, base_url, remove_archives, version):
     """SLUE-VoxCeleb; no checksum is published, only that of the archive is checked."""
-    from espnet_wabert.corpora.sources import download_slue, was_brought
+    from espnet_wabert.corpora.sources import download_slue, was_downloaded
 
     root = download_slue(version, out, base_url, remove_archives)
-    brought = was_brought(out, f"slue-voxceleb_{version}")
-    state = f"{version} complete; no published checksum to compare it with" if brought else OWN
+    downloaded = was_downloaded(out, f"slue-voxceleb_{version}")
+    state = f"{version} complete; no published checksum to compare it with" if downloaded else OWN
     click.echo(f"{root}: {state}")
 
 

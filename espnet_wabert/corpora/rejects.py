@@ -49,6 +49,6 @@ class Rejects:
             first = self._rejects[0]
             raise UserError(
                 f"{first.where}: utterance {first.utt!r}: {first.kind}; bad utterances: "
-                f"{self.counts()}, all in {listing}; mend them, or leave them out "
+                f"{self.counts()}, all in {listing}; correct them, or leave them out "
                 "with --skip_bad true"
             )

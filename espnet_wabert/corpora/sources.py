@@ -86,7 +86,7 @@ def download_librispeech(
     if md5 is LIBRISPEECH_MD5:  # another list is that of other archives
         require_space(out, _gigabytes(missing, out, remove_archives))
     for part in parts:
-        _bring(archives[part], out, roots[part], part, remove_archives, waits)
+        _download_and_unpack(archives[part], out, roots[part], part, remove_archives, waits)
     return out / "LibriSpeech"
 
 
@@ -138,14 +138,14 @@ def download_slue(
     root = out / "slue-voxceleb"
     label = f"slue-voxceleb_{version}"
     for other, (_, name) in SLUE_ARCHIVES.items():
-        begun = root.is_dir() and not was_brought(out, label) and _began(out, name)
-        if other != version and (begun or was_brought(out, f"slue-voxceleb_{other}")):
+        begun = root.is_dir() and not was_downloaded(out, label) and _download_began(out, name)
+        if other != version and (begun or was_downloaded(out, f"slue-voxceleb_{other}")):
             raise UserError(f"{out}: holds {other} already; give each version its own --out")
     folder, name = SLUE_ARCHIVES[version]
     archive = Archive(name, f"{(base_url or folder).rstrip('/')}/{name}", None)
     if base_url is None and not _complete(archive, out, root, label):
         require_space(out, 2 * SLUE_GB - _downloaded(out, "slue-voxceleb*"))
-    _bring(archive, out, root, label, remove_archives, waits)
+    _download_and_unpack(archive, out, root, label, remove_archives, waits)
     return root
 
 
@@ -153,20 +153,20 @@ def _marker(out: Path, label: str) -> Path:
     return out / f".{label}.done"
 
 
-def was_brought(out: Path, label: str) -> bool:
+def was_downloaded(out: Path, label: str) -> bool:
     """Return whether a part, or `slue-voxceleb_VERSION`, was downloaded to `out` and unpacked."""
     return _marker(out, label).exists()
 
 
-def _began(out: Path, archive: str) -> bool:
+def _download_began(out: Path, archive: str) -> bool:
     return (out / archive).exists() or (out / f"{archive}.part").exists()
 
 
 def _complete(archive: Archive, out: Path, root: Path, label: str) -> bool:
     """Return whether `root` was unpacked before, or is the user's own."""
-    if was_brought(out, label):
+    if was_downloaded(out, label):
         return root.is_dir()
-    return not _began(out, archive.name) and _has_content(root)
+    return not _download_began(out, archive.name) and _has_content(root)
 
 
 def _has_content(root: Path) -> bool:
@@ -187,7 +187,7 @@ def require_space(out: Path, gigabytes: float) -> None:
         )
 
 
-def _bring(
+def _download_and_unpack(
     archive: Archive, out: Path, root: Path, label: str, remove_archives: bool, waits: Waits
 ) -> None:
     """Download and unpack archives that make the folder `root`, unless it is complete."""

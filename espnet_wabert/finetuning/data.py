@@ -134,8 +134,8 @@ def _settle(path: Path, faults: Sequence[str], skip_bad: bool, say: Callable[[st
         say(f"{path}: {len(faults) - SHOWN} more")
     if faults and not skip_bad:
         raise UserError(
-            f"{path}: recordings that cannot be used: {len(faults)}; mend them, or leave them out"
-            " with --skip_bad"
+            f"{path}: recordings that cannot be used: {len(faults)}; correct them, or leave"
+            " them out with --skip_bad"
         )
 
 

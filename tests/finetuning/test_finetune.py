@@ -226,7 +226,8 @@ def test_recordings_that_cannot_be_used_are_all_named(tmp_path, aligner):
     assert status == 1
     assert all(line in errors for line in wanted), errors
     assert (
-        f"error: {data}: recordings that cannot be used: 5; mend them, or leave them out" in errors
+        f"error: {data}: recordings that cannot be used: 5; correct them, or leave them out"
+        in errors
     )
     status, _, errors = run(*args, "--skip_bad")
     assert status == 0 and all(line in errors for line in wanted)
