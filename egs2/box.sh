@@ -40,15 +40,18 @@ dump=${PWD}/${box}/slue_sa/dump/raw
 for set in dev test; do
     .venv/bin/wabert transcribe ${dump}/${set}/wav.scp --out ${sentiment}/read/${set}/text
 done
-decode=("${python}" -m espnet_wabert.bin.decode --model box:sentiment --dump "${dump}" --sets "dev test")
+decode=("${python}" -m espnet_wabert.bin.decode --model box:sentiment --dump "${dump}"
+    --sets "dev test")
 "${decode[@]}" --texts ${sentiment}/read --out ${sentiment}/of_read
 "${decode[@]}" --out ${sentiment}/of_transcripts
 cd egs2/slue_sa
 score=(local/score.sh --raw "${dump}" --parts ../../${box}/corpora/slue-voxceleb/parts.tsv
     --results ../../${box}/results.json)
 sentiment=../../${sentiment}
-"${score[@]}" --name box --hypotheses ${sentiment}/read --scores ${sentiment}/scores ${sentiment}/of_read
-"${score[@]}" --name box_transcripts --scores ${sentiment}/scores_transcripts ${sentiment}/of_transcripts
+"${score[@]}" --name box --hypotheses ${sentiment}/read --scores ${sentiment}/scores \
+    ${sentiment}/of_read
+"${score[@]}" --name box_transcripts --scores ${sentiment}/scores_transcripts \
+    ${sentiment}/of_transcripts
 cd ../..
 
 "${python}" -m espnet_wabert.bin.show_results ${box}/results.json

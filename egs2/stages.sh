@@ -32,7 +32,8 @@ stage() {
     record="" why=""
     if [ $# -gt 0 ]; then
         record=${folder}/stage${number}.json
-        lock_stages "${folder}" "${number}" || die "stage ${number}: another run is in a stage of ${folder}"
+        lock_stages "${folder}" "${number}" ||
+            die "stage ${number}: another run is in a stage of ${folder}"
         why=$(stage_record begin "${record}" --skip_done "${skip_done}" "${arguments[@]}") ||
             status=$?
         case "${status}" in
@@ -57,8 +58,8 @@ end_stage() {
     current=""
 }
 
-# lock_stages FOLDER NUMBER: fail if another run is in a stage for more than some seconds. Its processes hold
-# the lock, too. Without flock, or on a disk without locks, there is none.
+# lock_stages FOLDER NUMBER: fail if another run is in a stage for more than some seconds. Its
+# processes hold the lock, too. Without flock, or on a disk without locks, there is none.
 lock_stages() {
     local file=$1/.lock
     if [ "$2" -ge 12 ]; then file+=_decode; fi  # while the model is trained
@@ -163,7 +164,8 @@ train_stages() {
             --raw "${dumpdir}/raw" --feats "${feats}" --stats "${stats}" \
             --train_set "${train_set}" --valid_set "${valid_set}" --token_list "${token_list}" \
             --speech_model "${speech_model}" --text_model "${text_model}" \
-            --pretrained_model "${pretrained_model}" --ngpu "${processes}" --gpu_seconds "${gpu_seconds}")
+            --pretrained_model "${pretrained_model}" --ngpu "${processes}" \
+            --gpu_seconds "${gpu_seconds}")
         mapfile -t args <<< "${args}"
         train_model "${train_exp}" "${args[@]}" --resume true ${seed:+--seed "${seed}"} ${slu_args}
     fi
@@ -216,7 +218,9 @@ show_progress() {
 pack_stages() {
     local packed=${exp}/${slu_tag}.zip
     if ! "${skip_packing}"; then
-        if stage 14 "pack" "${model_inputs[@]}" : "${packed}"; then run pack --model "${slu_model}" --out "${packed}"; fi
+        if stage 14 "pack" "${model_inputs[@]}" : "${packed}"; then
+            run pack --model "${slu_model}" --out "${packed}"
+        fi
     fi
     if ! "${skip_upload_hf}"; then
         local model_options="${model_options} hf_repo hf_license"

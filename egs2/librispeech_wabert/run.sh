@@ -55,10 +55,10 @@ if [ -z "${results_key}" ]; then
     case "${name}" in table1*) results_key=alignment_table1 ;; *) results_key=alignment ;; esac
 fi
 
-local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}" --librispeech "${librispeech}"
-    --base_url "${base_url}" --md5sums "${md5sums}" --remove_archives "${remove_archives}"
-    --timit "${timit}" --more_data "${more_data}" --train_word_times "${train_word_times}"
-    --datadir "${datadir}" --nj "${nj}" --dask "${dask}"
+local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}"
+    --librispeech "${librispeech}" --base_url "${base_url}" --md5sums "${md5sums}"
+    --remove_archives "${remove_archives}" --timit "${timit}" --more_data "${more_data}"
+    --train_word_times "${train_word_times}" --datadir "${datadir}" --nj "${nj}" --dask "${dask}"
     --skip_bad "${skip_bad}")
 check_requirements
 if ! "${skip_data_prep}"; then data_stages; fi
@@ -78,13 +78,12 @@ if ! "${skip_eval}"; then
             --out "${exp}/decode"
     fi
 
-    scored=()
+    scored=() table=${expdir}/${name}/RESULTS.md
     for set in ${test_sets}; do scored+=("${dumpdir}/raw/${set}" "${decoded[@]/%//${set}}"); done
-    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/RESULTS.md" ${results:+"+${results}#${results_key}"}
-    then
+    if stage 13 "scoring" "${scored[@]}" : "${table}" ${results:+"+${results}#${results_key}"}; then
         run score_decoding --config "${slu_config}" --slu_args "${slu_args}" \
-            --dump "${dumpdir}/raw" "${decoded[@]/#/--decode=}" --sets "${test_sets}" --out "${expdir}/${name}/RESULTS.md" \
-            --results "${results}" --key "${results_key}"
+            --dump "${dumpdir}/raw" "${decoded[@]/#/--decode=}" --sets "${test_sets}" \
+            --out "${table}" --results "${results}" --key "${results_key}"
     fi
 fi
 

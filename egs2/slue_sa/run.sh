@@ -118,7 +118,8 @@ if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; the
             --corpora "$([ "${corpora}" = downloads ] || echo "${corpora}")" \
             --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
             --speech_model "${speech_model}" --text_model "${text_model}" \
-            --aligner_args "${aligner_args}" --aligner_opts "${aligner_opts}" --transcripts "${dumpdir}/raw/${train_set}"
+            --aligner_args "${aligner_args}" --aligner_opts "${aligner_opts}" \
+            --transcripts "${dumpdir}/raw/${train_set}"
     fi
     train_stages
 fi

@@ -36,8 +36,8 @@ check_seeds
 . ./cmd.sh
 systems=${systems:-systems/table3.yaml}
 results=${results:-${expdir}/results.json}
-run=(./run.sh "${other_options[@]}" --mini "${mini}" --size "${size}" --expdir "${expdir}" --results "${results}"
-    --systems "${systems}" ${speech_model:+--speech_model "${speech_model}"}
+run=(./run.sh "${other_options[@]}" --mini "${mini}" --size "${size}" --expdir "${expdir}"
+    --results "${results}" --systems "${systems}" ${speech_model:+--speech_model "${speech_model}"}
     ${text_model:+--text_model "${text_model}"})
 rows=$(run systems --table "${systems}")  # this checks the whole table
 if [ "${system}" = all ]; then system=${rows}; fi
