@@ -42,7 +42,7 @@ fi
 . ./cmd.sh
 tokenizer=${text_model}  # of the vocabulary and the length filter: the same for all systems
 if [ -n "${system}" ]; then
-    row=$(run systems --table "${systems}" --system "${system}")
+    row=$(run systems --table "${systems}" --system "${system}" --recognizer "${recognizer}")
     mapfile -t row <<< "${row}"
     more_args=${slu_args}
     caller=${PWD} parse_options "${row[@]}"

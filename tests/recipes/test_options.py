@@ -73,6 +73,11 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
             ("--system", "wabert_i3", "--pretrained_model", "a.pth", "--stage", "10"),
             "a.pth: no such file; a model is a .pth with its config.yaml",
         ),
+        (
+            "slue_sa",
+            ("--system", "pipeline", "--systems", str(ROOT / "tests/recipes/systems.yaml")),
+            "--system pipeline: name its recognizer with --recognizer",
+        ),
         ("slue_sa", ("--ngram", "5-gram"), "--ngram 5-gram: one of 3-gram.pruned.3e-7, 3-gram.pru"),
         (  # not after stage 1, which downloads
             "librispeech_wabert",
