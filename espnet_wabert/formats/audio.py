@@ -13,6 +13,7 @@ import soxr
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.channels import to_mono
 from espnet_wabert.formats.containers import UNREADABLE, cut_by_header, feed, read_mp3, read_ogg
 from espnet_wabert.formats.lines import replacing
 
@@ -213,7 +214,7 @@ def non_finite(samples: np.ndarray, first: int = 0, loudest: float = LOUDEST) ->
 
 
 def read_mono(path: str, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, int]:
-    """Return samples `start` to `stop` as float32 (S,), the mean of the channels, and the rate.
+    """Return samples `start` to `stop` as float32 (S,), of one channel (`to_mono`), and the rate.
 
     Those of a whole file are scaled by `at_full_scale`; a part may be too quiet to tell.
 
@@ -235,7 +236,7 @@ def _read(file: _Audio, start: int, stop: int) -> np.ndarray:
             for _ in file.parts(start):
                 pass
     with np.errstate(over="ignore"):  # infinity is found by `non_finite`
-        blocks = [block.mean(axis=1) for block in file.parts(stop - start)]
+        blocks = [to_mono(block) for block in file.parts(stop - start)]
     mono = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
     if len(mono) < stop - start and stop < UNKNOWN:
         raise OSError(f"{DAMAGED}: {len(mono)} of {stop - start} samples are there")

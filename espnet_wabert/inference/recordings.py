@@ -20,6 +20,7 @@ from espnet_wabert.formats.audio import (
     read_mono,
     resample,
 )
+from espnet_wabert.formats.channels import to_mono
 from espnet_wabert.formats.lines import (
     NO_FILE_NAME,
     is_file_name,
@@ -84,16 +85,16 @@ def one_file(utterance: str, path: str, text: str | None) -> Recording:
 
 
 def from_samples(utterance: str, samples: np.ndarray, rate: int, text: str | None) -> Recording:
-    """Return samples (S,) or (channels, S) in memory as a recording; their mean is used.
+    """Return samples (S,) or (channels, S) in memory as a recording of one channel.
 
     `at_full_scale` tells what integers, and floats far above 1, are divided by.
     """
     where = f"recording {utterance}"
-    if samples.ndim not in (1, 2) or (samples.ndim == 2 and len(samples) > MOST_CHANNELS):
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 0 < len(samples) <= MOST_CHANNELS):
         raise UserError(f"{where}: shape {samples.shape}, neither (S,) nor (channels, S)")
     if not np.issubdtype(samples.dtype, np.number) or np.iscomplexobj(samples):
         raise UserError(f"{where}: {samples.dtype} samples, which are no real numbers")
-    mono = np.atleast_2d(at_full_scale(samples)).mean(axis=0, dtype=np.float32)
+    mono = to_mono(np.atleast_2d(at_full_scale(samples)).T)
     if not rate > 0 or len(mono) * SAMPLE_RATE < SHORTEST * rate:
         raise UserError(f"{where}: {len(mono)} samples at {rate} Hz, less than a frame")
     bad = non_finite(mono)
@@ -195,7 +196,7 @@ def without_transcript(sources: Sequence[str], to_files: bool = False) -> Record
 
 
 def load(recording: Recording) -> np.ndarray:
-    """Read samples as float32 (S,) at 16 kHz, the mean of the channels; or features (T, D)."""
+    """Read samples as float32 (S,) at 16 kHz, of one channel; or features (T, D)."""
     if recording.samples is not None:
         assert recording.rate is not None  # of audio
         return resample(recording.samples, recording.rate, SAMPLE_RATE)

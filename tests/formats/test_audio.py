@@ -78,6 +78,14 @@ def test_channels_are_averaged_and_parts_read(tmp_path):
     np.testing.assert_allclose(samples, stereo[100:300].mean(axis=1), atol=1e-6)
 
 
+def test_channels_of_opposite_phase_are_not_silence(tmp_path):
+    left = noise(0.5)[:, None]
+    hiss = 0.001 * noise(0.5, channels=2)
+    soundfile.write(tmp_path / "a.wav", np.hstack([left, -left]) + hiss, 16000, subtype="FLOAT")
+    samples, _ = read_mono(str(tmp_path / "a.wav"))
+    np.testing.assert_allclose(samples, left[:, 0] + hiss[:, 0], atol=1e-6)
+
+
 @pytest.mark.parametrize("rate, factor", [(16000, 1.0), (8000, 1.0), (44100, 1.0), (16000, 0.9)])
 def test_a_tone_keeps_its_place_and_changes_its_pitch_with_the_speed(rate, factor):
     """A 440 Hz tone played `factor` times as fast is at 440 * factor Hz and 1 / factor as long."""
