@@ -4,7 +4,7 @@
 # Before it calls parse_options, a script may set
 #   option_files    the scripts with such blocks; default: the script itself
 #   path_options    options that name files or folders: relative ones are relative to `caller`
-#   source_options  options that name a model on a hub, or a folder relative to `caller`
+#   source_options  options that name a model: box, one on a hub, or a folder relative to `caller`
 #   caller          the folder from which the user started the script
 
 # In "${names[@]/#/${folder}}" Bash 5.2 replaces an & in the folder by what the pattern matches.
@@ -91,7 +91,7 @@ from_here() {
     if [[ "${caller}" = "${PWD}" || "$2" = /* || -z "$2" ]]; then
         printf '%s\n' "$2"
     elif [[ " ${path_options} " = *" $1 "* ]] ||
-        [[ " ${source_options} " = *" $1 "* && -e "${caller}/$2" ]]; then
+        [[ " ${source_options} " = *" $1 "* && "$2" != box && -e "${caller}/$2" ]]; then
         realpath -sm --relative-to=. "$(realpath -m "${caller}")/$2"  # its .. are not those of a link
     else
         printf '%s\n' "$2"

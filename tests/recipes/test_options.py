@@ -149,6 +149,22 @@ def test_paths_are_those_of_the_caller_in_a_linked_folder_too(tmp_path):
     assert done.stdout.split() == [str(tmp_path / "disk" / p) for p in ("a.yaml", "work/corpus")]
 
 
+def test_box_is_the_model_beside_a_folder_of_that_name_too(tmp_path):
+    (tmp_path / "box").mkdir()
+    (tmp_path / "other").mkdir()
+    script = """
+        . "$1/egs2/parse_options.sh"
+        cd "$1/egs2/slue_sa"
+        caller=$2 source_options="recognizer"
+        from_here recognizer box
+        realpath -s "$(from_here recognizer other)"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script, "-", ROOT, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["box", str(tmp_path / "other")]
+
+
 def test_a_path_with_an_ampersand_is_kept():
     """As the recipes put the name of each set behind a folder, and a folder before it."""
     script = """
