@@ -73,12 +73,11 @@ class Made(NamedTuple):
 
 def make_plan(seed: int, size: str, sources: Path | None = None) -> Planned:
     """Plan the corpus: sentences, voices and manners, all drawn from the seed."""
-    folder = source_folder("vader", sources)
     rng = np.random.default_rng(seed)
     wanted = SIZES[size]
     if wanted.flite:
         check_flite()
-    pools = make_pools(read_snippets(folder), read_lexicon(folder), wanted.shares, wanted.open, rng)
+    pools = read_pools(size, rng, sources)
     texts = read_texts(pools, wanted, rng)
     read = librispeech.plan_librispeech(wanted, texts, rng)
     if wanted.actors:
@@ -197,11 +196,15 @@ def speak_all(root: Path, plans: list[Plan], jobs: int, progress=None) -> dict[s
     context.set_forkserver_preload(IMPORTED)
     with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as executor:
         tasks = [executor.submit(speak_shard, root, shard) for shard in shards]
-        for task in as_completed(tasks):
-            done = task.result()
-            spoken.update((found.key, found) for found in done)
-            if progress:
-                progress(len(done))
+        try:
+            for task in as_completed(tasks):
+                done = task.result()
+                spoken.update((found.key, found) for found in done)
+                if progress:
+                    progress(len(done))
+        except BaseException:  # Ctrl-C, too: the end would wait for all shards, up to an hour
+            executor.shutdown(cancel_futures=True)
+            raise
     return spoken
 
 

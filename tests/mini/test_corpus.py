@@ -155,6 +155,16 @@ def test_bytes_depend_on_the_seed_and_not_on_the_number_of_processes(tmp_path, m
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
+def test_an_error_does_not_wait_for_the_shards_that_have_not_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "SHARD", 1)
+    plans = corpus.make_plan(1, "tiny").timit[:8]
+    (tmp_path / "no_folder").touch()
+    first = plans[0]._replace(path="no_folder/a.wav")
+    with pytest.raises(OSError, match="no_folder"):
+        corpus.speak_all(tmp_path, [first, *plans[1:]], jobs=1)
+    assert len([path for path in tmp_path.rglob("*.*") if path.is_file()]) < 4
+
+
 def test_a_second_call_does_nothing_and_says_so(tiny):
     before = {path: path.stat().st_mtime_ns for path in tiny.rglob("*")}
     arguments = ["--out", str(tiny), "--seed", "1", "--size", "tiny", "--models", "false"]
