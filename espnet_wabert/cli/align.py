@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from espnet_wabert.cli.options import common, end
+from espnet_wabert.cli.options import common, end, interruptible
 from espnet_wabert.errors import UserError, one_line_errors, printable
 
 DEFAULT_FORMATS = "textgrid,ctm,json"
@@ -71,9 +71,15 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     if writer:
         writer.keep_neighbours({r.utterance: r.path for r in given.recordings})
     on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
-    done = align_all(
-        inference, given.recordings, on_result, method, batch_seconds, min_confidence, many
-    )
+    try:
+        with interruptible():
+            done = align_all(
+                inference, given.recordings, on_result, method, batch_seconds, min_confidence, many
+            )
+    except KeyboardInterrupt:
+        if writer and writer.found:
+            writer.close()
+        raise UserError("interrupted: the other utterances are not aligned") from None
     if writer:
         writer.close()
     for note in [*given.notes, *done.notes]:

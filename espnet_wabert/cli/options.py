@@ -2,7 +2,10 @@
 
 import math
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import click
 
 from espnet_wabert.constants import PRECISIONS
-from espnet_wabert.errors import printable
+from espnet_wabert.errors import UserError, printable
 
 SHOWN = 10  # skipped utterances
 
@@ -102,6 +105,16 @@ def run_batches(audio, batch_seconds, method, task: str, on_result, to_files=Fal
     return skipped
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM, with which a cluster ends a job, raise KeyboardInterrupt, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def output(command):
     """Options of the commands that write a line per recording."""
     for option in (
@@ -129,7 +142,8 @@ def process(audio, out, file_format, **how) -> None:
         how: as for `run_batches`.
 
     Raises:
-        UserError: the file to write is a folder, an input or a recording.
+        UserError: the file to write is a folder, an input or a recording; the command was
+            interrupted, and the utterances that are done have been written.
     """
     from espnet_wabert.formats.lines import is_stream, write_atomically
     from espnet_wabert.inference.listing import keep_inputs
@@ -138,8 +152,15 @@ def process(audio, out, file_format, **how) -> None:
         keep_inputs(out, audio)
         out.parent.mkdir(parents=True, exist_ok=True)  # an error here comes before the work
     found: dict[str, Any] = {}
-    skipped = run_batches(audio, on_result=found.__setitem__, **how)
-    alone = not out and len(found) + len(skipped) == 1
+    skipped, interrupted = {}, None
+    try:
+        with interruptible():
+            skipped = run_batches(audio, on_result=found.__setitem__, **how)
+    except KeyboardInterrupt:
+        interrupted = UserError("interrupted: the other utterances are not done")
+        if not found:
+            raise interrupted from None
+    alone = not out and not interrupted and len(found) + len(skipped) == 1
     text = _as_text(dict(sorted(found.items())), file_format, alone)
     if out:
         write_atomically(out, text)
@@ -147,6 +168,8 @@ def process(audio, out, file_format, **how) -> None:
         click.echo(done, err=is_stream(out))  # not into the list
     elif text:
         click.echo(text, nl=False)
+    if interrupted:
+        raise interrupted
     end(skipped)
 
 

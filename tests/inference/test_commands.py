@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from aligners import write_model
 from click.testing import CliRunner
 from tiny import arguments, save
 
+from espnet_wabert import WaBERT
+from espnet_wabert.alignment.aligner import Aligner
 from espnet_wabert.cli.main import main
 from espnet_wabert.formats.lines import read_table
 from espnet_wabert.inference.api import WaBERTInference
@@ -158,3 +162,38 @@ def test_an_out_that_cannot_be_written_ends_before_the_work(tmp_path):
     ):
         done = transcribe(tmp_path / "no model is loaded", tmp_path, "--out", tmp_path / out)
         assert done.exit_code == 1 and done.stderr == f"error: {message}\n"
+
+
+def test_what_is_done_before_an_interruption_is_written(model, tmp_path, monkeypatch):
+    for name in "ab":
+        noise(tmp_path / f"{name}.wav")
+        (tmp_path / f"{name}.txt").write_text("she was here")
+    begun = []
+
+    def interrupted(method):
+        def second(*arguments, **options):
+            begun.append(method)
+            if len(begun) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return method(*arguments, **options)
+
+        return second
+
+    monkeypatch.setattr(WaBERT, "read_batch", interrupted(WaBERT.read_batch))
+    single = ("--batch_seconds", "1.0")
+    done = transcribe(model, tmp_path, "--out", tmp_path / "texts", *single)
+    assert done.exit_code == 1
+    assert "error: interrupted: the other utterances are not done" in done.stderr
+    assert len(read_table(tmp_path / "texts")) == 1
+
+    begun.clear()
+    monkeypatch.setattr(Aligner, "align_encoded", interrupted(Aligner.align_encoded))
+    out = tmp_path / "aligned"
+    done = CliRunner().invoke(
+        main, ["align", str(tmp_path), "--out", str(out), "--model", model, *single]
+    )
+    assert done.exit_code == 1 and "error: interrupted" in done.stderr
+    (of_one,) = out.glob("*.TextGrid")
+    lines = (out / "words.ctm").read_text().splitlines()
+    assert {line.split()[0] for line in lines} == {of_one.stem}
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
