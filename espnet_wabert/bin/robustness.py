@@ -26,11 +26,11 @@ def main(model, data, most, out):
 
     inference = WaBERTInference.from_pretrained(model)
     folder = read_folder(data, need=["text"])
+    words = folder.words or {}
     utterances = [
-        Spoken(read_audio(folder.wav[u], u), (folder.text or {})[u],
-               list(folder.words[u]) if folder.words else None)
+        Spoken(read_audio(folder.wav[u], u), (folder.text or {})[u], words.get(u))
         for u in sorted(folder.wav)[:most]
-    ]  # fmt: skip
+    ]
     timed = all(one.words for one in utterances)
     conditions = [*CONDITIONS, *BY_WORDS] if timed else [*CONDITIONS]
     rows = []

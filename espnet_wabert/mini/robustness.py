@@ -23,7 +23,7 @@ class Spoken(NamedTuple):
 
     audio: np.ndarray  # (S,) float32 at `SAMPLE_RATE`
     text: str
-    words: list[Word] | None
+    words: Sequence[Word] | None
 
 
 class Result(NamedTuple):

@@ -313,6 +313,11 @@ def test_cached_features_align_like_recordings(listener, model, tmp_path):
     assert done.exit_code == 0, done.output
     found = {u: [w.word for w in ws] for u, ws in read_words(tmp_path / "o/words.ctm").items()}
     assert found == said
+    with open(tmp_path / "feats.scp", "a") as scp, open(tmp_path / "text", "a") as text:
+        scp.write(f"u3 {noise(tmp_path / 'a.wav')}\n")
+        text.write("u3 she was here\n")
+    done = align(*arguments)
+    assert done.exit_code == 1 and "has audio and cached features" in done.stderr
 
 
 def test_a_number_is_aligned_as_it_is_read_and_stays_as_it_is_written(listener):
