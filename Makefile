@@ -30,7 +30,8 @@ tables: mini  ## the paper's Tables 1 and 3 on the embedded corpus, three seeds 
 	egs2/tables.sh
 
 test: env  ## all tests but the rehearsal, on up to four cores
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 \
+		--dist loadfile --no-loadscope-reorder  # the order of tests/conftest.py
 
 fast: env  ## the tests that run no recipe and make no corpus: under two minutes
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m "not slow and not rehearsal"

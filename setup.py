@@ -116,7 +116,7 @@ setup(
             *SEARCH,
             *DOCS,
             "pytest>=8",
-            "pytest-xdist>=3.6",  # test files side by side
+            "pytest-xdist>=3.7",  # test files side by side
             "hypothesis>=6",
             "psutil",  # memory of a loop (faults/)
             "markdown-it-py",  # code blocks of the documentation

@@ -9,6 +9,21 @@ import pytest
 import torch
 from filelock import FileLock
 
+# The files that take longest, the longest first: begun at the end, one would keep `make test`
+# waiting while the other processes have nothing to do.
+LONGEST = """recipes/test_recipes recipes/test_systems docs/test_code_blocks graphs/test_export
+    demo/test_server training/test_killed recipes/test_nodes training/test_distributed
+    mini/test_corpus docs/test_notebook models/test_hub demo/test_browser workers/test_same_bytes
+    workers/test_workers finetuning/test_finetune recipes/test_options inference/test_more_commands
+    inference/test_light_install training/test_task benchmarks/test_aligners_benchmark""".split()
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest."""
+    tests = Path(__file__).parent
+    order = {tests / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
 
 @pytest.fixture(autouse=True)
 def seeded():
