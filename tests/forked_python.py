@@ -3,14 +3,15 @@
 A stage of a recipe on a handful of utterances imports for 2 to 8 s and works for less than one.
 `forked_python()` starts a server that imports once, and gives an executable to be used as PYTHON:
 what it is asked to run, it runs in a fork of the server, with its own arguments, folder,
-environment and open files. What it cannot run so, such as `-c`, it runs in a new Python.
+environment and open files. What it cannot run so, such as `-c`, it runs in a new Python. The
+processes of a training (`espnet_wabert.bin.launch`) are forks, too, and not spawned.
 """
 
 import atexit
-import functools
 import gc
 import importlib
 import json
+import logging
 import os
 import runpy
 import signal
@@ -22,6 +23,7 @@ import threading
 import time
 import traceback
 import warnings
+from functools import cache, partial
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -39,11 +41,12 @@ CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
 words, names = sys.argv[1:], {names}
 own = {{k: v for k, v in os.environ.items() if k.startswith(names)}}
-if words[:1] != ["-m"] or not words[1].startswith({commands!r}) or own != {environment}:
+known = words[0].endswith(".py") or words[0] == "-m" and words[1].startswith({commands!r})
+if not known or own != {environment}:
     os.execv({python!r}, [{python!r}, *words])
 server = socket.socket(socket.AF_UNIX)
 server.connect({address!r})
-request = json.dumps([words[1:], os.getcwd(), dict(os.environ)]).encode()
+request = json.dumps([words[words[0] == "-m" :], os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
 server.sendall(request)
 answer = server.makefile()
@@ -58,12 +61,16 @@ sys.exit(status)
 """
 
 
-@functools.cache
-def forked_python() -> str:
-    """Start the server; return the path of the executable. It ends with this process."""
+@cache
+def forked_python(**variables: str) -> str:
+    """Start the server; return the path of the executable. It ends with this process.
+
+    Args:
+        variables: of the environment, of those that are read while a package is imported.
+    """
     folder = tempfile.TemporaryDirectory(prefix="python")  # a short path: a socket's has a limit
     address = f"{folder.name}/socket"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables}
     server = subprocess.Popen([sys.executable, "-u", __file__, address], env=environment, cwd=ROOT)
     client = Path(folder.name) / "python"
     own = {k: v for k, v in environment.items() if k.startswith(READ_AT_IMPORT)}
@@ -86,6 +93,9 @@ def serve(address: str) -> None:
     warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
     for name in IMPORTED:
         importlib.import_module(name)
+    elastic = importlib.import_module("torch.distributed.elastic.multiprocessing")
+    elastic.start_processes = partial(elastic.start_processes, start_method="fork")
+    os.register_at_fork(after_in_child=partial(logging.disable, logging.NOTSET))  # by the launcher
     gc.freeze()  # a collection in a fork would copy the memory of all objects
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{address}.new")
@@ -133,7 +143,10 @@ def serve(address: str) -> None:
 if __name__ == "__main__":
     serve(sys.argv[1])
     try:
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        if sys.argv[0].endswith(".py"):
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        else:
+            runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else bool(end.code)

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import yaml
+from forked_python import forked_python
 from hub_server import running_hub
 from tiny import arguments, save
 
@@ -23,27 +25,33 @@ def packed(tmp_path_factory):
     return pack(save(arguments("wabert_sentiment"), folder), folder / "sentiment.zip")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hub():
     with running_hub() as hub:
         yield hub
 
 
-def environment(hub, home) -> dict[str, str]:
-    """Return the variables of a process that sees the hub and an empty cache."""
-    return {
-        **os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_test",
-        "HF_HOME": str(home / "hf"), "XDG_CACHE_HOME": str(home / "cache"), "NO_PROXY": "127.0.0.1",
+@pytest.fixture(scope="module")
+def run(hub, tmp_path_factory):
+    """A function that runs words of Python with the hub and returns what they print.
+
+    The cache is empty at first. In `new` processes, or in forks of one that has imported.
+    """
+    home = tmp_path_factory.mktemp("home")
+    variables = {
+        "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_test",
+        "HF_HOME": str(home / "hf"), "XDG_CACHE_HOME": str(home / "cache"),
     }  # fmt: skip
 
+    def run(*words: str | Path, new: bool = False, fails: bool = False) -> str:
+        python = sys.executable if new else forked_python(**variables)
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "NO_PROXY": "127.0.0.1", **variables}
+        call = [python, *map(str, words)]
+        done = subprocess.run(call, env=environment, capture_output=True, text=True)
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stdout if call[1].endswith(".py") else done.stdout + done.stderr
 
-def run(hub, home, *command: str, fails: bool = False) -> str:
-    """Run a command of the package with the hub and an empty cache; return its output."""
-    done = subprocess.run(
-        [sys.executable, "-m", *command], env=environment(hub, home), capture_output=True, text=True
-    )
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return run
 
 
 def test_a_repository_has_what_the_model_zoo_reads(packed, tmp_path):
@@ -67,10 +75,10 @@ def test_a_repository_has_what_the_model_zoo_reads(packed, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_published_model_decodes_from_everywhere(packed, hub, tmp_path):
+def test_a_published_model_decodes_from_everywhere(packed, hub, run, tmp_path):
     """Uploaded to the hub and downloaded by name; by an address as Zenodo's; as a local zip."""
-    publish = ("espnet_wabert.bin.publish", "--repo", "you/wabert", "--out", str(tmp_path / "hub"))
-    assert "127.0.0.1" in run(hub, tmp_path, *publish, "--model", str(packed))
+    publish = ("-m", "espnet_wabert.bin.publish", "--repo", "you/wabert", "--out", tmp_path / "hub")
+    assert "127.0.0.1" in run(*publish, "--model", packed, new=True)
     assert {"README.md", "meta.yaml"} < hub.repositories["you/wabert"].keys()
     hub.files["/records/1/files/sentiment.zip"] = packed.read_bytes()
     data = tmp_path / "dump/test"
@@ -81,41 +89,36 @@ def test_a_published_model_decodes_from_everywhere(packed, hub, tmp_path):
         (data / name).write_text("u1 u1\n")
     (data / "utt2num_samples").write_text("u1 16000\n")
     address = f"{hub.url}/records/1/files/sentiment.zip?download=1"
+    decode = ("-m", "espnet_wabert.bin.decode", "--sets", "test", "--dump", data.parent)
     decoded = set()
-    for number, model in enumerate(("you/wabert", address, str(packed))):
+    for number, model in enumerate(("you/wabert", address, packed)):
         out = tmp_path / f"decode{number}"
-        decode = ("espnet_wabert.bin.decode", "--model", model, "--sets", "test")
-        home = tmp_path / f"home{number}"
-        run(hub, home, *decode, "--dump", str(data.parent), "--out", str(out))
+        run(*decode, "--model", model, "--out", out, new=model == "you/wabert")
         decoded.add((out / "test/sentiment").read_text())
         asked = len(hub.requests)
-        run(hub, home, *decode, "--dump", str(data.parent), "--out", str(out))
+        run(*decode, "--model", model, "--out", out)
         again = [r for r in hub.requests[asked:] if r.startswith("GET") and "resolve" in r]
         again += [r for r in hub.requests[asked:] if "/files/" in r]
         assert not again
     assert len(decoded) == 1
-    missing = run(hub, tmp_path, *decode[:2], "you/nothing", *decode[3:], "--dump", "x",
-                  "--out", "y", fails=True)  # fmt: skip
+    missing = run(*decode, "--model", "you/nothing", "--out", "y", fails=True)
     assert missing.strip().splitlines()[-1].startswith("error: you/nothing: no such file, and no")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["zip", "pth"])
-def test_a_model_is_pushed_and_loaded_by_its_name(packed, hub, tmp_path, kind):
+def test_a_model_is_pushed_and_loaded_by_its_name(packed, hub, run, tmp_path, kind):
     source = packed if kind == "zip" else save(arguments("wabert_sentiment"), tmp_path / "m")
     soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(size=16000) * 0.1, 16000)
     script = tmp_path / "push.py"
     script.write_text(
         "import sys\nfrom espnet_wabert import WaBERT\n"
-        "model, recording = WaBERT.from_pretrained(sys.argv[1]), sys.argv[2]\n"
-        "print(model.push_to_hub('you/pushed'))\n"
-        "again = WaBERT.from_pretrained('you/pushed')\n"
+        "model, recording, repo = WaBERT.from_pretrained(sys.argv[1]), *sys.argv[2:]\n"
+        "print(model.push_to_hub(repo))\n"
+        "again = WaBERT.from_pretrained(repo)\n"
         "print(model.sentiment(recording) == again.sentiment(recording))\n"
     )
-    call = [sys.executable, script, source, tmp_path / "a.wav"]
-    done = subprocess.run(
-        list(map(str, call)), env=environment(hub, tmp_path), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == [f"{hub.url}/you/pushed", "True"]
-    assert {"README.md", "meta.yaml"} < hub.repositories["you/pushed"].keys()
+    repo = f"you/pushed_{kind}"
+    printed = run(script, source, tmp_path / "a.wav", repo)
+    assert printed.splitlines()[-2:] == [f"{hub.url}/{repo}", "True"]
+    assert {"README.md", "meta.yaml"} < hub.repositories[repo].keys()
