@@ -148,11 +148,11 @@ def digest(root):
     return found.hexdigest()
 
 
-def test_bytes_depend_on_the_seed_and_not_on_the_number_of_processes(tmp_path, monkeypatch):
+def test_bytes_do_not_depend_on_the_number_of_processes(tmp_path, monkeypatch):
     monkeypatch.setattr(corpus, "SHARD", 60)
-    for name, seed, jobs in (("a", 5, 1), ("b", 5, 2), ("c", 6, 2)):
-        corpus.make_corpus(tmp_path / name, seed, "tiny", jobs, models=False)
-    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+    for name, jobs in (("a", 1), ("b", 2)):
+        corpus.make_corpus(tmp_path / name, 5, "tiny", jobs, models=False)
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
 
 def test_an_error_does_not_wait_for_the_shards_that_have_not_begun(tmp_path, monkeypatch):
@@ -173,13 +173,14 @@ def test_a_second_call_does_nothing_and_says_so(tiny):
     assert before == {path: path.stat().st_mtime_ns for path in tiny.rglob("*")}
 
 
-def test_a_half_made_corpus_is_made_again(tmp_path):
+def test_a_half_made_corpus_is_made_again(tiny, tmp_path):
     (tmp_path / "LibriSpeech" / "dev-clean").mkdir(parents=True)
     (tmp_path / "LibriSpeech" / "dev-clean" / "left.over").touch()
     (tmp_path / corpus.UNFINISHED).touch()
     made = corpus.make_corpus(tmp_path, seed=0, size="tiny", jobs=2, models=False)
     assert made.fresh and corpus.read_manifest(tmp_path) == made.manifest
     assert not list(tmp_path.rglob("left.over"))
+    assert digest(tmp_path) != digest(tiny)  # which has another seed
 
 
 def test_somebody_elses_corpus_is_not_touched(tmp_path):

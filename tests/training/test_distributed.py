@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from cluster import write_commands
+from forked_python import forked_python
 from processes import run_together
 from ranks import ROOT, command, train, train_rank, write_data
 from tiny_sources import write_tiny_sources
@@ -83,7 +84,7 @@ def test_espnets_launch_starts_two_nodes(alone, backend, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "espnet2.bin.launch", "--cmd", "slurm.pl", "--ngpu", "0", *backend,
          "--log", str(tmp_path / "train.log"), "--init_file_prefix", str(tmp_path / "init"), "--",
-         sys.executable, "-m", "espnet_wabert.bin.train", *words[:place], *words[place + 4 :]],
+         forked_python(), "-m", "espnet_wabert.bin.train", *words[:place], *words[place + 4 :]],
         capture_output=True, text=True, timeout=300, cwd=ROOT / "egs2/librispeech_wabert",
         env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1",
              "PYTHONPATH": str(ROOT), "CLUSTER_LOG": str(tmp_path / "cluster.log")},
