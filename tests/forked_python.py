@@ -86,6 +86,13 @@ def forked_python(**variables: str) -> str:
     return str(client)
 
 
+def forget_launcher() -> None:
+    """Undo what a training's launcher has set for itself, as in a process that it spawns."""
+    logging.disable(logging.NOTSET)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def serve(address: str) -> None:
     """Answer requests. Returns in a fork for each one, which is ready to run the command."""
     parent = os.getppid()
@@ -95,7 +102,7 @@ def serve(address: str) -> None:
         importlib.import_module(name)
     elastic = importlib.import_module("torch.distributed.elastic.multiprocessing")
     elastic.start_processes = partial(elastic.start_processes, start_method="fork")
-    os.register_at_fork(after_in_child=partial(logging.disable, logging.NOTSET))  # by the launcher
+    os.register_at_fork(after_in_child=forget_launcher)
     gc.freeze()  # a collection in a fork would copy the memory of all objects
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{address}.new")

@@ -76,17 +76,16 @@ def command(config: str, sources: tuple[Path, Path], data: Path, out: Path, *mor
     return [*options, *more]
 
 
-def launcher(words: list[str], out: Path, nodes: int = 1) -> list[str]:
-    """Return the command that starts two processes: of this node, or one on each of two nodes.
+def launcher(words: list[str], out: Path, python: str = sys.executable) -> list[str]:
+    """Return the command that starts two processes of this node.
 
     Args:
         words: the options that `command` returns, for the experiment folder `out`.
         out: that folder.
-        nodes: 1 or 2.
+        python: what runs it.
     """
     meeting = out.with_name(f"meeting{time.time_ns()}")
-    started = [sys.executable, "-m", "espnet_wabert.bin.launch", "--ngpu", "0"]
-    started += ["--processes", str(2 // nodes), "--num_nodes", str(nodes)]
+    started = [python, "-m", "espnet_wabert.bin.launch", "--ngpu", "0", "--processes", "2"]
     return [*started, "--meeting", str(meeting), "--", *words, *LONG]
 
 

@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from forked_python import forked_python
 from ranks import ROOT, command, launcher, write_data
 from tiny_sources import write_tiny_sources
 
@@ -17,13 +19,17 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """Return a function that starts a training of two processes in an experiment folder."""
+    """Return a function that starts a training of two processes in an experiment folder.
+
+    Those that are killed are new processes, which import for seconds; the others are `forked`.
+    """
     folder = tmp_path_factory.mktemp("killed")
     sources = write_tiny_sources(folder)
     data = write_data(folder / "data")
 
-    def start(config: str, out: Path, *more: str) -> subprocess.Popen:
-        words = [*launcher(command(config, sources, data, out), out), *more]
+    def start(config: str, out: Path, *more: str, forked: bool = False) -> subprocess.Popen:
+        python = forked_python() if forked else sys.executable
+        words = [*launcher(command(config, sources, data, out), out, python), *more]
         return subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
@@ -47,7 +53,7 @@ def workers(launcher: int) -> list[int]:
 
 
 def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tmp_path):
-    whole = start("sentiment_text", tmp_path / "whole")
+    whole = start("sentiment_text", tmp_path / "whole", forked=True)
     output, _ = whole.communicate(timeout=300)
     assert whole.returncode == 0, output[-3000:]
     process = start("sentiment_text", tmp_path / "parts")
@@ -67,7 +73,7 @@ def test_a_killed_process_ends_all_and_the_resume_equals_a_run_without(start, tm
     assert "error: process 1 of 2 on " in errors[0] and "was killed (SIGKILL" in errors[0]
     assert "the same command goes on after the last whole epoch" in errors[0]
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks)
-    resumed = start("sentiment_text", tmp_path / "parts")
+    resumed = start("sentiment_text", tmp_path / "parts", forked=True)
     output, _ = resumed.communicate(timeout=300)
     assert resumed.returncode == 0 and "1epoch results" not in output, output[-3000:]
     for name in ("checkpoint.pth", "valid.acc.ave.pth"):
@@ -104,7 +110,7 @@ def test_processes_that_start_end_with_a_killed_launcher(start, tmp_path):
 
 
 def test_a_mistake_of_all_processes_is_told_once(start, tmp_path):
-    process = start("align", tmp_path / "exp", "--model_conf", "negatives=none")
+    process = start("align", tmp_path / "exp", "--model_conf", "negatives=none", forked=True)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
@@ -113,7 +119,7 @@ def test_a_mistake_of_all_processes_is_told_once(start, tmp_path):
 
 
 def test_batches_smaller_than_the_processes_are_refused(start, tmp_path):
-    process = start("sentiment_text", tmp_path / "exp", "--batch_size", "1")
+    process = start("sentiment_text", tmp_path / "exp", "--batch_size", "1", forked=True)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1 and "Traceback" not in output
     assert "has a batch with fewer utterances than the 2 processes: use fewer GPUs" in output
