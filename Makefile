@@ -23,7 +23,7 @@ $(STAMP): setup.py tools/find_python.sh
 mini: env  ## all stages on the embedded corpus: align, fine-tune, pack, show the results
 	egs2/mini.sh
 
-box: env  ## train the model in the box anew, and put it there: two hours, on Debian, with flite (apt)
+box: env  ## train the model in the box anew, and put it there: two to three hours, on Debian, with flite (apt)
 	egs2/box.sh
 
 tables: mini  ## the paper's Tables 1 and 3 on the embedded corpus, three seeds per row
