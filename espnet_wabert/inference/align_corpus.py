@@ -53,7 +53,12 @@ def align_all(
         batch_seconds: padded audio per batch.
         min_confidence: utterances with a lower confidence are named; None: the method's own.
         bar: show progress.
+
+    Raises:
+        UserError: some recordings are audio, and others cached features.
     """
+    if len({recording.rate is None for recording in recordings}) > 1:
+        raise UserError("the list has audio and cached features; align them apart")
     run = _Run(inference.aligner, choose_method(inference, method), on_result)
     with tqdm(total=len(recordings), desc="aligning", unit="utt", disable=not bar) as progress:
         for group, loaded in loaded_batches(recordings, batch_seconds, inference.aligner.hop):

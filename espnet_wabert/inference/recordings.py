@@ -171,8 +171,6 @@ def many_recordings(scp: str, text: str) -> Recordings:
             skipped[u] = found if not text_or_error else f"{paths[u]}: {found}"
         else:
             recordings.append(found)
-    if len({recording.rate is None for recording in recordings}) > 1:
-        raise UserError(f"{scp}: has audio and cached features; they are aligned apart")
     return Recordings(recordings, skipped, notes + _channel_notes(recordings), missing)
 
 
