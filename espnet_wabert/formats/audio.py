@@ -235,8 +235,7 @@ def _read(file: _Audio, start: int, stop: int) -> np.ndarray:
         except soundfile.LibsndfileError:
             for _ in file.parts(start):
                 pass
-    with np.errstate(over="ignore"):  # infinity is found by `non_finite`
-        blocks = [to_mono(block) for block in file.parts(stop - start)]
+    blocks = [to_mono(block) for block in file.parts(stop - start)]
     mono = np.concatenate(blocks) if blocks else np.empty(0, np.float32)
     if len(mono) < stop - start and stop < UNKNOWN:
         raise OSError(f"{DAMAGED}: {len(mono)} of {stop - start} samples are there")

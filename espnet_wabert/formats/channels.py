@@ -11,8 +11,8 @@ def to_mono(samples: np.ndarray) -> np.ndarray:
     Channels of opposite phase, as from a cable with two wires exchanged, have a mean of silence.
     The mean of independent channels has at least a quarter of the energy of each of two.
     """
-    mean = samples.mean(axis=1, dtype=np.float32)
-    first = samples[:, 0].astype(np.float32, copy=False)
-    with np.errstate(over="ignore", invalid="ignore"):  # samples that are no audio are found later
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity is found by `non_finite`
+        mean = samples.mean(axis=1, dtype=np.float32)
+        first = samples[:, 0].astype(np.float32, copy=False)
         cancelled = np.dot(mean, mean) < CANCELLED * np.dot(first, first)
     return first if cancelled else mean
