@@ -11,9 +11,9 @@ Shapes: T frames, N tokens with [CLS] first and [SEP] last.
 """
 
 import numpy as np
-from numba import njit
 
 from espnet_wabert.alignment.spans import TokenSpans
+from espnet_wabert.cif.compiling import compiled
 
 LOG_ZERO = -1e30
 LIMIT = np.iinfo(np.int16).max  # frames of one token, 11 minutes: the type of the backpointers
@@ -81,7 +81,7 @@ class SegmentalAligner:
         return max(speech, 1.0) / max(letters[1:-1].sum(), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def log_probabilities(cosines, temperature):
     """Return the log-softmax over the tokens (N, T) of cosines (N, T), in float32."""
     tokens, frames = cosines.shape
@@ -100,7 +100,7 @@ def log_probabilities(cosines, temperature):
     return scores
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def segmental_viterbi(scores, pause, expected, weights, word_ends, pause_penalty, longest):
     """Return the first and one-past-last frames of the best monotonic segmentation.
 
@@ -145,7 +145,7 @@ def segmental_viterbi(scores, pause, expected, weights, word_ends, pause_penalty
     return _trace(lengths, pauses, last_start)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _best_start(before, expected, weight):
     """Return the start of the last token, given the score before each start (T + 1,)."""
     frames = len(before) - 1
@@ -157,7 +157,7 @@ def _best_start(before, expected, weight):
     return where
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _try_lengths(before, expected, weight, longest, done, lengths):
     """Write the best score of a token into `done` and its frames into `lengths`.
 
@@ -175,7 +175,7 @@ def _try_lengths(before, expected, weight, longest, done, lengths):
                 at[i] = length
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _try_pauses(done, pause, penalty, marks):
     """Raise the scores `done` (T + 1,) of ends where a pause after the token is better."""
     paused, previous = LOG_ZERO, done[0]
@@ -190,7 +190,7 @@ def _try_pauses(done, pause, penalty, marks):
             marks[t] |= PAUSED
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _trace(lengths, pauses, last_start):
     """Return the best path from the backpointers."""
     tokens, size = lengths.shape

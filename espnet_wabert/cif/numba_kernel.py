@@ -4,10 +4,10 @@ It gives the results of `boundaries.cross`, `boundaries.positions` and `segments
 other devices and in graphs. On the CPU their fifty small torch operations cost more than the work.
 """
 
-import numba
 import torch
 
 from espnet_wabert.cif.boundaries import BEHIND, SLACK
+from espnet_wabert.cif.compiling import compiled
 from espnet_wabert.cif.segments import FrameTokenOverlaps
 
 
@@ -37,7 +37,7 @@ def overlaps_and_positions(edges, raw_sums, plan, sizes, threshold):
     )
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def fill(
     edges, raw_sums, counts, inner, ending,
     frames, tokens, widths, by_token, frame_ends, rows, starts, ends,

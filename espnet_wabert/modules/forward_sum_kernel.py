@@ -4,12 +4,12 @@ Shapes: T frames, V symbols, S states.
 """
 
 import numpy as np
-from numba import njit
 
+from espnet_wabert.cif.compiling import compiled
 from espnet_wabert.modules.forward_sum import LOG_ZERO
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def forward_backward(scores, symbols, optional, window, may_skip_last=True):
     """Return the log of the sum and the state posteriors (T, S)."""
     frames, states = len(scores), len(symbols)
@@ -52,7 +52,7 @@ def forward_backward(scores, symbols, optional, window, may_skip_last=True):
     return total, posteriors
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _log_sum(a, b, c):
     """Return log(exp(a) + exp(b) + exp(c))."""
     top = max(a, b, c)
@@ -65,7 +65,7 @@ def _log_sum(a, b, c):
     return top + np.log(rest)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def best_path(scores, symbols, optional):
     """Do what `forward_sum.best_path` says."""
     frames, states = len(scores), len(symbols)
