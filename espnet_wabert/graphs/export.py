@@ -159,5 +159,7 @@ def _move(folder: Path, out: Path) -> None:
     write_atomically(out / EXPORTED, INCOMPLETE)
     for name in own_files() - {EXPORTED}:
         (out / name).unlink(missing_ok=True)
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == EXPORTED):  # the last one
-        path.replace(out / path.name)
+    for path in folder.iterdir():
+        if path.name != EXPORTED:
+            shutil.move(path, out / path.name)  # `out` may be a volume of its own, or a link to one
+    write_atomically(out / EXPORTED, (folder / EXPORTED).read_text(encoding="utf-8"))

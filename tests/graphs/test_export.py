@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,23 @@ def test_files_of_others_are_kept(tmp_path):
         export_onnx(weights, out)
     with pytest.raises(UserError, match="model.pth: is a file"):
         export_onnx(weights, weights)
+
+
+def test_an_export_is_moved_to_another_disk(tmp_path):
+    """As into a volume of a container; before, the earlier export was lost there."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("one file system")
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for name in ("adapter.onnx", "graphs.yaml"):
+        (folder / name).write_text(f"new {name}")
+    with tempfile.TemporaryDirectory(dir=memory) as out:
+        (Path(out) / "graphs.yaml").write_text("of an earlier export")
+        (Path(out) / "letters.onnx").write_text("of an earlier export")
+        export_module._move(folder, Path(out))
+        found = {path.name: path.read_text() for path in Path(out).iterdir()}
+    assert found == {name: f"new {name}" for name in ("adapter.onnx", "graphs.yaml")}
 
 
 def test_what_cannot_be_exported(tmp_path, monkeypatch):
