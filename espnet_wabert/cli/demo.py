@@ -39,8 +39,11 @@ def demo(model, sentiment_model, host, port, max_seconds, device):
     import signal
     import sys
     import tempfile
+    from pathlib import Path
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the folder is removed then, too
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # the folder is removed then, too
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(ending, lambda *_: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="wabert-demo-") as folder:
         # Gradio reads these when it is imported.
         os.environ |= {"GRADIO_TEMP_DIR": folder, "GRADIO_ANALYTICS_ENABLED": "False"}
@@ -51,6 +54,7 @@ def demo(model, sentiment_model, host, port, max_seconds, device):
         from espnet_wabert.demo.analysis import Analyzer
         from espnet_wabert.demo.memory import keep
         from espnet_wabert.demo.page import build, launch_settings
+        from espnet_wabert.demo.server import clean_until_end
         from espnet_wabert.inference.pipeline import WaBERT
 
         classifier = WaBERT.from_pretrained(sentiment_model, device) if sentiment_model else None
@@ -67,4 +71,4 @@ def demo(model, sentiment_model, host, port, max_seconds, device):
             ) from error
         keep()
         click.echo(f"http://{host}:{port} (Ctrl-C ends it)")
-        page.block_thread()
+        clean_until_end(page, Path(folder))

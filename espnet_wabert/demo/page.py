@@ -13,13 +13,12 @@ from espnet_wabert.demo.analysis import Analysis, Analyzer
 from espnet_wabert.demo.clips import CLIPS
 from espnet_wabert.demo.memory import give_back
 from espnet_wabert.demo.picture import picture
+from espnet_wabert.demo.server import DELETE_AFTER, DELETE_EVERY
 from espnet_wabert.demo.tables import candidates_table, methods_table, summary, words_table
 from espnet_wabert.errors import UserError, last_line
 
 FILES = {"TextGrid": ".TextGrid", "SRT": ".srt", "JSON": ".json"}  # button to suffix
 WAITING = 32  # requests in the queue; more are refused
-# Seconds: how often old uploads and results are looked for, and how old they are when deleted.
-DELETE_EVERY, DELETE_AFTER = 300, 3600
 BYTES_PER_SECOND = 400_000  # of an upload: 48 kHz, two channels, 32 bits
 HERE = Path(__file__).parent
 # The fonts of the visitor's system: no font is downloaded.
@@ -178,9 +177,12 @@ def _probabilities(seen: Analysis) -> dict[str, float] | None:
 
 
 def _saved(seen: Analysis, stem: str) -> list[str]:
-    """Write the downloads into Gradio's cache, which deletes them when they are old."""
+    """Write the downloads into Gradio's cache, which deletes them when they are old.
+
+    At the end of the server its folder is removed, and is not made again.
+    """
     folder = Path(gr.utils.get_upload_folder()) / secrets.token_hex(16)
-    folder.mkdir(parents=True)
+    folder.mkdir()
     paths = [folder / f"{stem}{suffix}" for suffix in FILES.values()]
     for path in paths:
         seen.chosen.save(path)

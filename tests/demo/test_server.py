@@ -1,6 +1,8 @@
 """The served page: answers or refuses, keeps no memory, and leaves nothing behind."""
 
 import asyncio
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from espnet_wabert import WaBERT
 from espnet_wabert.cli.demo import demo
 from espnet_wabert.demo.analysis import Analyzer
 from espnet_wabert.demo.clips import CLIPS
+from espnet_wabert.demo.server import delete_old
 from espnet_wabert.models.checkpoint import pack
 
 pytest.importorskip("gradio")
@@ -70,6 +73,33 @@ def test_examples_stay_and_addresses_are_not_opened(tmp_path, monkeypatch):
     assert kept == {Path(clip.path).name for clip in CLIPS}
     with pytest.raises(gr.Error, match="addresses are not opened"):
         asyncio.run(audio.async_move_resource_to_block_cache("http://127.0.0.1:9/a.wav"))
+    # Of an upload that broke off Gradio keeps no name.
+    for name in ("of a broken upload", "of an upload that goes on"):
+        (tmp_path / "examples" / name).write_bytes(b"RIFF")
+    old = [path for path in (tmp_path / "examples").rglob("*") if "goes on" not in path.name]
+    for path in old:
+        os.utime(path, (0, 0))
+    delete_old(tmp_path / "examples", audio.keep_in_cache)
+    found = {path.name for path in (tmp_path / "examples").rglob("*") if path.is_file()}
+    assert found == kept | {"of an upload that goes on"}
+
+
+def test_results_do_not_come_back_after_the_end_of_the_server(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "removed"))
+    from espnet_wabert.demo.page import _saved
+
+    with pytest.raises(FileNotFoundError):
+        _saved(None, "talk")
+    assert not (tmp_path / "removed").exists()
+
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_leaves_no_recording(tmp_path):
+    with serving(tmp_path, "--model", str(write_model(tmp_path / "model"))) as server:
+        assert list(tmp_path.glob("wabert-demo-*"))
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(60) == 0
+    assert not list(tmp_path.glob("wabert-demo-*"))
 
 
 @pytest.mark.slow
