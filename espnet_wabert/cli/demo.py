@@ -54,12 +54,13 @@ def demo(model, sentiment_model, host, port, max_seconds, device):
         from espnet_wabert.demo.analysis import Analyzer
         from espnet_wabert.demo.memory import keep
         from espnet_wabert.demo.page import build, launch_settings
-        from espnet_wabert.demo.server import clean_until_end
+        from espnet_wabert.demo.server import bypass_proxy, clean_until_end
         from espnet_wabert.inference.pipeline import WaBERT
 
         classifier = WaBERT.from_pretrained(sentiment_model, device) if sentiment_model else None
         analyzer = Analyzer(WaBERT.from_pretrained(model, device), classifier, max_seconds)
         page = build(analyzer)
+        bypass_proxy(host)
         try:
             page.launch(
                 server_name=host, server_port=port, prevent_thread_lock=True,

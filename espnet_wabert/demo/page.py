@@ -39,8 +39,13 @@ def _upload_only(audio: gr.Audio) -> None:
 
 
 def launch_settings(max_seconds: float) -> dict[str, Any]:
-    """Return the arguments of `Blocks.launch` that every server of the page has."""
+    """Return the arguments of `Blocks.launch` that every server of the page has.
+
+    `_frontend` False: Gradio would ask for its own page, and end with a traceback if that takes
+    3 seconds, as on a busy machine.
+    """
     return dict(
+        _frontend=False,
         share=False, ssr_mode=False, pwa=False, mcp_server=False, enable_monitoring=False,
         run_history=False, footer_links=[], quiet=True, show_error=True,
         max_file_size=int(BYTES_PER_SECOND * max(max_seconds, 10.0)),

@@ -1,5 +1,6 @@
-"""The server of the page on its machine: the files of its visitors."""
+"""The server of the page on its machine: its address, and the files of its visitors."""
 
+import os
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -8,6 +9,12 @@ from typing import Any
 
 # Seconds: how often old uploads and results are looked for, and how old they are when deleted.
 DELETE_EVERY, DELETE_AFTER = 300, 3600
+
+
+def bypass_proxy(host: str) -> None:
+    """Let Gradio ask its own address whether it answers: a proxy has another localhost."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    os.environ["no_proxy"] = ",".join([*filter(None, [given]), "localhost", host.strip("[]")])
 
 
 def clean_until_end(page: Any, folder: Path) -> None:

@@ -9,7 +9,9 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from aligners import write_model
@@ -21,11 +23,12 @@ from espnet_wabert import WaBERT
 from espnet_wabert.cli.demo import demo
 from espnet_wabert.demo.analysis import Analyzer
 from espnet_wabert.demo.clips import CLIPS
-from espnet_wabert.demo.server import delete_old
+from espnet_wabert.demo.server import bypass_proxy, delete_old
 from espnet_wabert.models.checkpoint import pack
 
 pytest.importorskip("gradio")
 gradio_client = pytest.importorskip("gradio_client")
+httpx = pytest.importorskip("httpx")
 
 REQUESTS = 50
 
@@ -91,6 +94,46 @@ def test_results_do_not_come_back_after_the_end_of_the_server(tmp_path, monkeypa
     with pytest.raises(FileNotFoundError):
         _saved(None, "talk")
     assert not (tmp_path / "removed").exists()
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Says yes."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+def test_the_server_is_asked_without_the_proxy_of_the_network(name, monkeypatch):
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv(name, "intranet")
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody listens there
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
+        bypass_proxy("127.0.0.1")
+        assert httpx.get(url).status_code == 200
+        assert os.environ["no_proxy"].split(",")[0] == "intranet"
+        server.shutdown()
+
+
+def test_a_slow_machine_does_not_end_the_server(monkeypatch):
+    import gradio as gr
+    from gradio import networking
+
+    from espnet_wabert.demo.page import launch_settings
+
+    monkeypatch.setattr(networking, "url_ok", lambda _: False)  # its page takes more than 3 s
+    with gr.Blocks(analytics_enabled=False) as page:
+        gr.Markdown("Hello")
+    page.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_settings(10))
+    page.close(verbose=False)
 
 
 @pytest.mark.slow
