@@ -29,6 +29,9 @@ class GraphModule(nn.Module):
 
     Args:
         path: the .onnx file.
+
+    Raises:
+        UserError: onnxruntime cannot load it, or cannot compute it.
     """
 
     def __init__(self, path: Path):
@@ -52,7 +55,10 @@ class GraphModule(nn.Module):
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         names = (one.name for one in self.session.get_inputs())
         arrays = (np.ascontiguousarray(x.detach().numpy()) for x in inputs)
-        outputs = self.session.run(None, dict(zip(names, arrays, strict=True)))
+        try:
+            outputs = self.session.run(None, dict(zip(names, arrays, strict=True)))
+        except Exception as error:  # the memory that a long recording needs, above all
+            raise UserError(f"{self.path}: {first_line(error)}") from None
         return tuple(torch.from_numpy(x) for x in outputs)
 
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
@@ -18,6 +19,7 @@ from espnet_wabert.graphs import export as export_module
 from espnet_wabert.graphs.comparison import TOLERANCE, compare, outputs
 from espnet_wabert.graphs.export import export_onnx, write_graph
 from espnet_wabert.graphs.folder import GRAPHS, own_files
+from espnet_wabert.graphs.model import GraphModule
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.checkpoint import pack
 
@@ -229,6 +231,19 @@ def test_an_export_is_moved_to_another_disk(tmp_path):
         export_module._move(folder, Path(out))
         found = {path.name: path.read_text() for path in Path(out).iterdir()}
     assert found == {name: f"new {name}" for name in ("adapter.onnx", "graphs.yaml")}
+
+
+def test_a_graph_that_cannot_be_computed_is_one_line(tmp_path):
+    """As for a recording that needs more memory than there is: the others are still used."""
+    helper = onnx.helper
+    x, y, z = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["N"]) for n in "xyz")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "y"], ["z"])], "sum", [x, y], [z])
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), tmp_path / "sum.onnx")
+    total = GraphModule(tmp_path / "sum.onnx")
+    assert total(torch.ones(3), torch.ones(3))[0].tolist() == [2.0, 2.0, 2.0]
+    with pytest.raises(UserError, match=r"sum.onnx: [^\n]+$"):
+        total(torch.ones(3), torch.ones(2))
 
 
 def test_what_cannot_be_exported(tmp_path, monkeypatch):
