@@ -2,9 +2,11 @@
 
 import logging
 import multiprocessing
+import os
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
 from typing import Any, NamedTuple
 
 from espnet_wabert.errors import UserError
@@ -33,7 +35,7 @@ class Processes(OtherProcesses):
         if self._pool is None:
             # spawn: a process forked from one that already runs torch threads can hang.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.count, context, one_core)
+            self._pool = ProcessPoolExecutor(self.count, context, _begin)
         try:
             return _Given(call, self._pool.submit(*call))
         except BrokenProcessPool as error:  # `_first` will see it
@@ -72,6 +74,20 @@ class Processes(OtherProcesses):
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+
+
+def _begin() -> None:
+    """Prepare a process for its work."""
+    one_core()
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is killed: its pool would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _is_lost(future: Future) -> bool:

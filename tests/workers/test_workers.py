@@ -1,6 +1,10 @@
 """Results in order, the same bytes for every number of workers, and work of lost workers."""
 
 import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -57,6 +61,28 @@ def test_a_worker_lost_too_often_ends_in_one_line(workers):
         list(workers.map(partial(functions.die_at, 7), range(20)))
     assert "memory" in str(error.value) and "\n" not in str(error.value)
     assert list(workers.map(functions.square, range(5))) == [0, 1, 4, 9, 16]  # still usable
+
+
+def test_processes_end_when_their_parent_is_killed():
+    code = (
+        "import time, worker_functions\n"
+        "from espnet_wabert.workers.choice import open_workers\n"
+        "with open_workers(2, None) as workers:\n"
+        "    print(list(workers.map(worker_functions.square, range(4))), flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "[0, 1, 4, 9]\n"
+        process.kill()
+        assert process.communicate(timeout=60)[0] == ""  # the end of all that can write there
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_an_error_of_an_item_is_raised_as_it_is(workers):
