@@ -30,7 +30,8 @@ def clean_until_end(page: Any, folder: Path) -> None:
     try:
         while True:
             time.sleep(DELETE_EVERY)
-            delete_old(folder, kept)
+            with suppress(OSError):  # too many open files, for example: the next time
+                delete_old(folder, kept)
     except KeyboardInterrupt:
         pass
     finally:
