@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from espnet_wabert.cli.options import interruptible
 from espnet_wabert.errors import one_line_errors
 
 
@@ -25,4 +26,5 @@ def export(model, out, int8):
     """  # noqa: D301
     from espnet_wabert.graphs.export import export_onnx
 
-    export_onnx(model, out, int8, click.echo)
+    with interruptible():  # the folder beside --out, with what is done so far, is removed
+        export_onnx(model, out, int8, click.echo)
