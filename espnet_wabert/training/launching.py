@@ -32,7 +32,7 @@ def node_rank(num_nodes: int, environment: Mapping[str, str]) -> int:
     """Return which of the nodes this one is, from 0.
 
     Raises:
-        UserError: nothing says so, or there are not as many nodes.
+        UserError: nothing says so, or it is not one of them.
     """
     if num_nodes == 1:
         return 0
@@ -41,7 +41,12 @@ def node_rank(num_nodes: int, environment: Mapping[str, str]) -> int:
         raise UserError(f"--num_nodes {num_nodes}, but srun started {started}")
     for name in NODE_RANKS:
         if name in environment:
-            return int(environment[name])
+            rank = environment[name]
+            if rank not in map(str, range(num_nodes)):  # the others would wait for this one
+                raise UserError(
+                    f"{name}={rank}: with --num_nodes {num_nodes}, from 0 to {num_nodes - 1}"
+                )
+            return int(rank)
     raise UserError(
         f"--num_nodes {num_nodes}: this node does not know its rank: srun, mpirun or"
         f" espnet_wabert.bin.on_hosts must start it, or {NODE_RANKS[0]} be set"

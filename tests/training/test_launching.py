@@ -26,5 +26,7 @@ def test_one_node_needs_no_rank():
 def test_missing_nodes_are_told():
     with pytest.raises(UserError, match="--num_nodes 2: this node does not know its rank"):
         node_rank(2, {})
+    with pytest.raises(UserError, match="NODE_RANK=2: with --num_nodes 2, from 0 to 1"):
+        node_rank(2, {"NODE_RANK": "2"})  # counted from 1
     with pytest.raises(UserError, match="--num_nodes 2, but srun started 1"):
         node_rank(2, {"SLURM_NODEID": "0", "SLURM_STEP_NUM_NODES": "1"})
