@@ -38,11 +38,9 @@ def from_zip(path: Path) -> Files:
     status = path.stat()  # a new zip at the same path is another model
     stamp = f"{path.resolve()} {status.st_mtime_ns} {status.st_size}"
     folder = cache_folder() / hashlib.sha256(stamp.encode()).hexdigest()[:16]
-    files = _complete(folder)
-    if files is None or not same_files(path, folder):
+    if not same_files(path, folder):
         unpack_zip(path, folder)
-        files = packed_files(folder)
-    return files
+    return packed_files(folder)
 
 
 def from_hub(model: str) -> Files:

@@ -171,6 +171,9 @@ def test_a_zip_is_unpacked_again_where_the_cache_lacks_a_file(members, tmp_path,
     files.weights.unlink()
     again = find_files(path)
     assert again == files and again.weights.read_bytes() == content
+    meta = files.weights.parents[1] / "meta.yaml"
+    meta.write_bytes(b"")  # as after a power failure
+    assert find_files(path) == files and meta.read_bytes() == members["meta.yaml"]
 
 
 def test_two_processes_unpack_one_zip(members, tmp_path):
