@@ -265,7 +265,8 @@ def _zip_parts(folder: Path, output: Path, ngram: bool) -> None:
 def drop_paths(args: Namespace) -> None:
     """Remove paths and settings of the training machine from a config."""
     for name in list(vars(args)):
-        if name.endswith(("_path_and_name_and_type", "_shape_file")) or name in (
-            "output_dir", "config", "pretrained_model", "init_param", "dist_master_addr",
-        ):  # fmt: skip
+        # dist_init_method is a file in the experiment folder, or the address of a host.
+        if name.startswith("dist_") or name.endswith(
+            ("_path_and_name_and_type", "_shape_file", "_scp")
+        ) or name in ("output_dir", "config", "pretrained_model", "init_param"):  # fmt: skip
             delattr(args, name)

@@ -1,6 +1,7 @@
 """Checkpoints of an aligned model: slim ones, starts of others from them, packed ones."""
 
 import shutil
+import zipfile
 
 import pytest
 import torch
@@ -99,6 +100,18 @@ def test_packing_leaves_the_files_beside_the_zip(tmp_path):
     pack(weights, tmp_path / "model.zip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exp", "model.zip", "packed"]
     assert mine.is_file()
+
+
+def test_a_packed_model_has_no_path_of_the_training_machine(tmp_path):
+    """Several processes meet in a file of the experiment's folder."""
+    paths = dict(
+        dist_init_method="file:///home/me/exp/.meeting.1", dist_master_addr="host1.lab",
+        rir_scp="/home/me/rirs.scp", noise_scp="/home/me/noises.scp", output_dir="/home/me/exp",
+        train_shape_file=["/home/me/speech_shape"], pretrained_model="/home/me/aligner.zip",
+    )  # fmt: skip
+    with zipfile.ZipFile(pack(save(arguments(**paths), tmp_path), tmp_path / "x.zip")) as archive:
+        text = archive.read("packed/config.yaml") + archive.read("meta.yaml")
+    assert b"/home/me" not in text and b"host1" not in text and str(tmp_path).encode() not in text
 
 
 @pytest.mark.parametrize(
