@@ -145,8 +145,13 @@ def _clip(path: Path, line: int, values: dict[str, str]) -> Clip:
         f"line{line:07d}",
         values["path"],
         str((path.parent / values["path"]).resolve()),
-        unicodedata.normalize("NFC", " ".join(values["label"].split())),
+        _name(values["label"]),
         " ".join(word for word in words if word),
         SPLIT_NAMES.get(split.lower(), ""),
-        values.get("speaker", ""),
+        _name(values.get("speaker", "")),
     )
+
+
+def _name(text: str) -> str:
+    """Return a name in the form that is the same for all who write it."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))

@@ -51,10 +51,13 @@ def test_every_delimiter_and_a_byte_order_mark(tmp_path, delimiter):
 
 def test_a_blank_first_line_and_two_forms_of_a_letter(tmp_path):
     """macOS and Windows write an accent as a character of its own, or with its letter."""
-    lines = ["", "path\tlabel", *(line.replace(",", "\t") for line in rows("x", "caf\u00e9"))]
+    lines = ["", "path\tlabel\tspeaker"]
+    lines += [f"{line}\tJos\u00e9".replace(",", "\t") for line in rows("x", "caf\u00e9")]
     lines[-1] = lines[-1].replace("\u00e9", "e\u0301")
     (tmp_path / "data.tsv").write_text("\n".join(lines))
-    assert read_clips(tmp_path / "data.tsv").labels == ["caf\u00e9", "x"]
+    table = read_clips(tmp_path / "data.tsv")
+    assert table.labels == ["caf\u00e9", "x"]
+    assert {clip.speaker for clip in table.clips} == {"Jos\u00e9"}  # or one is in two splits
 
 
 @pytest.mark.parametrize(
