@@ -104,8 +104,10 @@ def digest(clips: Sequence[Clip]) -> str:
 def _check_texts(clips: Sequence[Clip], pieces: WordPieceTokenizer, positions: int) -> None:
     """Refuse transcripts of training that are empty, or too long for BERT."""
     for clip in clips:
+        if clip.split == "test":  # is not read
+            continue
         count = len(pieces.encode(clip.text).ids)
-        if not clip.text and clip.split != "test":
+        if not clip.text:
             raise UserError(
                 f"{clip.where}: text: no words; without the column, training needs no transcripts"
             )
