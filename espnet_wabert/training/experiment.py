@@ -1,6 +1,8 @@
 """An experiment folder belongs to the options and the data it was trained with."""
 
 import argparse
+import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +13,14 @@ from filelock import FileLock, Timeout
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import name_some, write_atomically
+from espnet_wabert.formats.lines import name_some, replacing, write_atomically
 from espnet_wabert.models.origin import SOURCE, check_source_weights
 from espnet_wabert.models.provenance import fingerprint, provenance, resumed
 from espnet_wabert.training.made_of import corpus_fingerprint, made_of
 
 MADE_OF = "made_of"  # in OPTIONS: the states of the files
-OPTIONS = "options.yaml"  # as they were given; ESPnet's config.yaml has what became of them
+OPTIONS = "options.yaml"  # as they were given; CONFIG, ESPnet's, has what became of them
+CONFIG, COPY = "config.yaml", ".config.yaml"
 
 LOCK = ".training.lock"
 PATIENCE = 15  # s; the data loaders of a killed training end some seconds after it
@@ -51,6 +54,32 @@ def training_alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def whole_config(folder: Path) -> Iterator[None]:
+    """Keep the config.yaml of an experiment folder until the next one is written.
+
+    Each start of a training writes it in place: a kill or a full disk would leave a part of it,
+    with which the weights beside it cannot be used. The copy is there from the start of the
+    training until `config_is_written`; one of a start that was killed is put back.
+    """
+    config, copy = folder / CONFIG, folder / COPY
+    if copy.is_file():
+        os.replace(copy, config)
+    if config.is_file():
+        with replacing(copy) as temporary:
+            shutil.copyfile(config, temporary)
+    try:
+        yield
+    finally:
+        if copy.is_file():
+            os.replace(copy, config)
+
+
+def config_is_written(folder: Path) -> None:
+    """Say that the config.yaml of an experiment folder is whole; see `whole_config`."""
+    (folder / COPY).unlink(missing_ok=True)
 
 
 def claim_folder(args: argparse.Namespace) -> None:
@@ -96,7 +125,7 @@ def claim_folder(args: argparse.Namespace) -> None:
                 f"{folder}: was trained with other data: {name_some(changed)} changed since;"
                 f" {_WAYS_OUT}"
             )
-        config = folder / "config.yaml"
+        config = folder / CONFIG
         trained = read_yaml(config).get("provenance") if config.is_file() else None
         args.provenance = resumed(trained, now)
         return
@@ -113,7 +142,9 @@ def claim_sources(args: argparse.Namespace) -> None:
     Raises:
         UserError: the folder has checkpoints that were trained with other pretrained weights.
     """
-    config = Path(args.output_dir or "") / "config.yaml"
+    folder = Path(args.output_dir or "")
+    # Of several processes, the first one may be writing config.yaml already.
+    config = folder / (COPY if (folder / COPY).is_file() else CONFIG)
     if any(config.parent.glob("*.pth")) and config.is_file():
         trained = argparse.Namespace(**read_yaml(config))
         check_source_weights(trained, args.source_weights, config.parent)

@@ -34,7 +34,12 @@ from espnet_wabert.modules.text_encoder import build_tokenizer
 from espnet_wabert.modules.token_decoder import LetterDecoder
 from espnet_wabert.text.wordpiece import read_vocabulary
 from espnet_wabert.training.clipping import clip_separately
-from espnet_wabert.training.experiment import claim_folder, claim_sources, training_alone
+from espnet_wabert.training.experiment import (
+    claim_folder,
+    claim_sources,
+    training_alone,
+    whole_config,
+)
 from espnet_wabert.training.freezing import skip_frozen_steps
 from espnet_wabert.training.learning_rates import scale_rates
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
@@ -82,10 +87,11 @@ class WaBERTTask(SLUTask):
         if not args.output_dir or get_node_rank(args.dist_rank, args.dist_launcher):
             super().main(args=args)
             return
-        with training_alone(Path(args.output_dir)):  # the first process, or the only one
+        folder = Path(args.output_dir)
+        with training_alone(folder), whole_config(folder):  # the first process, or the only one
             claim_folder(args)
             if args.resume:
-                recover(Path(args.output_dir))
+                recover(folder)
             super().main(args=args)
 
     @classmethod

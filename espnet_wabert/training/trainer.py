@@ -14,6 +14,7 @@ from espnet_wabert.modules.precision import mixed_precision
 from espnet_wabert.modules.sentiment_head import CONFUSION
 from espnet_wabert.scoring.sentiment import confusion_scores
 from espnet_wabert.training.divergence import WatchedBatches
+from espnet_wabert.training.experiment import config_is_written
 from espnet_wabert.training.saving import require_room, safe_saving
 
 
@@ -75,6 +76,7 @@ class WaBERTTrainer(Trainer):
     def run(cls, model, trainer_options, distributed_option, **parts):
         """Train; each file is written completely or not at all (`saving.save`)."""
         if not distributed_option.distributed or distributed_option.dist_rank == 0:
+            config_is_written(Path(trainer_options.output_dir))
             kept = trainer_options.keep_nbest_models
             kept = kept if isinstance(kept, int) else max(kept, default=1)
             require_room(Path(trainer_options.output_dir), model, kept)

@@ -1,7 +1,9 @@
 """A training belongs to its data and to the weights that it starts from."""
 
+import errno
 import json
 import os
+import signal
 
 import pytest
 import soundfile
@@ -17,7 +19,12 @@ from espnet_wabert.formats.states import MISSING
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.checkpoint import pack, read_args
 from espnet_wabert.training import experiment
-from espnet_wabert.training.experiment import claim_folder, training_alone
+from espnet_wabert.training.experiment import (
+    claim_folder,
+    config_is_written,
+    training_alone,
+    whole_config,
+)
 from espnet_wabert.training.made_of import made_of
 from espnet_wabert.training.task import WaBERTTask
 
@@ -92,6 +99,30 @@ def test_an_older_experiment_knows_no_data(folder):
     (folder / "exp/options.yaml").write_text(yaml.safe_dump(options))
     (folder / "data/text").write_text("u1 other\n")
     claim(folder)
+
+
+def test_a_start_that_is_killed_leaves_the_config_of_the_one_before(folder):
+    """ESPnet writes config.yaml in place; without it, the weights beside it cannot be used."""
+    config = folder / "exp/config.yaml"
+    config.write_text("provenance: {commit: '1', seed: 0}\n")
+    before = config.read_bytes()
+    child = os.fork()
+    if not child:
+        with whole_config(folder / "exp"):
+            config.write_text("token_list: ['[P")
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    with pytest.raises(OSError, match="No space"), whole_config(folder / "exp"):
+        assert config.read_bytes() == before
+        assert claim(folder).provenance["commit"] == "1"
+        config.write_bytes(b"")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert config.read_bytes() == before
+    with whole_config(folder / "exp"):
+        config.write_text("seed: 1\n")
+        config_is_written(folder / "exp")
+    assert config.read_text() == "seed: 1\n"
+    assert not (folder / "exp/.config.yaml").exists()
 
 
 def test_the_fingerprints_are_those_of_any_machine(folder, tmp_path_factory):

@@ -46,6 +46,8 @@ def test_resumed_training_equals_training_without_a_stop(config, sources, data, 
     for key, value in whole["model"].items():
         torch.testing.assert_close(parts["model"][key], value, msg=key)
     saved = yaml.safe_load((tmp_path / "whole" / "config.yaml").read_text())
+    resumed = yaml.safe_load((tmp_path / "parts" / "config.yaml").read_text())
+    assert saved["max_epoch"] == resumed["max_epoch"] == 2  # not the copy of the one before
     if config == "sentiment_text":
         assert saved["frontend_conf"]["tokenizer"] and not saved["token_list"]
         return
