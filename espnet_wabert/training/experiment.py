@@ -102,7 +102,7 @@ def claim_folder(args: argparse.Namespace) -> None:
     now = provenance(
         "cuda" if args.ngpu else "cpu",
         seed=args.seed,
-        gpus=args.ngpu * (args.dist_world_size or 1),
+        gpus=args.ngpu * int(args.dist_world_size or os.environ.get("WORLD_SIZE", 1)),
         config=fingerprint(_portable(given)),
         corpus=corpus_fingerprint(args),
     )

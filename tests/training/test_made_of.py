@@ -101,6 +101,13 @@ def test_an_older_experiment_knows_no_data(folder):
     claim(folder)
 
 
+def test_the_gpus_are_counted_however_the_processes_are_started(folder, monkeypatch):
+    assert claim(folder, "--ngpu", "1").provenance["gpus"] == 1
+    assert claim(folder, "--ngpu", "4", "--dist_world_size", "2").provenance["gpus"] == 8
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torch's launcher does
+    assert claim(folder, "--ngpu", "1").provenance["gpus"] == 2
+
+
 def test_a_start_that_is_killed_leaves_the_config_of_the_one_before(folder):
     """ESPnet writes config.yaml in place; without it, the weights beside it cannot be used."""
     config = folder / "exp/config.yaml"
