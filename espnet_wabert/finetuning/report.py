@@ -28,6 +28,7 @@ def write_report(
     predictions: Mapping[str, Classification],
     settings: Mapping[str, Any],
     epochs: Mapping[int, float],
+    averaged: int,
     seconds: float,
 ) -> None:
     """Print the tables; write OUT/predictions.csv, OUT/confusion.png and, last, OUT/report.md.
@@ -39,6 +40,7 @@ def write_report(
         predictions: by the ids of the test clips.
         settings: with which they were made.
         epochs: the validation score of each epoch.
+        averaged: the number of them whose weights are in the model.
         seconds: of this run.
     """
     test = [clip for clip in clips if clip.split == "test"]
@@ -56,10 +58,11 @@ def write_report(
     write_atomically(out / PREDICTIONS, _predictions(test, labels, predictions))
     draw_confusion(out / PICTURE, scores.confusion, labels, f"{len(test)} test clips")
     best = max(epochs, key=lambda epoch: epochs[epoch])
+    weights = f"the mean of the best {averaged}" if averaged > 1 else "those of the best one"
     lines = [
         f"# Fine-tuning on {settings['data']}", "", markdown(tables),
         f"![Confusion matrix]({PICTURE})", "",
-        f"{len(epochs)} epochs; the weights are the mean of the best ones. On the validation clips"
+        f"{len(epochs)} epochs; the weights are {weights}. On the validation clips"
         f" epoch {best} is the best, macro F1 {100 * epochs[best]:.1f}. This run took"
         f" {seconds / 60:.1f} minutes. `{PREDICTIONS}` has the predictions of the test clips.", "",
         *_skipped(out), "## Settings", "", *_listed(settings),

@@ -58,7 +58,8 @@ VOCABULARY = "data/vocab.txt"
 BEST = "valid.macro_f1.ave.pth"
 # Options of the training whose values are fixed here, or that end it.
 OWN = ("-h", "--help", "--print_config", "--best_model_criterion", "--output_dir")
-EPOCH = re.compile(r"(\d+)epoch results: .*\[valid\].* macro_f1=([\d.]+)")
+# ESPnet writes scores up to .001, such as those of the first epochs with many classes, as 4.4e-04.
+EPOCH = re.compile(r"(\d+)epoch results: .*\[valid\].* macro_f1=([\d.]+(?:e-\d+)?)")
 
 Say = Callable[[str], None]
 
@@ -141,9 +142,10 @@ def _finetune(options: Options, say: Say, warn: Say) -> None:
         read_training_clips(out / "data", options.model, options.device)
     _train(options, files, say)
     predictions = _test(options)
-    epochs = _epochs(out / "train" / "train.log")
+    epochs = validation_scores(out / "train" / "train.log")
     seconds = time.monotonic() - began
-    write_report(out, clips, table.labels, predictions, settings, epochs, seconds)
+    averaged = _averaged(out / "train" / BEST)
+    write_report(out, clips, table.labels, predictions, settings, epochs, averaged, seconds)
     say(f"model: {out / PACKED}; report: {out / REPORT}")
 
 
@@ -268,7 +270,14 @@ def _logged(path: Path, say: Say) -> Iterator[TextIO]:
         file.close()
 
 
-def _epochs(log: Path) -> dict[int, float]:
+def _averaged(link: Path) -> int:
+    """Return of how many epochs the weights are, from ESPnet's link to *.ave_5best.pth."""
+    found = re.search(r"ave_(\d+)best", os.readlink(link))
+    assert found is not None
+    return int(found[1])
+
+
+def validation_scores(log: Path) -> dict[int, float]:
     """Return the validation macro F1 of each epoch, from the log."""
     found = EPOCH.finditer(log.read_text(encoding="utf-8"))
     return {int(match[1]): float(match[2]) for match in found}

@@ -93,6 +93,7 @@ def test_from_a_csv_to_a_packed_model(tmp_path, aligner):
     assert macro == pytest.approx(100 * wanted["macro avg"]["f1-score"], abs=0.06)
     assert accuracy > 60 and "| always angry | 33.3 |" in report
     assert "seed: 0" in report and "- torch: " in report
+    assert "epochs; the weights are the mean of the best 5. On the validation clips" in report
     assert (out / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
     # The packed model has the user's labels and gives the predictions of the report.
