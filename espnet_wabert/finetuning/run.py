@@ -151,8 +151,9 @@ def _finetune(options: Options, say: Say, warn: Say) -> None:
 
 def _check_options(options: Options) -> None:
     """Refuse what only the training would find, after the features have been computed."""
-    if "," in str(options.out):
-        raise UserError(f"--out {options.out}: ESPnet splits paths at commas; choose another one")
+    if "," in os.path.abspath(options.out):
+        out = options.out if "," in str(options.out) else os.path.abspath(options.out)
+        raise UserError(f"--out {out}: ESPnet splits paths at commas; choose another one")
     if options.device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"--device {options.device}: torch sees no GPU")
     for word in options.train_args.split():
@@ -208,14 +209,17 @@ def _features(options: Options, frontend: HuggingFaceFrontend, conf: dict[str, A
 
 
 def _train(options: Options, files: Files, say: Say) -> None:
-    """Train with ESPnet (stage 11), or go on; the log is OUT/train/train.log."""
-    data, folder = options.out / "data", options.out / "train"
+    """Train with ESPnet (stage 11), or go on; the log is OUT/train/train.log.
+
+    Paths of its data are absolute: a training belongs to them, and can go on from another folder.
+    """
+    data, folder = Path(os.path.abspath(options.out / "data")), options.out / "train"
     ngpu = 0 if options.device == "cpu" else 1
     words, schedule = training_args(
         str(data / "train.yaml"), options.train_args,
         Data(data, data / "feats", data / "stats", "train", "valid"),
-        str(options.out / VOCABULARY), speech_model="", text_model="",
-        pretrained_model=str(files.weights), ngpu=ngpu,
+        os.path.abspath(options.out / VOCABULARY), speech_model="", text_model="",
+        pretrained_model=os.path.abspath(files.weights), ngpu=ngpu,
     )  # fmt: skip
     words += ["--output_dir", str(folder), "--ngpu", str(ngpu), "--resume", "true"]
     folder.mkdir(parents=True, exist_ok=True)

@@ -132,11 +132,15 @@ def test_a_second_run_at_the_same_time_is_refused(tmp_path, aligner):
 
 
 @pytest.mark.slow
-def test_a_stopped_run_goes_on(tmp_path, aligner):
+def test_a_stopped_run_goes_on(tmp_path, aligner, monkeypatch):
     """With the split, the features and the epochs that are there; the result is the same."""
+    monkeypatch.chdir(tmp_path)
     data, out = write_data(tmp_path, count=7), tmp_path / "out"
     args = [data, "--out", out, "--model", aligner, "--epochs", 2]
-    assert run(*args)[0] == 0
+    assert run(data, "--out", "out", *args[3:])[0] == 0
+    assert (
+        "2 epochs; the weights are those of the best one. On" in Path("out/report.md").read_text()
+    )
     split, before = (
         (out / "data" / "split.csv").read_bytes(),
         (out / "predictions.csv").read_bytes(),
@@ -145,6 +149,7 @@ def test_a_stopped_run_goes_on(tmp_path, aligner):
     whole = torch.load(out / "train" / "2epoch.pth")
     for listed in (out / "data").rglob("*.scp"):  # from any folder
         assert all(line.split()[1].startswith("/") for line in listed.read_text().splitlines())
+    monkeypatch.chdir("/")
     for name in ("report.md", "model.zip", "predictions.csv", "train/2epoch.pth"):
         (out / name).unlink()
     for suffix in ("", ".sha256"):  # as if the second epoch had not been
