@@ -172,10 +172,11 @@ def _check_options(options: Options) -> None:
 
 def _settings(options: Options, files: Files, recordings: str) -> dict[str, Any]:
     """Return everything that the result depends on, apart from the versions of packages."""
+    model = [file_sha256(path)[:12] for path in (files.weights, files.ngram) if path is not None]
     return {
         "data": f"{options.data.name} ({file_sha256(options.data)[:12]})",
         "recordings": recordings,
-        "starts_from": f"{Path(options.model).name} ({file_sha256(files.weights)[:12]})",
+        "starts_from": f"{Path(options.model).name} ({', '.join(model)})",
         "skip_bad": options.skip_bad,
         "epochs": options.epochs,
         "seed": options.seed,

@@ -200,6 +200,8 @@ def test_clips_without_transcripts_are_read(cached, tmp_path):
     (out / "report.md").unlink()
     assert run(*args)[0] == 0
     assert (out / "data" / "valid" / "text").stat().st_mtime_ns == before
+    write_arpa(estimate(["a good film", "the bad one"], []), weights.with_name(NGRAM))
+    assert "other settings: starts_from: model.pth (" in run(*args)[2]
     without = pack(weights, tmp_path / "small.zip", with_teacher=False)
     status, printed, _ = run(data, "--out", tmp_path / "no_text", "--model", without, *args[5:])
     assert status == 0 and "reads the clips" not in printed
