@@ -84,7 +84,7 @@ def configuration(
         model_conf=model,
         **TRAINING,
         max_epoch=epochs,
-        seed=seed,
+        seed=seed % 2**31,  # ESPnet adds the epoch, and numpy takes no seed above 2**32 - 1
     )
 
 
@@ -136,6 +136,8 @@ def claim(out: Path, settings: dict[str, Any]) -> bool:
             f"{out}: was made with other settings: {'; '.join(differences)}; choose another --out,"
             " or remove this folder"
         )
+    if differences:  # until `keep`, the data folders are of neither
+        write_atomically(path, yaml.safe_dump({"prepared": False}))
     return not differences
 
 
