@@ -65,6 +65,7 @@ def test_a_repository_has_what_the_model_zoo_reads(packed, tmp_path):
     named = [*meta["files"].values(), *meta["yaml_files"].values()]
     assert all((out / name).is_file() for name in named)
     card = (out / "README.md").read_text()
+    assert "\nSentiment of speech: Negative, Neutral or Positive (WaBERT).\n" in card
     front = yaml.safe_load(card.split("---")[1])
     assert front["license"] == "cc-by-4.0" and front["library_name"] == "espnet"
     assert "| wabert | 80.0 | 75.0 | 50.0 |" in card
@@ -74,12 +75,24 @@ def test_a_repository_has_what_the_model_zoo_reads(packed, tmp_path):
         make_repository(tmp_path / "none.zip", tmp_path / "hub", "you/x", "mit")
 
 
+def test_the_card_names_the_labels_of_the_user(tmp_path):
+    """No recipe has them."""
+    args = arguments("wabert_sentiment", model_conf=dict(labels=["angry", "very bored", "calm"]))
+    packed = pack(save(args, tmp_path / "exp"), tmp_path / "model.zip")
+    card = (make_repository(packed, tmp_path / "hub", "you/x", "mit") / "README.md").read_text()
+    assert "\nClasses of speech: angry, very bored or calm (WaBERT).\n" in card
+    assert "Negative" not in card and "run.sh" not in card
+
+
 @pytest.mark.slow
 def test_a_published_model_decodes_from_everywhere(packed, hub, run, tmp_path):
     """Uploaded to the hub and downloaded by name; by an address as Zenodo's; as a local zip."""
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub/notes.txt").write_text("of the user, and no file of the model")
     publish = ("-m", "espnet_wabert.bin.publish", "--repo", "you/wabert", "--out", tmp_path / "hub")
     assert "127.0.0.1" in run(*publish, "--model", packed, new=True)
-    assert {"README.md", "meta.yaml"} < hub.repositories["you/wabert"].keys()
+    names = {"README.md", "meta.yaml", "packed/config.yaml", "packed/model.pth"}
+    assert hub.repositories["you/wabert"].keys() == names
     hub.files["/records/1/files/sentiment.zip"] = packed.read_bytes()
     data = tmp_path / "dump/test"
     data.mkdir(parents=True)
