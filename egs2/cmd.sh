@@ -7,7 +7,8 @@
 #   pbs    the nodes of the job that runs this script (qsub)
 #   ssh    the machines of --host; it sets this backend
 
-[[ "${ngpu}" =~ ^[0-9]*$ ]] || die "option --ngpu ${ngpu}: not an integer"
+[[ "${ngpu}" =~ ^[0-9]{0,15}$ ]] || die "option --ngpu ${ngpu}: not an integer"
+ngpu=${ngpu:+$((10#${ngpu}))}  # 08 is no octal number
 [[ "${num_nodes}" =~ ^[1-9] ]] || die "option --num_nodes ${num_nodes}: at least 1"
 cmd_backend=${cmd_backend:-local}
 if [ -n "${host}" ]; then cmd_backend=ssh; fi

@@ -43,6 +43,9 @@ parse_options() {
         [ $# -ge 2 ] || die "option $1 needs a value"
         check_type "${option_types[${option_}]}" "$1" "$2"
         printf -v "${option_}" '%s' "$(from_here "${option_}" "$2")"
+        if [ "${option_types[${option_}]}" = integer ]; then  # 08 is no octal number, and 010 is 10
+            printf -v "${option_}" '%d' "$((10#$2))"
+        fi
         shift 2
     done
 }

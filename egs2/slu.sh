@@ -142,7 +142,7 @@ finish_options() {
 # Check options whose type is right and whose value is not.
 check_ranges() {
     local option_
-    [ "$((10#${stage}))" -le "$((10#${stop_stage}))" ] ||
+    [ "${stage}" -le "${stop_stage}" ] ||
         die "--stage ${stage}: comes after --stop_stage ${stop_stage}: nothing would be done"
     for option_ in nj gpu_seconds batch_seconds; do
         [[ "${!option_}" =~ [1-9] ]] || die "--${option_} ${!option_}: must be above 0"

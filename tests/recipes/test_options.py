@@ -130,6 +130,22 @@ def test_options_with_dashes_are_those_of_the_script_itself():
     assert "run_seeds.sh: option --stop-stage x: not an integer" in output
 
 
+def test_a_number_with_a_zero_in_front_is_decimal():
+    """Where bash computes with options, 08 and 010 would be octal."""
+    script = """
+        . "$1/egs2/parse_options.sh"
+        option_types=([stage]=integer [stop_stage]=integer [ngpu]=string [num_nodes]=integer)
+        host="" python=python
+        parse_options --stage 08 --stop_stage 010 --ngpu 08 --num_nodes 01
+        . "$1/egs2/cmd.sh"
+        echo "$((stage)) $((stop_stage < 9 ? stop_stage : 9)) $((ngpu * num_nodes))"
+    """
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script, "-", ROOT], capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("8 9 8\n", "")
+
+
 def test_paths_are_those_of_the_caller_in_a_linked_folder_too(tmp_path):
     """`..` is that of the folder, not of the link to it; a corpus that is a link keeps its name."""
     (tmp_path / "disk/work").mkdir(parents=True)
