@@ -177,8 +177,8 @@ train_stages() {
 train_model() {
     local folder=$1 trainer=(train --ngpu "${ngpu}") meeting=$1/.meeting.$$.${RANDOM}
     shift
-    if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then  # all but the records of stages
-        find "${folder:?}" -mindepth 1 -maxdepth 1 ! -name .done -exec rm -r {} +
+    if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then  # all but .done; the / is for a link
+        find "${folder:?}/" -mindepth 1 -maxdepth 1 ! -name .done -exec rm -r {} +
     fi
     mkdir -p "${folder}"
     rotate_log "${folder}/train"

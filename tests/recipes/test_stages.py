@@ -152,3 +152,24 @@ def test_the_record_tells_what_a_stage_was_made_of(folder):
     assert record["options"] == {"seed": "0"} and record["wanted"] == ["exp/a/decode"]
     assert set(record["inputs"]) == {"a.yaml", "dump/my train", "dump/my train/text"}
     assert set(record["outputs"]) == {"exp/a/decode", "exp/a/decode/text"}
+
+
+def test_an_experiment_that_is_a_link_is_replaced_too(tmp_path):
+    """As users who keep experiments on another disk have it; the link stays."""
+    (tmp_path / "disk/.done").mkdir(parents=True)
+    for name in ("options.yaml", "3epoch.pth", ".done/stage11.json"):
+        (tmp_path / "disk" / name).touch()
+    (tmp_path / "a").symlink_to(tmp_path / "disk")
+    script = """
+        . {root}/egs2/parse_options.sh
+        . {root}/egs2/stages.sh
+        overwrite=true ngpu=0 processes=1 cuda_cmd=(true) python=python
+        train_model a
+    """
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.format(root=ROOT)], cwd=tmp_path, check=True,
+        stdout=PIPE,
+    )  # fmt: skip
+    assert (tmp_path / "a").is_symlink()
+    left = {str(path.relative_to(tmp_path / "disk")) for path in (tmp_path / "disk").rglob("*")}
+    assert left == {".done", ".done/stage11.json", "train.log"}
