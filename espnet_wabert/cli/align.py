@@ -71,26 +71,31 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     if writer:
         writer.keep_neighbours({r.utterance: r.path for r in given.recordings})
     on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
+    skipped = dict(given.skipped)
     try:
         with interruptible():
-            done = align_all(
-                inference, given.recordings, on_result, method, batch_seconds, min_confidence, many
-            )
+            done = align_all(inference, given.recordings, on_result, method, batch_seconds,
+                             min_confidence, many, skipped)  # fmt: skip
     except KeyboardInterrupt:
         if writer and writer.found:
             writer.close()
+            _write_lists(out, skipped | given.alone, {})
         raise UserError("interrupted: the other utterances are not aligned") from None
     if writer:
         writer.close()
     for note in [*given.notes, *done.notes]:
         click.echo(printable(note), err=True)
-    skipped = given.skipped | done.skipped
     if writer:
-        _write_list(out / "skipped", skipped | given.alone)
-        _write_list(out / "low_confidence", {u: f"{low:.4f}" for u, low in done.low.items()})
+        _write_lists(out, skipped | given.alone, done.low)
         alone = f", {len(given.alone)} without transcript or recording" if given.alone else ""
         click.echo(f"{out}: {done.aligned} utterances aligned, {len(skipped)} skipped{alone}")
     end(skipped, f"; {out / 'skipped'} lists them" if writer else "")
+
+
+def _write_lists(out: Path, skipped: dict[str, str], low: dict[str, float]) -> None:
+    """Write the lists of what was skipped and of low confidences, or remove earlier ones."""
+    _write_list(out / "skipped", skipped)
+    _write_list(out / "low_confidence", {u: f"{value:.4f}" for u, value in low.items()})
 
 
 def _write_list(path: Path, values: dict[str, str]) -> None:

@@ -76,7 +76,9 @@ def _use_threads(_context, _option, count: int | None) -> None:
             os.environ[f"{library}_NUM_THREADS"] = str(count)
 
 
-def run_batches(audio, batch_seconds, method, task: str, on_result, to_files=False, **loading):
+def run_batches(
+    audio, batch_seconds, method, task: str, on_result, to_files=False, skipped=None, **loading
+):
     """Call a method of `WaBERT` with batches of recordings, and show remarks on them.
 
     Args:
@@ -85,6 +87,7 @@ def run_batches(audio, batch_seconds, method, task: str, on_result, to_files=Fal
         task: name of the progress bar.
         on_result: gets the utterance id and the result.
         to_files: each result is a file that has the name of the recording.
+        skipped: a dictionary for what is returned, which is filled before an interruption, too.
         loading: model, device and precision.
 
     Returns:
@@ -95,11 +98,12 @@ def run_batches(audio, batch_seconds, method, task: str, on_result, to_files=Fal
     from espnet_wabert.inference.recordings import without_transcript
 
     given = without_transcript(audio, to_files)
-    skipped = dict(given.skipped)
+    skipped = {} if skipped is None else skipped
+    skipped |= given.skipped
     if given.recordings:
         function = partial(method, WaBERT.from_pretrained(**loading))
         task = task if len(given.recordings) > 1 else ""
-        skipped |= process_all(given.recordings, function, on_result, batch_seconds, task)
+        process_all(given.recordings, function, on_result, batch_seconds, task, skipped)
     for note in given.notes:
         click.echo(note, err=True)
     return skipped
@@ -152,10 +156,11 @@ def process(audio, out, file_format, **how) -> None:
         keep_inputs(out, audio)
         out.parent.mkdir(parents=True, exist_ok=True)  # an error here comes before the work
     found: dict[str, Any] = {}
-    skipped, interrupted = {}, None
+    skipped: dict[str, str] = {}
+    interrupted = None
     try:
         with interruptible():
-            skipped = run_batches(audio, on_result=found.__setitem__, **how)
+            run_batches(audio, on_result=found.__setitem__, skipped=skipped, **how)
     except KeyboardInterrupt:
         interrupted = UserError("interrupted: the other utterances are not done")
         if not found:
@@ -169,6 +174,7 @@ def process(audio, out, file_format, **how) -> None:
     elif text:
         click.echo(text, nl=False)
     if interrupted:
+        _name(skipped)
         raise interrupted
     end(skipped)
 
@@ -190,9 +196,14 @@ def _as_text(found: dict[str, Any], file_format: str, alone: bool) -> str:
 
 def end(skipped: dict[str, str], where: str = "") -> None:
     """Name skipped utterances; end with status 1 if there are any."""
+    _name(skipped, where)
+    if skipped:
+        sys.exit(1)
+
+
+def _name(skipped: dict[str, str], where: str = "") -> None:
+    """Name the first skipped utterances, with the reasons."""
     for utterance, reason in list(skipped.items())[:SHOWN]:
         click.echo(printable(f"skipped: utterance {utterance}: {reason}"), err=True)
     if len(skipped) > SHOWN:
         click.echo(f"skipped: {len(skipped) - SHOWN} more{where}", err=True)
-    if skipped:
-        sys.exit(1)

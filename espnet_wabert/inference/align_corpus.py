@@ -41,6 +41,7 @@ def align_all(
     batch_seconds: float = 60.0,
     min_confidence: float | None = None,
     bar: bool = True,
+    skipped: dict[str, str] | None = None,
 ) -> AlignmentSummary:
     """Align recordings and call `on_result` with the words of each.
 
@@ -53,6 +54,8 @@ def align_all(
         batch_seconds: padded audio per batch.
         min_confidence: utterances with a lower confidence are named; None: the method's own.
         bar: show progress.
+        skipped: gets what the summary has as `skipped`, for a caller that an interruption reaches
+            instead of the summary; None: a new one.
 
     Raises:
         UserError: some recordings are audio, and others cached features.
@@ -60,6 +63,7 @@ def align_all(
     if len({recording.rate is None for recording in recordings}) > 1:
         raise UserError("the list has audio and cached features; align them apart")
     run = _Run(inference.aligner, choose_method(inference, method), on_result)
+    run.skipped = run.skipped if skipped is None else skipped
     with tqdm(total=len(recordings), desc="aligning", unit="utt", disable=not bar) as progress:
         for group, loaded in loaded_batches(recordings, batch_seconds, inference.aligner.hop):
             run.batch(group, loaded)

@@ -20,6 +20,7 @@ def process_all(
     on_result: Callable[[str, Any], None],
     batch_seconds: float = 60.0,
     task: str = "",
+    skipped: dict[str, str] | None = None,
 ) -> dict[str, str]:
     """Call a function with the speech of recordings, in batches.
 
@@ -29,11 +30,13 @@ def process_all(
         on_result: gets the utterance id and the result.
         batch_seconds: padded audio per batch.
         task: name of a progress bar; "": none.
+        skipped: gets the recordings without a result, for a caller that an interruption reaches
+            instead of the return; None: a new one.
 
     Returns:
         The recordings without a result, with the reason.
     """
-    skipped = {}
+    skipped = {} if skipped is None else skipped
     with tqdm(total=len(recordings), desc=task, unit="utt", disable=not task) as progress:
         for group, loaded in loaded_batches(recordings, batch_seconds):
             kept, speech = [], []

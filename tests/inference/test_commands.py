@@ -168,6 +168,7 @@ def test_what_is_done_before_an_interruption_is_written(model, tmp_path, monkeyp
     for name in "ab":
         noise(tmp_path / f"{name}.wav")
         (tmp_path / f"{name}.txt").write_text("she was here")
+    (tmp_path / "c.wav").write_text("no audio")
     begun = []
 
     def interrupted(method):
@@ -185,14 +186,22 @@ def test_what_is_done_before_an_interruption_is_written(model, tmp_path, monkeyp
     assert done.exit_code == 1
     assert "error: interrupted: the other utterances are not done" in done.stderr
     assert len(read_table(tmp_path / "texts")) == 1
+    assert "texts: 1 utterances done, 1 skipped\n" in done.stdout
+    assert "skipped: utterance c: " in done.stderr
 
     begun.clear()
     monkeypatch.setattr(Aligner, "align_encoded", interrupted(Aligner.align_encoded))
+    (tmp_path / "c.txt").write_text("he was not")
     out = tmp_path / "aligned"
+    out.mkdir()
+    for name in ("skipped", "low_confidence"):  # of an earlier run
+        (out / name).write_text("earlier 0.1\n")
     done = CliRunner().invoke(
         main, ["align", str(tmp_path), "--out", str(out), "--model", model, *single]
     )
     assert done.exit_code == 1 and "error: interrupted" in done.stderr
+    assert read_table(out / "skipped").keys() == {"c"}
+    assert not (out / "low_confidence").exists()
     (of_one,) = out.glob("*.TextGrid")
     lines = (out / "words.ctm").read_text().splitlines()
     assert {line.split()[0] for line in lines} == {of_one.stem}
