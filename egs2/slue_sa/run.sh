@@ -114,7 +114,9 @@ if ! "${skip_train}" && [ -z "${download_model}" ] && [ "${stage}" -le 11 ]; the
         end_stage  # the other systems can go on
         local/train_aligner.sh --systems "${systems}" --system "${system}" --ngpu "${ngpu}" \
             --num_nodes "${num_nodes}" --host "${host}" --nj "${nj}" \
-            --inference_nj "${inference_nj}" --dask "${dask}" \
+            --inference_nj "${inference_nj}" --dask "${dask}" --gpu_seconds "${gpu_seconds}" \
+            --batch_seconds "${batch_seconds}" --skip_bad "${skip_bad}" \
+            --remove_archives "${remove_archives}" \
             --corpora "$([ "${corpora}" = downloads ] || echo "${corpora}")" \
             --aligner "${pretrained_model}" --expdir "${aligner_expdir}" \
             --speech_model "${speech_model}" --text_model "${text_model}" \

@@ -2,11 +2,12 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
-from recipe_runner import ROOT, run_recipe
+from recipe_runner import ROOT, environment, run_recipe
 from tiny import VOCABULARY, arguments, speech_config, text_conf
 from tiny_sources import ARPA, write_tiny_recognizer, write_tiny_sources
 
@@ -68,6 +69,22 @@ def test_rows_share_what_they_can(work):
     )
     assert heard != true
     assert (work / "align/exp/align_drop2_more/valid.loss.ave.pth").exists()
+
+
+def test_the_training_of_an_aligner_has_the_options_of_the_run(tmp_path):
+    """What fits on the GPU, and what may be left out; those of --aligner_opts are the last."""
+    command = ["bash", "-x", "local/train_aligner.sh", "--systems", "systems/table3.yaml"]
+    command += ["--system", "wabert_i3", "--aligner", str(tmp_path / "none.pth"), "--ngpu", "1"]
+    command += ["--expdir", str(tmp_path), "--corpora", str(tmp_path), "--gpu_seconds", "100"]
+    command += ["--batch_seconds", "30", "--skip_bad", "true", "--remove_archives", "true"]
+    done = subprocess.run(
+        [*command, "--aligner_opts", "--dry_run true --batch_seconds 20"], text=True, check=True,
+        cwd=ROOT / "egs2/slue_sa", env=environment(), capture_output=True,
+    )  # fmt: skip
+    assert "accum_grad 16;" in done.stdout  # 8 with the default of 200 seconds
+    call = next(line for line in done.stderr.splitlines() if "+ ../librispeech_wabert" in line)
+    assert "--batch_seconds 30 --skip_bad true --remove_archives true" in call
+    assert call.index("--batch_seconds 30") < call.index("--batch_seconds 20")
 
 
 def test_a_row_may_have_arguments_of_its_own(work):

@@ -22,6 +22,10 @@ host=                 # hosts, by ssh
 nj=1                  # processes for audio files
 inference_nj=         # processes for features
 dask=                 # a Dask cluster instead of both
+gpu_seconds=200.0     # seconds of audio per GPU at a time, in training
+batch_seconds=60.0    # ... and per batch of features
+skip_bad=false        # leave unreadable utterances out
+remove_archives=false # of a corpus that is downloaded
 # End of options
 parse_options "$@"
 opts=$("${python}" -m espnet_wabert.bin.systems --table "${systems}" --system "${system}" \
@@ -29,8 +33,9 @@ opts=$("${python}" -m espnet_wabert.bin.systems --table "${systems}" --system "$
 if [ -z "${opts}" ] || [ -f "${aligner}" ]; then exit 0; fi
 mapfile -t opts <<< "${opts}"
 echo "${system}: training its aligner, ${aligner}"
-../librispeech_wabert/run.sh ${corpora:+--corpora "${corpora}"} ${aligner_opts} \
-    --nj "${nj}" --ngpu "${ngpu}" \
+../librispeech_wabert/run.sh ${corpora:+--corpora "${corpora}"} --gpu_seconds "${gpu_seconds}" \
+    --batch_seconds "${batch_seconds}" --skip_bad "${skip_bad}" \
+    --remove_archives "${remove_archives}" ${aligner_opts} --nj "${nj}" --ngpu "${ngpu}" \
     ${inference_nj:+--inference_nj "${inference_nj}"} ${dask:+--dask "${dask}"} \
     ${host:+--host "${host}"} --num_nodes "${num_nodes}" --expdir "${expdir}" \
     ${speech_model:+--speech_model "${speech_model}"} ${text_model:+--text_model "${text_model}"} \
