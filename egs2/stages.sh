@@ -8,7 +8,7 @@
 # without its recordings, which take a second for 300,000 utterances. Of an output
 # +FILE#KEY, which other stages change too, it counts that the key exists. The record lies beside the
 # result, and is deleted with it. A stage with a record locks the folder of the records.
-current="" lock=""
+current="" lock="" shared=""
 stage() {
     end_stage
     [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] || return 1
@@ -67,9 +67,21 @@ lock_stages() {
     flock -w 5 -E 9 "${lock}" 2> /dev/null || [ $? -ne 9 ]
 }
 
+# wait_for FOLDER: hold the lock of a folder that experiments share, to the end of the stage.
+wait_for() {
+    local status=0
+    { mkdir -p "$1" && exec {shared}> "$1/.lock"; } 2> /dev/null || return 0
+    flock -n -E 9 "${shared}" 2> /dev/null || status=$?
+    if [ "${status}" -eq 9 ]; then
+        echo "waiting for another run in $1"
+        flock "${shared}"
+    fi
+}
+
 unlock_stages() {
     if [ -n "${lock}" ]; then exec {lock}>&-; fi
-    lock=""
+    if [ -n "${shared}" ]; then exec {shared}>&-; fi
+    lock="" shared=""
 }
 
 stage_record() { "${python}" -m espnet_wabert.bin.stage_record "$@"; }
@@ -137,6 +149,7 @@ train_stages() {
     if stage 10 "statistics" "${raw[@]}" "${token_list}" "${times}" ${feats:+"${speech_model}"} : \
         "${trained[@]/#/${stats}/}" ${feats:+"${all_sets[@]/#/${feats}/}"}
     then
+        wait_for "${stats}"  # seeds that run at the same time have the same one
         if [ -n "${feats}" ]; then
             run_on "${device}" extract_features --config "${slu_config}" --slu_args "${slu_args}" \
                 --speech_model "${speech_model}" --dump "${dumpdir}/raw" --out "${feats}" \

@@ -128,6 +128,33 @@ def test_two_runs_are_not_in_the_stages_of_a_folder_together(folder):
     assert again(folder) == {}
 
 
+def test_a_folder_that_experiments_share_is_waited_for(tmp_path):
+    """Stage 10 of two seeds at the same time: one after the other decodes into the statistics."""
+    script = """
+        . {root}/egs2/parse_options.sh
+        . {root}/egs2/stages.sh
+        wait_for "my stats"
+        echo "alone in it"
+        read -r < $1
+        unlock_stages
+    """
+    for name in ("first", "second"):
+        os.mkfifo(tmp_path / name)
+
+    def begin(name: str) -> subprocess.Popen:
+        command = ["bash", "-euo", "pipefail", "-c", script.format(root=ROOT), "-", name]
+        return subprocess.Popen(command, cwd=tmp_path, text=True, stdout=PIPE)
+
+    with begin("first") as first:
+        assert first.stdout.readline() == "alone in it\n"
+        with begin("second") as second:
+            assert second.stdout.readline() == "waiting for another run in my stats\n"
+            (tmp_path / "first").write_text("go on\n")
+            assert second.stdout.readline() == "alone in it\n"
+            (tmp_path / "second").write_text("go on\n")
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
 def test_a_stage_that_fails_is_not_done(folder):
     (folder / "a.yaml").unlink()
     assert again(folder, status=1) == {12: "a.yaml is missing"}
