@@ -224,6 +224,10 @@ run_on() {
     ${decode_cmd} "${python}" -m "espnet_wabert.bin.$2" "${@:3}"
 }
 
+# file_name_of MODEL: print a file name for a folder or a name on a hub; the last part of two may be
+# the same.
+file_name_of() { sed -E 's|^[./]+||; s|/+$||; s|/+|--|g' <<< "$1"; }
+
 feats_of() { if [ -n "${feats}" ]; then echo "${feats}/$1"; fi; }  # SET
 
 unique() { printf '%s\n' "$@" | awk '!seen[$0]++'; }

@@ -83,7 +83,7 @@ then
     die "${pretrained_model}: no such aligner; train it with ../librispeech_wabert/run.sh, or name" \
         "another one with --aligner or --pretrained_model"
 fi
-hypotheses=${expdir}/transcribe/$(basename "${recognizer:-none}")${ngram:+_${ngram}}
+hypotheses=${expdir}/transcribe/$(file_name_of "${recognizer:-none}")${ngram:+_${ngram}}
 
 local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}" --slue "${slue}"
     --base_url "${base_url}" --remove_archives "${remove_archives}"

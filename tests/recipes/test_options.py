@@ -181,6 +181,25 @@ def test_box_is_the_model_beside_a_folder_of_that_name_too(tmp_path):
     assert done.stdout.split() == ["box", str(tmp_path / "other")]
 
 
+def test_recognizers_with_the_same_last_name_have_folders_of_their_own():
+    script = """
+        cd "$1/egs2/slue_sa" && . ../slu.sh
+        for name in box a/base b/base ../../exp/a/models/base/ /data/base; do
+            file_name_of "${name}"
+        done
+    """
+    done = subprocess.run(
+        ["bash", "-c", script, "-", ROOT], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [
+        "box",
+        "a--base",
+        "b--base",
+        "exp--a--models--base",
+        "data--base",
+    ]
+
+
 def test_a_path_with_an_ampersand_is_kept():
     """As the recipes put the name of each set behind a folder, and a folder before it."""
     script = """
