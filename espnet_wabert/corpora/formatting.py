@@ -27,6 +27,7 @@ from espnet_wabert.formats.audio import (
     write_audio,
 )
 from espnet_wabert.formats.kaldi import DataFolder, Segment, subset, write_folder
+from espnet_wabert.formats.kaldi_checks import PAST_END
 from espnet_wabert.workers.progress import progress
 from espnet_wabert.workers.workers import HERE, Workers
 
@@ -47,12 +48,16 @@ class Task(NamedTuple):
 
 
 class Formatted(NamedTuple):
-    """Result of a task: `path` is the file, `samples` its length at `fs` Hz."""
+    """Result of a task: `path` is the file, `samples` its length at `fs` Hz.
+
+    `cut`: its segment ends after the recording.
+    """
 
     path: str
     samples: int
     stereo: bool = False
     resampled: bool = False
+    cut: bool = False
     fault: AudioFault | None = None
 
 
@@ -121,8 +126,9 @@ def format_one(task: Task) -> Formatted:
     info = inspect(task.path, task.fs if whole else None)
     if isinstance(info, AudioFault):
         return Formatted(task.path, 0, fault=info)
-    start, stop = 0, info.samples
+    start, stop, late = 0, info.samples, False
     if task.segment is not None:
+        late = task.segment.end > info.samples / info.rate + PAST_END
         start = round(task.segment.start * info.rate)
         stop = min(round(task.segment.end * info.rate), info.samples)
     if start >= stop:
@@ -143,7 +149,7 @@ def format_one(task: Task) -> Formatted:
         fault = AudioFault("audio without samples", f"none left at {task.fs} Hz")
         return Formatted(task.path, 0, fault=fault)
     write_audio(Path(task.target), samples, task.fs)
-    return Formatted(task.target, len(samples), info.channels != 1, info.rate != task.fs)
+    return Formatted(task.target, len(samples), info.channels != 1, info.rate != task.fs, late)
 
 
 def _remove_stale(audio_folder: Path, used: set[str]) -> int:
@@ -162,15 +168,17 @@ def _count(counts: Counter, task: Task, result: Formatted) -> None:
     counts["speed"] += task.factor != 1.0
     counts["stereo"] += result.stereo
     counts["resampled"] += result.resampled
+    counts["cut"] += result.cut
 
 
 def _summary(
     folder: DataFolder, counts: Counter, rejects: Rejects, written: int, out: str | Path
 ) -> str:
-    count = len(folder.utt2spk)
+    count, cut = len(folder.utt2spk), counts["cut"]
     return (
         f"{out}: {count} utterances, {folder.hours():.2f} h; {written} written, "
         f"{count - written} read where they are (segments {counts['segments']}, speed "
         f"{counts['speed']}, stereo {counts['stereo']}, other rate {counts['resampled']}); "
         f"left out as bad: {rejects.counts()}"
+        + (f"; {cut} segments end after their recordings and were cut to them" if cut else "")
     )

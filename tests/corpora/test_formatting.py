@@ -135,6 +135,18 @@ def test_segments_become_files(tmp_path, audio_format):
     np.testing.assert_allclose(samples, whole[4000:12000], atol=1e-4)
 
 
+def test_segments_that_end_after_their_recording_are_counted(tmp_path):
+    """They may be those of another recording; a tenth of a second is rounding."""
+    soundfile.write(tmp_path / "r.flac", noise(2.0), 16000)
+    spans = {"s-1": Segment("r", 0.0, 2.05), "s-2": Segment("r", 1.0, 9.0)}
+    folder = DataFolder(
+        wav={"r": str(tmp_path / "r.flac")}, utt2spk=dict.fromkeys(spans, "s"), segments=spans
+    )
+    made, summary = format_folder(folder, tmp_path / "dump")
+    assert made.samples == {"s-1": 32000, "s-2": 16000}
+    assert summary.endswith("; 1 segments end after their recordings and were cut to them")
+
+
 def test_formatting_again_removes_audio_that_is_not_used_any_more(tmp_path):
     paths = [write_audio(tmp_path / f"{n}.flac", rate=8000) for n in "ab"]
     format_folder(folder_of(paths), tmp_path / "dump")
