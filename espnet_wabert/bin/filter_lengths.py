@@ -13,7 +13,7 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--min_frames", type=int, default=1, show_default=True, help="At 50 Hz.")
 @click.option(
     "--tokenizer",
-    help="vocab.txt, tokenizer.json, their folder, or a Hugging Face name: also remove "
+    help="A vocab.txt, the folder of a BERT, or a Hugging Face name: also remove "
     "utterances whose tokens, [CLS] and [SEP] counted, are not fewer than their frames.",
 )
 @click.option("--fs", type=click.IntRange(1), default=16000, show_default=True, help="Hz.")
