@@ -40,6 +40,7 @@ from espnet_wabert.inference.decoding import SpeechSource, classify_batch
 from espnet_wabert.models.builder import build_model
 from espnet_wabert.models.checkpoint import PACKED, find_files, init_from, pack, read_args
 from espnet_wabert.models.download import Files
+from espnet_wabert.models.weights_file import read_weights
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.recipes.schedule import plan
 from espnet_wabert.recipes.training_args import (
@@ -51,6 +52,7 @@ from espnet_wabert.recipes.training_args import (
 )
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
 from espnet_wabert.training.feature_cache import extract_features
+from espnet_wabert.training.saving import CHECKPOINT
 from espnet_wabert.training.shapes import write_shapes
 from espnet_wabert.training.task import WaBERTTask
 
@@ -142,7 +144,7 @@ def _finetune(options: Options, say: Say, warn: Say) -> None:
         read_training_clips(out / "data", options.model, options.device)
     _train(options, files, say)
     predictions = _test(options)
-    epochs = validation_scores(out / "train" / "train.log")
+    epochs = _epochs(out / "train")
     seconds = time.monotonic() - began
     averaged = _averaged(out / "train" / BEST)
     write_report(out, clips, table.labels, predictions, settings, epochs, averaged, seconds)
@@ -282,7 +284,7 @@ def _averaged(link: Path) -> int:
     return int(found[1])
 
 
-def validation_scores(log: Path) -> dict[int, float]:
-    """Return the validation macro F1 of each epoch, from the log."""
-    found = EPOCH.finditer(log.read_text(encoding="utf-8"))
-    return {int(match[1]): float(match[2]) for match in found}
+def _epochs(folder: Path) -> dict[int, float]:
+    """Return the validation macro F1 of each epoch; a log may have been deleted in between."""
+    stats = read_weights(folder / CHECKPOINT)["reporter"]["stats"]
+    return {epoch: float(found["valid"]["macro_f1"]) for epoch, found in stats.items()}

@@ -150,7 +150,8 @@ def test_a_stopped_run_goes_on(tmp_path, aligner, monkeypatch):
     for listed in (out / "data").rglob("*.scp"):  # from any folder
         assert all(line.split()[1].startswith("/") for line in listed.read_text().splitlines())
     monkeypatch.chdir("/")
-    for name in ("report.md", "model.zip", "predictions.csv", "train/2epoch.pth"):
+    log = ("report.md", "train/train.log")  # a user may have deleted the log
+    for name in (*log, "model.zip", "predictions.csv", "train/2epoch.pth"):
         (out / name).unlink()
     for suffix in ("", ".sha256"):  # as if the second epoch had not been
         shutil.copy(
@@ -165,10 +166,12 @@ def test_a_stopped_run_goes_on(tmp_path, aligner, monkeypatch):
     for name, value in torch.load(out / "train" / "2epoch.pth").items():
         assert torch.equal(value, whole[name]), name
     assert (out / "predictions.csv").read_bytes() == before
-    assert (
-        yaml.safe_load((out / "data" / "train.yaml").read_text())["model_conf"]["text_weight"]
-        == 1.0
-    )
+    for name in log:
+        (out / name).unlink()
+    assert run(*args)[0] == 0  # nothing is trained, and the log is empty
+    assert "\n2 epochs; the weights are" in (out / "report.md").read_text()
+    conf = yaml.safe_load((out / "data" / "train.yaml").read_text())
+    assert conf["model_conf"]["text_weight"] == 1.0
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 from espnet2.train.reporter import Reporter
 from tiny import arguments
 
-from espnet_wabert.finetuning.run import validation_scores
+from espnet_wabert.finetuning.run import EPOCH
 from espnet_wabert.finetuning.settings import claim, configuration, keep
 
 
@@ -41,4 +41,5 @@ def test_scores_of_many_classes_are_read_from_the_log(tmp_path):
                 steps.next()
         with (tmp_path / "train.log").open("a") as log:
             log.write(f"2025-01-01 (trainer:354) {reporter.log_message()}\n")
-    assert validation_scores(tmp_path / "train.log") == scores
+    found = EPOCH.finditer((tmp_path / "train.log").read_text())
+    assert {int(match[1]): float(match[2]) for match in found} == scores
