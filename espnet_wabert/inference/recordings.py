@@ -40,7 +40,7 @@ from espnet_wabert.inference.listing import (
 MOST_CHANNELS = 64  # a larger first dimension is that of samples
 MOST_BYTES = 1 << 31  # of audio on standard input
 SHORTEST = 400  # samples: the receptive field of a frame
-_ARK = re.compile(r"\S+\.ark:\d+")  # features as cached, in a feats.scp
+_ARK = re.compile(r".+\.ark:\d+")  # features as cached, in a feats.scp
 
 
 class Recording(NamedTuple):

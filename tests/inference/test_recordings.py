@@ -209,6 +209,17 @@ def test_damaged_features_are_skipped(folder):
         many_recordings(str(scp), str(folder / "text"))
 
 
+def test_features_may_lie_in_a_folder_with_a_blank(tmp_path):
+    folder = tmp_path / "my features"
+    folder.mkdir()
+    ark, scp = folder / "feats.ark", folder / "feats.scp"
+    kaldiio.save_ark(str(ark), {"a": np.ones((9, 4), np.float32)}, scp=str(scp))
+    (folder / "utt2num_frames").write_text("a 9\n")
+    (folder / "text").write_text("a one\n")
+    found = many_recordings(str(scp), str(folder / "text"))
+    assert found.skipped == {} and load(found.recordings[0]).shape == (9, 4)
+
+
 def test_samples_without_sign_have_their_zero_in_the_middle():
     silence = from_samples("u", np.full(800, 128, np.uint8), 16000, None)
     assert silence.samples is not None and np.abs(silence.samples).max() < 0.01
