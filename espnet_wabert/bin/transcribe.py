@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from filelock import FileLock
 
 from espnet_wabert.bin.options import worker_options
 from espnet_wabert.errors import one_line_errors
@@ -38,16 +39,18 @@ def main(recognizer, ngram, dump, sets, out, batch_seconds, device, nj, dask):
             text, path = out / name / "text", out / name / "recognizer.json"
             source = SpeechSource(dump / name, None)
             read = [str(dump / name), recognizer, *([ngram] if ngram else [])]
-            record = stage_record.describe(options, read, [str(text)])
-            reason = stage_record.reason_to_run(path, record)
-            if reason is None:
-                print(f"{text}: there already")
-            else:
-                if reason:
-                    print(f"{text}: computed again: {reason}")
-                stage_record.begin(path, record)
-                transcribe(make, source, text, batch_seconds, workers)
-                stage_record.end(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_name(".lock")):  # rows and seeds may be decoded side by side
+                record = stage_record.describe(options, read, [str(text)])
+                reason = stage_record.reason_to_run(path, record)
+                if reason is None:
+                    print(f"{text}: there already")
+                else:
+                    if reason:
+                        print(f"{text}: computed again: {reason}")
+                    stage_record.begin(path, record)
+                    transcribe(make, source, text, batch_seconds, workers)
+                    stage_record.end(path)
             if source.folder.text is not None:
                 rate = word_error_rate(source.folder.text, read_table(text))
                 print(f"{text}: word error rate {100 * rate:.1f} %")

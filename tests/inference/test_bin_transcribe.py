@@ -1,11 +1,13 @@
 """Transcripts of a recognizer are kept while nothing that went in has changed."""
 
 import shutil
+from threading import Thread
 
 import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+from filelock import FileLock
 from tiny_sources import write_tiny_recognizer
 
 from espnet_wabert.bin.transcribe import main
@@ -65,3 +67,15 @@ def test_what_has_changed_is_named_and_transcribed_again(first, path, reason):
     assert "there already" in transcribe(first)
     if file.suffix != ".wav":
         assert (first / "out/dev/text").read_text() == kept
+
+
+def test_of_two_at_the_same_time_the_second_one_finds_the_transcripts(first):
+    """Seeds of a pipeline that are decoded side by side; the first one is this test."""
+    out, said = first / "out/dev", []
+    with FileLock(out / ".lock"):
+        (out / "recognizer.json").rename(first / "kept")
+        second = Thread(target=lambda: said.append(transcribe(first)))
+        second.start()
+        (first / "kept").rename(out / "recognizer.json")
+    second.join()
+    assert len(said) == 1 and "there already" in said[0]
