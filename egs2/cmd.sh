@@ -29,7 +29,7 @@ case "${cmd_backend}" in
         [ "${num_nodes}" -eq 1 ] ||
             die "--num_nodes ${num_nodes}: this machine is one node; set cmd_backend=slurm or pbs," \
                 "or name the machines with --host" ;;
-    slurm)  # add your partition, memory and time: they differ from cluster to cluster
+    slurm)  # add your partition, memory, time and CPUs: they differ from cluster to cluster
         command -v srun > /dev/null || die "cmd_backend=slurm: no srun on this machine"
         train_cmd="srun --nodes 1 --ntasks 1 --cpus-per-task ${nj:-4}"
         cuda_cmd=(srun --nodes "${num_nodes}" --ntasks "${num_nodes}" --ntasks-per-node 1
