@@ -185,9 +185,9 @@ tag_of_args() { printf '%s' "${slu_args}" | sed -e 's/--/_/g' -e 's/[][ =/{}",]/
 # Set what follows from the configuration and from the GPUs.
 read_settings() {
     local settings gpus checkpoint
-    settings=$(run settings --config "${slu_config}" --slu_args "${slu_args}" --dump "${dumpdir}")
+    settings=$(run settings --config "${slu_config}" --slu_args "${slu_args}" --dump "${dumpdir}" \
+        --cache_features "${cache_features}")
     { read -r feats; read -r gpus; read -r checkpoint; } <<< "${settings}"
-    if ! "${cache_features}"; then feats=""; fi
     inference_slu_model=${inference_slu_model:-${checkpoint}}
     # A cluster's GPUs are not seen from the machine that submits.
     if [ "${cmd_backend}" = slurm ] && [ "${ngpu:-0}" -gt "${gpus}" ]; then gpus=${ngpu}; fi

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
-from espnet_wabert.recipes.training_args import read_config
+from espnet_wabert.recipes.training_args import feature_folder, read_config
 
 
 def checkpoint_name(config: str, slu_args: str) -> str:
@@ -14,6 +14,22 @@ def checkpoint_name(config: str, slu_args: str) -> str:
 
 
 _DEFAULT = ("valid", "loss", "min")
+
+
+def cached_features(config: str, slu_args: str, dump: str) -> Path | None:
+    """Return the `feature_folder` of a run with --cache_features true.
+
+    Raises:
+        UserError: the frontend is trained; stage 10 would find it after hours of preparation.
+    """
+    folder = feature_folder(config, slu_args, dump)
+    frozen = (read_config(config, slu_args).get("frontend_conf") or {}).get("freeze", "all")
+    if folder is not None and frozen != "all":
+        raise UserError(
+            f"{config}: frontend_conf.freeze: {frozen}: only features of a wholly frozen encoder"
+            " (all) can be cached: --cache_features false"
+        )
+    return folder
 
 
 def default_aligner(config: str, slu_args: str) -> str:

@@ -98,6 +98,11 @@ def test_a_mistake_in_an_option_ends_with_one_line(tmp_path, recipe, options, me
             ("--skip_upload_hf", "false", "--stage", "15", "--stop_stage", "15"),
             "--hf_repo '': must be OWNER/NAME",
         ),
+        (  # not after stages 1 to 5
+            "librispeech_wabert",
+            ("--cache_features", "true"),
+            "align_bert_i3.yaml: frontend_conf.freeze: 8: only features of a wholly frozen encoder",
+        ),
         ("librispeech_wabert", ("--ngpu", ""), "torch sees no GPU; --ngpu 0 trains on the CPU"),
     ],
 )
