@@ -36,7 +36,9 @@ class ConvBlock(nn.Module):
 
 
 class WeightPredictor(nn.Module):
-    """Convolution, then a sigmoid: the weight of each frame, in tokens (paper, section 3.1).
+    """Convolution, then a sigmoid: the weight of each frame, in tokens.
+
+    As in Dong & Xu (arXiv 1905.11235), whose CIF the paper takes; it gives no layers and no sizes.
 
     Args:
         initial_rate: tokens per frame before training; sets the bias. With far too many tokens at
