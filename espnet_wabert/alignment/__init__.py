@@ -5,10 +5,3 @@ parts for: `grapheme`, `similarity`, `cif`. Long audio and long transcripts are 
 pocketsphinx is here as a baseline of another kind. Reading recordings and writing files is in
 `inference` and `formats`.
 """
-
-from espnet_wabert.alignment.aligner import Aligner, Alignment, WordAlignment
-from espnet_wabert.alignment.method import AlignmentMethod
-from espnet_wabert.alignment.methods import METHODS
-from espnet_wabert.alignment.spans import TokenSpans
-
-__all__ = ["METHODS", "Aligner", "Alignment", "AlignmentMethod", "TokenSpans", "WordAlignment"]

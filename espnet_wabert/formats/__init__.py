@@ -3,8 +3,3 @@
 A wrong file raises `UserError` with one line that names the file, the line and the rule. This part
 knows files and nothing about models, corpora or scores.
 """
-
-from espnet_wabert.formats.kaldi import DataFolder, read_folder
-from espnet_wabert.formats.word import Word, WordTimes
-
-__all__ = ["DataFolder", "Word", "WordTimes", "read_folder"]

@@ -3,7 +3,3 @@
 `wordpiece.WordPieceTokenizer` gives ids and knows which word each piece belongs to; `transcript`
 turns digits and symbols into spoken words; `normalization` prepares the transcripts of corpora.
 """
-
-from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
-
-__all__ = ["Encoded", "WordPieceTokenizer"]
