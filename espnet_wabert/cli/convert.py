@@ -34,17 +34,12 @@ def convert(words, out, formats, file_format):
     from espnet_wabert.formats.aligned_files import write_labels
     from espnet_wabert.formats.lines import NO_FILE_NAME, is_file_name, name_some
     from espnet_wabert.formats.subtitles import write_subtitles
-    from espnet_wabert.formats.words import (
-        files_of,
-        read_words,
-        write_ctm,
-        write_json,
-        write_textgrid,
-    )
+    from espnet_wabert.formats.textgrid import write_textgrid
+    from espnet_wabert.formats.words import files_of, read_words, write_ctm, write_json
 
     writers = {
         "textgrid": (".TextGrid", lambda path, found: write_textgrid(path, {"words": found})),
-        "json": (".json", lambda path, found: write_json(path, {"words": {path.stem: found}})),
+        "json": (".json", lambda path, found: write_json(path, {path.stem: found})),
         "srt": (".srt", write_subtitles),
         "vtt": (".vtt", write_subtitles),
         "audacity": (".txt", write_labels),

@@ -2,40 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats import word_files
 from espnet_wabert.formats.lines import (
-    NO_FILE_NAME,
     as_id,
     fields_of,
-    is_file_name,
-    name_some,
     numbered_lines,
     parse_number,
     write_atomically,
 )
-from espnet_wabert.formats.textgrid import read_textgrid, write_textgrid
-from espnet_wabert.formats.word import Word, WordTimes, normalize_word
-
-__all__ = [
-    "FORMATS",
-    "Word",
-    "WordTimes",
-    "cut_segments",
-    "detect_format",
-    "files_of",
-    "normalize_word",
-    "read_ids",
-    "read_words",
-    "write_ctm",
-    "write_json",
-    "write_textgrid",
-    "write_textgrids",
-]
+from espnet_wabert.formats.textgrid import read_textgrid
+from espnet_wabert.formats.word import Word, WordTimes
 
 
 class WordFormat(NamedTuple):
@@ -198,7 +179,13 @@ def write_ctm(
             raise UserError(f"{path}: utterances {names[name]} and {utt_id} have one id, {name}")
         names[name] = utt_id
         words = times[utt_id]
-        scores = _scores_of(utt_id, len(words), confidences)
+        scores: Sequence[float | None] = [None] * len(words)
+        if confidences is not None:
+            scores = confidences.get(utt_id, ())
+            if len(scores) != len(words):
+                raise UserError(
+                    f"utterance {utt_id}: {len(scores)} confidences for {len(words)} words"
+                )
         if not words:
             lines.append(f"{name} 1 0.0000 0.0000 <eps>")
         for (word, start, end), score in zip(words, scores, strict=True):
@@ -210,69 +197,15 @@ def write_ctm(
     write_atomically(path, "".join(f"{line}\n" for line in lines))
 
 
-def write_json(
-    path: str | Path,
-    tiers: Mapping[str, Mapping[str, Sequence[Word]]],
-    confidences: Mapping[str, Sequence[float]] | None = None,
-) -> None:
-    """Write `{utterance: {tier: [{"word", "start", "end"}]}}`; one tier is `words`.
-
-    `confidences` are those of `words`.
-    """
-    _check_tiers(path, tiers)
-    content: dict[str, dict[str, list]] = {}
-    for utt_id in sorted(tiers["words"]):
-        content[utt_id] = {}
-        for tier, times in tiers.items():
-            entries = times[utt_id]
-            scores = _scores_of(utt_id, len(entries), confidences if tier == "words" else None)
-            content[utt_id][tier] = [
+def write_json(path: str | Path, times: Mapping[str, Sequence[Word]]) -> None:
+    """Write `{utterance: {"words": [{"word", "start", "end"}]}}`, times in seconds."""
+    content = {
+        utt_id: {
+            "words": [
                 {"word": word, "start": round(start, 6), "end": round(end, 6)}
-                | ({} if score is None else {"confidence": round(score, 4)})
-                for (word, start, end), score in zip(entries, scores, strict=True)
+                for word, start, end in words
             ]
+        }
+        for utt_id, words in sorted(times.items())
+    }
     write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-
-
-def write_textgrids(
-    folder: str | Path,
-    tiers: Mapping[str, Mapping[str, Sequence[Word]]],
-    durations: Mapping[str, float] | None = None,
-    confidences: Mapping[str, Sequence[float]] | None = None,
-) -> None:
-    """Write `folder/<utterance>.TextGrid` for every utterance; one tier is `words`.
-
-    `durations` (seconds) are those of the audio; `confidences` become a tier.
-    """
-    _check_tiers(folder, tiers)
-    for utt_id, words in tiers["words"].items():
-        if not is_file_name(utt_id):
-            raise UserError(f"{folder}: utterance {utt_id}: {NO_FILE_NAME}")
-        grid = {name: times[utt_id] for name, times in tiers.items()}
-        if confidences is not None:
-            scores = _scores_of(utt_id, len(words), confidences)
-            pairs = zip(words, scores, strict=True)
-            grid["confidence"] = [word._replace(word=f"{score:.2f}") for word, score in pairs]
-        duration = None if durations is None else durations.get(utt_id)
-        write_textgrid(Path(folder) / f"{utt_id}.TextGrid", grid, duration)
-
-
-def _check_tiers(path: str | Path, tiers: Mapping[str, Collection[str]]) -> None:
-    if "words" not in tiers:
-        raise UserError(f"{path}: one of the tiers must be 'words', not only {', '.join(tiers)}")
-    for name, times in tiers.items():
-        apart = set(tiers["words"]) ^ set(times)
-        if apart:
-            raise UserError(f"{path}: tiers words and {name} differ in {name_some(apart)}")
-
-
-def _scores_of(
-    utt_id: str, words: int, confidences: Mapping[str, Sequence[float]] | None
-) -> Sequence[float | None]:
-    """Return one confidence per word, or one None per word."""
-    if confidences is None:
-        return [None] * words
-    scores = confidences.get(utt_id, ())
-    if len(scores) != words:
-        raise UserError(f"utterance {utt_id}: {len(scores)} confidences for {words} words")
-    return scores

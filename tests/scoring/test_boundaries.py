@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espnet_wabert.formats.words import Word
+from espnet_wabert.formats.word import Word
 from espnet_wabert.scoring.boundaries import Failure, score_boundaries
 
 ms = st.integers(0, 3000)
