@@ -44,7 +44,7 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     wabert align recordings/ --out aligned            # with a .txt or .lab beside each
     wabert align wav.scp --text text --out aligned
     """  # noqa: D301
-    from espnet_wabert.formats.aligned_files import KINDS, Writer, table
+    from espnet_wabert.formats.aligned_files import KINDS, Writer
     from espnet_wabert.inference import recordings
     from espnet_wabert.inference.align_corpus import align_all, choose_method
     from espnet_wabert.inference.api import WaBERTInference
@@ -70,7 +70,7 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     writer = Writer(out, kinds, Path(loading["model"]).name) if out else None
     if writer:
         writer.keep_neighbours({r.utterance: r.path for r in given.recordings})
-    on_result = writer.add if writer else lambda utterance, found: click.echo(table(found))
+    on_result = writer.add if writer else lambda utterance, found: click.echo(found)
     skipped = dict(given.skipped)
     try:
         with interruptible():

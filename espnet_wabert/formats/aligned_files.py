@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +14,11 @@ from espnet_wabert.formats.textgrid import write_textgrid
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.words import write_ctm
 
-OF_UTTERANCE = {"textgrid": "TextGrid", "json": "json", "srt": "srt", "vtt": "vtt"}  # suffixes
-KINDS = ("textgrid", "ctm", "json", "jsonl", "csv", "srt", "vtt")
+# The suffix of the file of one utterance; None: one file has all utterances.
+KINDS: dict[str, str | None] = {
+    "textgrid": "TextGrid", "ctm": None, "json": "json", "jsonl": None, "csv": None,
+    "srt": "srt", "vtt": "vtt",
+}  # fmt: skip
 
 
 class UtteranceAlignment(NamedTuple):
@@ -42,17 +45,32 @@ class UtteranceAlignment(NamedTuple):
     duration: float
 
     def __str__(self) -> str:
-        return table(self)
+        lines = ["   start      end  confidence  word"]
+        scores = _scores(self.word_confidences, self.words)
+        for (word, start, end), score in zip(self.words, scores, strict=True):
+            shown = "-" if score is None else f"{score:.2f}"
+            lines.append(f"{start:8.3f} {end:8.3f}  {shown:>10}  {word}")
+        overall = "-" if self.confidence is None else f"{self.confidence:.2f}"
+        lines.append(f"confidence {overall}, method {self.method}")
+        return "\n".join(lines)
 
     def to_dict(self) -> dict:
-        """Return what the JSON file has."""
-        return as_dict(self)
+        """Return what the JSON file has; `read_words` can read it."""
+        return {
+            "method": self.method,
+            "duration": round(self.duration, 4),
+            "confidence": _rounded(self.confidence),
+            "predicted_length": self.predicted_length,
+            "length": len(self.subwords) + 2,  # with [CLS] and [SEP], as predicted_length counts
+            "words": _entries(self.words, self.word_confidences),
+            "subwords": _entries(self.subwords, self.subword_confidences),
+        }
 
     def to_pandas(self):
         """Return a data frame with a row for each word; needs pandas."""
         import pandas
 
-        return pandas.DataFrame(as_dict(self)["words"])
+        return pandas.DataFrame(self.to_dict()["words"])
 
     def save(self, path: str | Path) -> None:
         """Write a file in the format of its suffix: one of `SUFFIXES`."""
@@ -71,7 +89,7 @@ class Writer:
         model: name of the model, for the JSON.
     """
 
-    def __init__(self, out: Path, kinds: Sequence[str], model: str):
+    def __init__(self, out: Path, kinds: Collection[str], model: str):
         self.out, self.kinds, self.model = out, kinds, model
         self.found: dict[str, UtteranceAlignment] = {}
         out.mkdir(parents=True, exist_ok=True)
@@ -96,25 +114,26 @@ class Writer:
 
     def _files(self, utterance: str) -> dict[str, Path]:
         """Return the files of one utterance by kind."""
-        suffixes = {kind: suffix for kind, suffix in OF_UTTERANCE.items() if kind in self.kinds}
-        return {kind: self.out / f"{utterance}.{suffix}" for kind, suffix in suffixes.items()}
+        return {
+            kind: self.out / f"{utterance}.{suffix}"
+            for kind, suffix in KINDS.items()
+            if suffix and kind in self.kinds
+        }
 
     def add(self, utterance: str, found: UtteranceAlignment) -> None:
         """Write the files of one utterance; keep it for those of all."""
         for kind, path in self._files(utterance).items():
-            if kind == "textgrid":
-                _save_textgrid(path, found)
-            elif kind == "json":
-                _save_json(path, {utterance: {"model": self.model, **as_dict(found)}})
+            if kind == "json":
+                _save_json(path, {utterance: {"model": self.model, **found.to_dict()}})
             else:
-                _save_subtitles(path, found)
+                SUFFIXES[f".{kind}"](path, found)
         self.found[utterance] = found
 
     def close(self) -> None:
         """Write words.ctm, subwords.ctm, alignment.jsonl and words.csv of all utterances."""
         if "ctm" in self.kinds:
             self._write_ctms()
-        entries = {u: as_dict(found) for u, found in sorted(self.found.items())}
+        entries = {u: found.to_dict() for u, found in sorted(self.found.items())}
         if "jsonl" in self.kinds:
             rows = [{"utterance": u, "model": self.model, **entry} for u, entry in entries.items()]
             write_atomically(self.out / "alignment.jsonl", to_jsonl(rows))
@@ -136,19 +155,6 @@ def _folder(path: str) -> str:
     return os.path.realpath(os.path.dirname(path))
 
 
-def as_dict(found: UtteranceAlignment) -> dict:
-    """Return the JSON content of an utterance; `read_words` can read it."""
-    return {
-        "method": found.method,
-        "duration": round(found.duration, 4),
-        "confidence": _rounded(found.confidence),
-        "predicted_length": found.predicted_length,
-        "length": len(found.subwords) + 2,  # with [CLS] and [SEP], as predicted_length counts
-        "words": _entries(found.words, found.word_confidences),
-        "subwords": _entries(found.subwords, found.subword_confidences),
-    }
-
-
 def _entries(words: list[Word], confidences: list[float] | None) -> list[dict]:
     scores = _scores(confidences, words)
     return [
@@ -164,18 +170,6 @@ def _scores(confidences: list[float] | None, words: list[Word]) -> Sequence[floa
 
 def _rounded(score: float | None) -> float | None:
     return None if score is None else round(score, 4)
-
-
-def table(found: UtteranceAlignment) -> str:
-    """Return a readable table of the words."""
-    lines = ["   start      end  confidence  word"]
-    scores = _scores(found.word_confidences, found.words)
-    for (word, start, end), score in zip(found.words, scores, strict=True):
-        shown = "-" if score is None else f"{score:.2f}"
-        lines.append(f"{start:8.3f} {end:8.3f}  {shown:>10}  {word}")
-    overall = "-" if found.confidence is None else f"{found.confidence:.2f}"
-    lines.append(f"confidence {overall}, method {found.method}")
-    return "\n".join(lines)
 
 
 def _save_textgrid(path: Path, found: UtteranceAlignment) -> None:
@@ -204,7 +198,7 @@ def write_labels(path: Path, words: Sequence[Word]) -> None:
 
 SUFFIXES: dict[str, Callable[[Path, UtteranceAlignment], None]] = {
     ".textgrid": _save_textgrid,
-    ".json": lambda path, found: _save_json(path, {path.stem: as_dict(found)}),
+    ".json": lambda path, found: _save_json(path, {path.stem: found.to_dict()}),
     ".ctm": _save_ctm,
     ".srt": _save_subtitles,
     ".vtt": _save_subtitles,
