@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import fields_of, name_some, numbered_lines, parse_number
+from espnet_wabert.formats.lines import (
+    fields_of,
+    name_some,
+    numbered_lines,
+    parse_number,
+    refuse_second,
+)
 
 
 class Prediction(NamedTuple):
@@ -52,7 +58,7 @@ def read_parts(path: str | Path) -> dict[str, str]:
         where, fields = f"{path}:{number}", fields_of(line)
         if len(fields) != 2:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance part'")
-        _refuse_second(fields[0], parts, where)
+        refuse_second(fields[0], parts, where)
         parts[fields[0]] = fields[1]
     return _not_empty(parts, path)
 
@@ -74,14 +80,9 @@ def require_same_ids(
 def _check(
     utt_id: str, label: str, seen: Mapping[str, object], classes: Collection[str], where: str
 ) -> None:
-    _refuse_second(utt_id, seen, where)
+    refuse_second(utt_id, seen, where)
     if label not in classes:
         raise UserError(f"{where}: label '{label}' of {utt_id} is not one of {', '.join(classes)}")
-
-
-def _refuse_second(utt_id: str, seen: Mapping[str, object], where: str) -> None:
-    if utt_id in seen:
-        raise UserError(f"{where}: utterance {utt_id} occurs twice")
 
 
 def _not_empty[Table: Mapping](table: Table, path: str | Path) -> Table:

@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,10 +82,15 @@ def read_table(path: str | Path) -> dict[str, str]:
     table: dict[str, str] = {}
     for number, line in numbered_lines(path):
         key, *value = fields_of(line, 1)
-        if key in table:
-            raise UserError(f"{path}:{number}: utterance {key} occurs twice")
+        refuse_second(key, table, f"{path}:{number}")
         table[key] = value[0] if value else ""
     return table
+
+
+def refuse_second(utterance: str, seen: Container[str], where: str) -> None:
+    """Raise a `UserError` with `where` (file:line) if an id was seen before."""
+    if utterance in seen:
+        raise UserError(f"{where}: utterance {utterance} occurs twice")
 
 
 def to_number(text: str | float) -> float:

@@ -15,6 +15,7 @@ from espnet_wabert.formats.lines import (
     parse_json,
     parse_number,
     read_bytes,
+    refuse_second,
     to_number,
 )
 from espnet_wabert.formats.word import Word, WordTimes, checked_word, is_silence
@@ -100,7 +101,7 @@ def read_librispeech(path: Path, silent: list[str] | None = None) -> WordTimes:
         utt_id, labels, ends = match[1], match[2].split(","), match[3].split(",")
         if len(labels) != len(ends):
             raise UserError(f"{where}: {len(labels)} words but {len(ends)} end times in {utt_id}")
-        _refuse_second(utt_id, times, where)
+        refuse_second(utt_id, times, where)
         numbers = [parse_number(end, "end time", where) for end in ends]
         times[utt_id] = [
             checked_word(label, start, end, where)
@@ -193,8 +194,3 @@ def _json_words(entries: Iterable[dict], path: Path, utt_id: str = "") -> list[W
         if label.strip():
             words.append(checked_word(label, start, end, where))
     return words
-
-
-def _refuse_second(utt_id: str, times: WordTimes, where: str) -> None:
-    if utt_id in times:
-        raise UserError(f"{where}: utterance {utt_id} occurs twice")

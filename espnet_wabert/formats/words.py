@@ -13,6 +13,7 @@ from espnet_wabert.formats.lines import (
     fields_of,
     numbered_lines,
     parse_number,
+    refuse_second,
     write_atomically,
 )
 from espnet_wabert.formats.textgrid import read_textgrid
@@ -126,8 +127,7 @@ def read_ids(path: str | Path) -> list[str]:
     ids: dict[str, None] = {}
     for number, line in numbered_lines(path):
         utt_id = fields_of(line)[0]
-        if utt_id in ids:
-            raise UserError(f"{path}:{number}: utterance {utt_id} occurs twice")
+        refuse_second(utt_id, ids, f"{path}:{number}")
         ids[utt_id] = None
     if not ids:
         raise UserError(f"{path}:1: is empty; it must name utterances")
@@ -146,8 +146,7 @@ def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:
         if len(fields) != 4:
             raise UserError(f"{where}: {len(fields)} fields, not 'utterance recording start end'")
         utt_id, recording = fields[:2]
-        if utt_id in times:
-            raise UserError(f"{where}: utterance {utt_id} occurs twice")
+        refuse_second(utt_id, times, where)
         if recording not in recordings:
             raise UserError(f"{where}: recording {recording} has no word times")
         start, end = (parse_number(field, "time", where) for field in fields[2:])

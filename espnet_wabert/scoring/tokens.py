@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import name_some, numbered_lines, parse_json
+from espnet_wabert.formats.lines import name_some, numbered_lines, parse_json, refuse_second
 from espnet_wabert.formats.word import normalize_word
 from espnet_wabert.text.transcript import APOSTROPHES
 
@@ -62,8 +62,7 @@ def read_decoding(path: str | Path) -> dict[str, Decoded]:
         except UserError as error:
             raise UserError(str(error).replace(f"{where}:1:", f"{where}:")) from None
         utterance = _decoded(entry, where)
-        if utterance.utt_id in decoding:
-            raise UserError(f"{where}: utterance {utterance.utt_id} occurs twice")
+        refuse_second(utterance.utt_id, decoding, where)
         decoding[utterance.utt_id] = utterance
     if not decoding:
         raise UserError(f"{path}:1: is empty; it must have one utterance per line")
