@@ -8,6 +8,12 @@ import click
 import numpy as np
 
 from espnet_wabert.errors import UserError, one_line_errors
+from espnet_wabert.formats.labels import (
+    read_labels,
+    read_parts,
+    read_predictions,
+    require_same_ids,
+)
 
 _file = click.Path(path_type=Path)
 
@@ -51,17 +57,11 @@ def main(**options):
     if len(opts.hyps) > 1 and (opts.submission or opts.against):
         raise UserError("--submission and --against take one --hyp, not several seeds")
     opts.name = opts.name or opts.hyps[0].stem
-    hypotheses = [_labels(hyp) for hyp in opts.hyps]
+    hypotheses = [read_predictions(hyp) for hyp in opts.hyps]
     if opts.ref:
         _score(opts, hypotheses)
     if opts.submission:
         _submit(opts, hypotheses[0])
-
-
-def _labels(path: Path) -> dict[str, str]:
-    from espnet_wabert.formats.labels import read_predictions
-
-    return {utt_id: prediction.label for utt_id, prediction in read_predictions(path).items()}
 
 
 def _submit(opts: SimpleNamespace, labels: dict[str, str]) -> None:
@@ -75,7 +75,6 @@ def _submit(opts: SimpleNamespace, labels: dict[str, str]) -> None:
 
 
 def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
-    from espnet_wabert.formats.labels import read_labels, read_parts, require_same_ids
     from espnet_wabert.formats.lines import read_table, write_atomically
     from espnet_wabert.models.provenance import commit
     from espnet_wabert.plots.confusion import draw_confusion
@@ -86,7 +85,7 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     reference = read_labels(opts.ref)
     train = read_labels(opts.train_ref) if opts.train_ref else None
     parts = read_parts(opts.subset) if opts.subset else None
-    other = _labels(opts.against) if opts.against else None
+    other = read_predictions(opts.against) if opts.against else None
     for path, labels in zip(opts.hyps, hypotheses, strict=True):
         require_same_ids(reference, labels, str(path))
     if other:

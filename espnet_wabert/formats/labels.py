@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
@@ -13,13 +12,6 @@ from espnet_wabert.formats.lines import (
     parse_number,
     refuse_second,
 )
-
-
-class Prediction(NamedTuple):
-    """The prediction of a system for one utterance."""
-
-    label: str
-    scores: tuple[float, ...] | None = None  # one per class, in the order of the classes
 
 
 def read_labels(path: str | Path, classes: Collection[str] = LABELS) -> dict[str, str]:
@@ -34,21 +26,21 @@ def read_labels(path: str | Path, classes: Collection[str] = LABELS) -> dict[str
     return _not_empty(labels, path)
 
 
-def read_predictions(path: str | Path, classes: Collection[str] = LABELS) -> dict[str, Prediction]:
-    """Read a file `utterance label [score score score]`, scores in the order of the classes."""
-    predictions: dict[str, Prediction] = {}
+def read_predictions(path: str | Path) -> dict[str, str]:
+    """Read the labels of a file `utterance label [score score score]`; the scores are checked."""
+    labels: dict[str, str] = {}
     for number, line in numbered_lines(path):
         where, (utt_id, *fields) = f"{path}:{number}", fields_of(line)
-        if len(fields) not in (1, 1 + len(classes)):
+        if len(fields) not in (1, 1 + len(LABELS)):
             raise UserError(
                 f"{where}: {len(fields) + 1} fields, not 'utterance label' with nothing or "
-                f"{len(classes)} scores after it ({', '.join(classes)})"
+                f"{len(LABELS)} scores after it ({', '.join(LABELS)})"
             )
-        _check(utt_id, fields[0], predictions, classes, where)
-        numbered = zip(classes, fields[1:], strict=False)
-        scores = tuple(parse_number(text, f"score of {name}", where) for name, text in numbered)
-        predictions[utt_id] = Prediction(fields[0], scores or None)
-    return _not_empty(predictions, path)
+        _check(utt_id, fields[0], labels, LABELS, where)
+        for name, score in zip(LABELS, fields[1:], strict=False):
+            parse_number(score, f"score of {name}", where)
+        labels[utt_id] = fields[0]
+    return _not_empty(labels, path)
 
 
 def read_parts(path: str | Path) -> dict[str, str]:

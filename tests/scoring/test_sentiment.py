@@ -10,7 +10,6 @@ from sklearn import metrics
 from espnet_wabert.constants import LABELS
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.labels import (
-    Prediction,
     read_labels,
     read_parts,
     read_predictions,
@@ -131,10 +130,7 @@ def test_rows_of_one_run_and_of_three_seeds():
 def test_hypotheses_with_and_without_scores(tmp_path):
     path = tmp_path / "hyp"
     path.write_text("a Positive 0.1 0.2 0.7\n\nb Neutral\n")
-    assert read_predictions(path) == {
-        "a": Prediction("Positive", (0.1, 0.2, 0.7)),
-        "b": Prediction("Neutral", None),
-    }
+    assert read_predictions(path) == {"a": "Positive", "b": "Neutral"}
 
 
 BAD_HYPOTHESES = {
