@@ -30,7 +30,6 @@ class Interval(NamedTuple):
 class PairedTest(NamedTuple):
     """System A against system B on the same utterances, for one metric."""
 
-    metric: str
     difference: float  # A's score minus B's
     interval: Interval  # of the difference, paired bootstrap
     better: float  # share of the resamples in which A is above B, a tie counting half
@@ -41,15 +40,13 @@ def bootstrap_intervals(
     confusion: np.ndarray,
     classes: Sequence[str] = LABELS,
     resamples: int = RESAMPLES,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Interval]:
     """The interval of every metric of `METRICS`, from a confusion matrix (C, C) of one system."""
-    _check_settings(resamples, level)
     drawn = _resample(confusion.ravel(), resamples, np.random.default_rng(seed))
     counted = confusion.sum(axis=1) > 0
     figures, _ = confusion_scores(drawn.reshape(-1, *confusion.shape), classes, counted)
-    return {name: _percentiles(values, level) for name, values in figures.items()}
+    return {name: _percentiles(values) for name, values in figures.items()}
 
 
 def paired_test(
@@ -57,77 +54,63 @@ def paired_test(
     system_a: Mapping[str, str],
     system_b: Mapping[str, str],
     metric: str = "macro_f1",
-    classes: Sequence[str] = LABELS,
     resamples: int = RESAMPLES,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> PairedTest:
-    """Compare two systems' labels, joined with the reference by utterance id.
+    """Compare two systems' labels of `LABELS`, joined with the reference by utterance id.
 
     The p-value counts the observed labelling among the permutations, so that it is never 0.
     """
-    _check_settings(resamples, level)
     if metric not in METRICS:
         raise UserError(f"metric '{metric}' is not one of {', '.join(METRICS)}")
     require_same_ids(reference, system_a, "system A")
     require_same_ids(reference, system_b, "system B")
-    triples = _count_triples(reference, system_a, system_b, classes)
+    triples = _count_triples(reference, system_a, system_b)
     rng = np.random.default_rng(seed)
     counted = triples.sum(axis=(1, 2)) > 0
-    observed = _difference(triples, metric, classes, counted)
+    observed = _difference(triples, metric, counted)
     drawn = _resample(triples.ravel(), resamples, rng).reshape(-1, *triples.shape)
-    differences = _difference(drawn, metric, classes, counted)
+    differences = _difference(drawn, metric, counted)
     # Under the null hypothesis each utterance's two answers could as well be the other way round.
     swapped = rng.binomial(triples, 0.5, size=(resamples, *triples.shape))
     shuffled = triples - swapped + swapped.swapaxes(-1, -2)
-    extreme = np.abs(_difference(shuffled, metric, classes, counted)) >= abs(observed) - 1e-12
+    extreme = np.abs(_difference(shuffled, metric, counted)) >= abs(observed) - 1e-12
     return PairedTest(
-        metric=metric,
         difference=float(observed),
-        interval=_percentiles(differences, level),
+        interval=_percentiles(differences),
         better=float((differences > 0).mean() + (differences == 0).mean() / 2),
         p_value=float((extreme.sum() + 1) / (resamples + 1)),
     )
 
 
 def _count_triples(
-    reference: Mapping[str, str],
-    system_a: Mapping[str, str],
-    system_b: Mapping[str, str],
-    classes: Sequence[str],
+    reference: Mapping[str, str], system_a: Mapping[str, str], system_b: Mapping[str, str]
 ) -> np.ndarray:
     """Utterances by (reference, A's label, B's label): (C, C, C)."""
-    index = {label: place for place, label in enumerate(classes)}
-    triples = np.zeros((len(classes),) * 3, dtype=np.int64)
+    index = {label: place for place, label in enumerate(LABELS)}
+    triples = np.zeros((len(LABELS),) * 3, dtype=np.int64)
     for utt_id, label in reference.items():
         triples[index[label], index[system_a[utt_id]], index[system_b[utt_id]]] += 1
     return triples
 
 
-def _difference(
-    triples: np.ndarray, metric: str, classes: Sequence[str], counted: np.ndarray
-) -> np.ndarray:
+def _difference(triples: np.ndarray, metric: str, counted: np.ndarray) -> np.ndarray:
     """A's score minus B's of (..., C, C, C) counts."""
-    score_a = confusion_scores(triples.sum(axis=-1), classes, counted)[0][metric]
-    score_b = confusion_scores(triples.sum(axis=-2), classes, counted)[0][metric]
+    score_a = confusion_scores(triples.sum(axis=-1), LABELS, counted)[0][metric]
+    score_b = confusion_scores(triples.sum(axis=-2), LABELS, counted)[0][metric]
     return score_a - score_b
 
 
 def _resample(cells: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Draw as many utterances as there are, with replacement: (resamples, cells)."""
+    if resamples < 1:
+        raise UserError(f"resamples is {resamples}; it must be at least 1")
     total = cells.sum()
     if not total:
         raise UserError("there is no utterance to resample")
     return rng.multinomial(total, cells / total, size=resamples)
 
 
-def _percentiles(values: np.ndarray, level: float) -> Interval:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+def _percentiles(values: np.ndarray) -> Interval:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
-
-
-def _check_settings(resamples: int, level: float) -> None:
-    if resamples < 1:
-        raise UserError(f"resamples is {resamples}; it must be at least 1")
-    if not 0 < level < 1:
-        raise UserError(f"level is {level}; it must lie between 0 and 1")

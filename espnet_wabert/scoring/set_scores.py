@@ -120,7 +120,6 @@ def compare(
     for metric in METRICS:
         test = paired_test(reference, system, other, metric=metric, resamples=resamples, seed=seed)
         tests[metric] = test._asdict() | {"interval": list(test.interval)}
-        del tests[metric]["metric"]
     return tests
 
 

@@ -9,7 +9,6 @@ sent by mail to slue-committee at googlegroups.com; whether it is still scored i
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from espnet_wabert.errors import UserError
 from espnet_wabert.formats.labels import require_same_ids
 from espnet_wabert.formats.lines import write_atomically
 
@@ -17,21 +16,13 @@ COLUMNS = ("id", "pred_text", "pred_ner", "pred_sentiment")
 
 
 def write_submission(
-    path: str | Path,
-    sentiment: Mapping[str, str],
-    utterances: Iterable[str] | None = None,
-    transcripts: Mapping[str, str] | None = None,
+    path: str | Path, sentiment: Mapping[str, str], utterances: Iterable[str] | None = None
 ) -> None:
-    """Write predicted labels (and recognized words) by id for SLUE's blind test.
+    """Write predicted labels by id for SLUE's blind test.
 
     `utterances` are the ids of the test set; a missing or additional prediction is a `UserError`.
     """
     ids = list(sentiment if utterances is None else utterances)
     require_same_ids(ids, sentiment)
-    lines = ["\t".join(COLUMNS)]
-    for utt_id in ids:
-        text = (transcripts or {}).get(utt_id) or "None"
-        if "\t" in text or "\n" in text:
-            raise UserError(f"{path}: the transcript of {utt_id} holds a tab or a line break")
-        lines.append("\t".join((utt_id, text, "None", sentiment[utt_id])))
-    write_atomically(path, "".join(f"{line}\n" for line in lines))
+    rows = [COLUMNS, *((utt_id, "None", "None", sentiment[utt_id]) for utt_id in ids)]
+    write_atomically(path, "".join("\t".join(row) + "\n" for row in rows))
