@@ -10,7 +10,7 @@ from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.espnet_bases import AbsFrontend
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
-from espnet_wabert.modules.pretrained import load_config, quiet_loading
+from espnet_wabert.modules.pretrained import load_config, load_weights
 from espnet_wabert.modules.speech_encoders import SUPPORTED, build_speech_encoder
 
 
@@ -175,16 +175,7 @@ def load_pretrained(
         )
     if source is None:
         return hf_config, AutoModel.from_config(hf_config)
-    with quiet_loading():
-        hf_model, loading = AutoModel.from_pretrained(
-            source, dtype=torch.float32, output_loading_info=True
-        )
-    missing = [key for key in loading["missing_keys"] if "masked_spec_embed" not in key]
-    if missing:
-        raise UserError(
-            f"frontend_conf.model_name_or_path: {source} lacks {len(missing)} weights"
-            f" ({missing[0]}, ...)"
-        )
+    hf_model, _ = load_weights(AutoModel, "frontend_conf", source, "masked_spec_embed")
     return hf_config, hf_model
 
 

@@ -20,7 +20,7 @@ from espnet_wabert.modules.espnet_bases import AbsPostEncoder
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.masking import attention_mask, valid_mask
 from espnet_wabert.modules.precision import token_attention
-from espnet_wabert.modules.pretrained import load_config, quiet_loading
+from espnet_wabert.modules.pretrained import load_config, load_weights
 
 
 class TruncatedBert(FrozenInEval, AbsPostEncoder):
@@ -157,16 +157,5 @@ def load_bert(
         )
     if source is None:
         return hf_config, BertForMaskedLM(cast(BertConfig, hf_config)), False
-    with quiet_loading():
-        bert: BertForMaskedLM
-        loading: dict
-        bert, loading = BertForMaskedLM.from_pretrained(
-            source, dtype=torch.float32, output_loading_info=True
-        )  # type: ignore[misc]  # with loading info it returns a pair
-    missing = [key for key in loading["missing_keys"] if not key.startswith("cls.")]
-    if missing:
-        raise UserError(
-            f"postencoder_conf.model_name_or_path: {source} lacks {len(missing)} weights"
-            f" ({missing[0]}, ...)"
-        )
-    return hf_config, bert, not any("transform" in key for key in loading["missing_keys"])
+    bert, lacking = load_weights(BertForMaskedLM, "postencoder_conf", source, "cls.")
+    return hf_config, bert, not any("transform" in key for key in lacking)

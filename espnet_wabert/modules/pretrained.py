@@ -2,7 +2,9 @@
 
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import torch
 from transformers import AutoConfig, PretrainedConfig
 from transformers.utils import logging as hf_logging
 
@@ -43,9 +45,37 @@ def _reason(source: str, error: Exception) -> str:
     return f"{source} cannot be loaded: {first_line(error)}"
 
 
+def load_weights(
+    kind: Any, field: str, source: str, may_lack: str | None = None, **options: Any
+) -> tuple[Any, list[str]]:
+    """Return the model of a source in float32, and the names of the weights that the source lacks.
+
+    Args:
+        kind: the class of transformers that loads it.
+        field: name of the option, such as frontend_conf, for errors.
+        source: name on the Hub or folder.
+        may_lack: part of the names of weights that are not needed.
+        options: of `from_pretrained`.
+
+    Raises:
+        UserError: weights are missing.
+    """
+    with quiet_loading():
+        model, loading = kind.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True, **options
+        )
+    lacking = sorted(loading["missing_keys"])
+    missing = [key for key in lacking if may_lack is None or may_lack not in key]
+    if missing:
+        raise UserError(
+            f"{field}.model_name_or_path: {source} lacks {len(missing)} weights ({missing[0]}, ...)"
+        )
+    return model, lacking
+
+
 @contextmanager
 def quiet_loading():
-    """Silence transformers' progress bars and reports; the caller checks for missing weights."""
+    """Silence transformers' progress bars and reports, of missing weights too."""
     verbosity = hf_logging.get_verbosity()
     bars = hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity_error()

@@ -16,7 +16,7 @@ from espnet_wabert.modules.espnet_bases import AbsFrontend
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.masking import valid_mask
 from espnet_wabert.modules.precision import token_attention
-from espnet_wabert.modules.pretrained import load_config, quiet_loading
+from espnet_wabert.modules.pretrained import load_config, load_weights
 
 
 class TextEncoder(FrozenInEval, AbsFrontend):
@@ -99,26 +99,17 @@ def _positions(model: Any) -> int:
 def load_text_model(config: PretrainedConfig, source: str | None) -> nn.Module:
     """Return the model of a source with all its weights, or a new one of the config."""
     # An unused pooler has no gradient, which breaks DDP.
-    options = {} if config.model_type.startswith("deberta") else {"add_pooling_layer": False}
+    deberta = config.model_type.startswith("deberta")
+    options: dict[str, Any] = {} if deberta else {"add_pooling_layer": False}
     try:
         if source is None:
             return AutoModel.from_config(config, **options)
-        with quiet_loading():
-            model, loading = AutoModel.from_pretrained(
-                source, dtype=torch.float32, output_loading_info=True, **options
-            )
+        return load_weights(AutoModel, "frontend_conf", source, **options)[0]
     except TypeError as error:
         raise UserError(
             f"frontend_conf.model_name_or_path: {source or 'config'} is a {config.model_type!r}"
             " model, not a text encoder such as BERT or DeBERTa"
         ) from error
-    missing = sorted(loading["missing_keys"])
-    if missing:
-        raise UserError(
-            f"frontend_conf.model_name_or_path: {source} lacks {len(missing)} weights"
-            f" ({missing[0]}, ...)"
-        )
-    return model
 
 
 def read_tokenizer(source: str, positions: int) -> str:
