@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from espnet_wabert.finetuning.table import SPLITS, Clip, Clips, check_classes
 from espnet_wabert.formats.audio import AudioFault
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
 from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.rows import to_csv
 from espnet_wabert.inference.recordings import SHORTEST
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
 from espnet_wabert.workers.processes import Processes
@@ -157,8 +157,8 @@ def _write(folder: Path, clips: Sequence[Clip], done: dict[str, Formatted], text
 
 def _split_table(clips: Sequence[Clip]) -> str:
     """Return the csv that says which clip is in which split."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "path", "label", "speaker", "split"])
-    writer.writerows([c.utterance, c.given, c.label, c.speaker, c.split] for c in clips)
-    return buffer.getvalue()
+    rows = [
+        dict(id=c.utterance, path=c.given, label=c.label, speaker=c.speaker, split=c.split)
+        for c in clips
+    ]
+    return to_csv(rows)

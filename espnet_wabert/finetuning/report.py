@@ -1,7 +1,5 @@
 """Report a fine-tuning: figures on the test split, its predictions, a picture, the settings."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +9,7 @@ from espnet_wabert.finetuning.data import SKIPPED
 from espnet_wabert.finetuning.settings import versions
 from espnet_wabert.finetuning.table import SPLITS, Clip
 from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.rows import to_csv
 from espnet_wabert.inference.api import Classification
 from espnet_wabert.plots.confusion import draw_confusion
 from espnet_wabert.scoring.intervals import bootstrap_intervals
@@ -100,15 +99,12 @@ def _predictions(
     test: Sequence[Clip], labels: Sequence[str], predictions: Mapping[str, Classification]
 ) -> str:
     """Return a csv with the label, the prediction and the probabilities of each test clip."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["path", "label", "prediction", *(f"p({label})" for label in labels)])
+    rows = []
     for clip in test:
         one = predictions[clip.utterance]
-        writer.writerow(
-            [clip.given, clip.label, one.label, *(f"{score:.6f}" for score in one.scores)]
-        )
-    return buffer.getvalue()
+        scores = {f"p({x})": f"{p:.6f}" for x, p in zip(labels, one.scores, strict=True)}
+        rows.append({"path": clip.given, "label": clip.label, "prediction": one.label, **scores})
+    return to_csv(rows)
 
 
 def _skipped(out: Path) -> list[str]:
