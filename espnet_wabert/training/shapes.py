@@ -8,7 +8,7 @@ from pathlib import Path
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import read_folder
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import read_table, write_atomically
 from espnet_wabert.formats.word import Word, WordTimes
 from espnet_wabert.formats.word_files import read_ctm
 from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
@@ -71,8 +71,7 @@ def read_counts(folder: Path) -> dict[str, str]:
     """Return the length of each utterance: cached frames if they exist, else samples."""
     for name in ("utt2num_frames", "utt2num_samples"):
         if (folder / name).is_file():
-            lines = (folder / name).read_text(encoding="utf-8").splitlines()
-            return dict(line.split() for line in lines)
+            return read_table(folder / name)
     raise UserError(f"{folder}: neither utt2num_frames nor utt2num_samples; run stage 3 first")
 
 
