@@ -2,13 +2,12 @@
 
 from collections import Counter
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.kaldi import DataFolder, read_folder, subset, write_files, write_folder
-from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary, write_vocabulary
+from espnet_wabert.text.wordpiece import WordPieceTokenizer, load_vocabulary, read_vocabulary
 
 # The convolutions of data2vec (and wav2vec 2.0, HuBERT, WavLM) in samples at 16 kHz: 50 Hz.
 WINDOW = 400
@@ -120,12 +119,7 @@ def load_tokenizer(name: str) -> WordPieceTokenizer:
     path = Path(name)
     if path.is_dir() and (path / "vocab.txt").is_file():
         path = path / "vocab.txt"
-    if path.is_file():
-        return WordPieceTokenizer(read_vocabulary(path))
-    with TemporaryDirectory() as folder:
-        vocabulary = Path(folder) / "vocab.txt"
-        write_vocabulary(name, vocabulary)
-        return WordPieceTokenizer(read_vocabulary(vocabulary))
+    return WordPieceTokenizer(read_vocabulary(path) if path.is_file() else load_vocabulary(name))
 
 
 def count_tokens(text: dict[str, str], tokenizer: str) -> dict[str, int]:

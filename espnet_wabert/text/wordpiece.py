@@ -154,16 +154,20 @@ def read_vocabulary(path: str | Path) -> list[str]:
     return pieces
 
 
-def write_vocabulary(model: str, path: str | Path) -> int:
-    """Write the vocabulary of a BERT (name on the Hub, or folder); return its size."""
+def load_vocabulary(model: str) -> list[str]:
+    """Return the word pieces of a BERT (name on the Hub, or folder) in the order of their ids."""
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise UserError(f"{model}: its tokenizer cannot be loaded: {reason}") from error
-    pieces = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    WordPieceTokenizer(piece for piece, _ in pieces)  # fails for other vocabularies
-    write_atomically(path, "".join(f"{piece}\n" for piece, _ in pieces))
+        raise UserError(f"{model}: its tokenizer cannot be loaded: {first_line(error)}") from error
+    ids = tokenizer.get_vocab()
+    return WordPieceTokenizer(sorted(ids, key=ids.__getitem__)).vocabulary
+
+
+def write_vocabulary(model: str, path: str | Path) -> int:
+    """Write the vocabulary of a BERT (name on the Hub, or folder); return its size."""
+    pieces = load_vocabulary(model)
+    write_atomically(path, "".join(f"{piece}\n" for piece in pieces))
     return len(pieces)
