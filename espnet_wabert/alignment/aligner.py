@@ -184,14 +184,14 @@ class Aligner:
         judged = self._judge(batch)
         results = []
         for row, transcript in enumerate(transcripts):
-            own = {name: found[row] for name, found in spans.items()}
+            by_method = {
+                name: self._in_seconds(transcript, own, judged[row])
+                for name, found in spans.items()
+                if (own := found[row]) is not None
+            }
             results.append(
                 Alignment(
-                    {
-                        n: self._in_seconds(transcript, s, judged[row])
-                        for n, s in own.items()
-                        if s is not None
-                    },
+                    by_method,
                     transcript.pieces,
                     None if nearest is None else nearest[row],
                     None if top is None else top[row],
@@ -242,14 +242,11 @@ class Aligner:
             seconds(torch.from_numpy(np.asarray(x))).clamp(min=0).tolist() for x in spans[:2]
         )
         words = words_of(transcript, starts, ends)
+        own = None if spans.confidences is None else spans.confidences.tolist()
         if judged is not None:
-            own = None if spans.confidences is None else [float(c) for c in spans.confidences]
             return WordAlignment(words, starts, ends, own, judged.words, judged.utterance)
-        if spans.confidences is None:
-            return WordAlignment(words, starts, ends, None, None)
-        confidences = [float(c) for c in spans.confidences]
-        by_word = word_confidences(transcript, confidences)
-        return WordAlignment(words, starts, ends, confidences, by_word)
+        by_word = None if own is None else word_confidences(transcript, own)
+        return WordAlignment(words, starts, ends, own, by_word)
 
     def _nearest(self, batch: Batch) -> list[list[bool]] | None:
         """Return for each token whether its aligned vector is nearest to its own target."""
