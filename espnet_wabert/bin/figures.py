@@ -78,7 +78,7 @@ def main(model, baseline, data, feats, utterance, most, out, device):
     if folder.words and utterance in folder.words:
         lanes = {"reference": folder.words[utterance]} | lanes
     audio = read_audio(folder.wav[utterance], utterance)
-    drawing.draw_alignment(out / "alignment.png", audio, of_model[utterance], lanes)
+    drawing.draw_alignment(out / "alignment.png", audio, of_model[utterance].firing, lanes)
     print(f"{out}: similarity.png and alignment.png of utterance {utterance}")
 
 

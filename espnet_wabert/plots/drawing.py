@@ -18,7 +18,7 @@ from PIL import Image
 
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.formats.word import Word
-from espnet_wabert.plots.figures import KINDS, Firing, Projections, diagonal_accuracy
+from espnet_wabert.plots.figures import KINDS, Firing, diagonal_accuracy
 
 DPI = 150
 WIDTH = 8.0  # inches
@@ -104,26 +104,20 @@ def draw_components(
 
 
 def draw_alignment(
-    path: str | Path,
-    audio: np.ndarray,
-    seen: Projections | Firing,
-    lanes: Mapping[str, Sequence[Word]],
+    path: str | Path, audio: np.ndarray, firing: Firing, lanes: Mapping[str, Sequence[Word]]
 ) -> None:
     """Draw what `alignment_figure` returns as a PNG."""
-    save(alignment_figure(audio, seen, lanes, new_figure(6.4)), path, colors=64)
+    save(alignment_figure(audio, firing, lanes, new_figure(6.4)), path, colors=64)
 
 
 def alignment_figure(
-    audio: np.ndarray,
-    seen: Projections | Firing,
-    lanes: Mapping[str, Sequence[Word]],
-    figure: Figure,
+    audio: np.ndarray, firing: Firing, lanes: Mapping[str, Sequence[Word]], figure: Figure
 ) -> Figure:
     """Draw one utterance over time: waveform, spectrogram, words per method, CIF's weights.
 
     Args:
         audio: (S,) at 16 kHz.
-        seen: CIF's weights of the utterance.
+        firing: CIF's weights of the utterance.
         lanes: words with times in seconds, the first lane the reference if there is one; its
             boundaries run through all panels.
         figure: an empty one, which is filled and returned.
@@ -136,11 +130,11 @@ def alignment_figure(
     _draw_spectrogram(spectrum, audio)
     spectrum.set(ylabel="kHz", yticks=[0, 4000, 8000], yticklabels=["0", "4", "8"], ylim=(0, 8000))
     _draw_lanes(words, lanes)
-    weights.stairs(seen.weights, seen.edges, fill=True, color=BLUE, alpha=0.35)
-    weights.stairs(seen.weights, seen.edges, color=BLUE, linewidth=1.0)
+    weights.stairs(firing.weights, firing.edges, fill=True, color=BLUE, alpha=0.35)
+    weights.stairs(firing.weights, firing.edges, color=BLUE, linewidth=1.0)
     inside = weights.get_xaxis_transform()
     weights.vlines(
-        seen.fires, 0, 1, transform=inside, color=VERMILION, linestyles="dotted",
+        firing.fires, 0, 1, transform=inside, color=VERMILION, linestyles="dotted",
         label="CIF: a token ends",
     )  # fmt: skip
     weights.set(ylabel="CIF weight", xlabel="seconds", ylim=(0, None), xlim=(0, times[-1]))

@@ -39,9 +39,7 @@ class Projections(NamedTuple):
     acoustic: np.ndarray  # (T, H) the frames before alignment training, projected like the tokens
     aligned: np.ndarray  # (N, H) acoustic vectors after integrate-and-fire
     linguistic: np.ndarray  # (N, H) BERT's layer-i states, the targets
-    weights: np.ndarray  # (T,), edges and fires: of `Firing`
-    edges: np.ndarray
-    fires: np.ndarray
+    firing: Firing
 
 
 def untrained_model(inference: WaBERTInference) -> WaBERT | None:
@@ -81,12 +79,11 @@ def project(
     path, own = model, features
     if untrained is not None:
         path, (own, _) = untrained, untrained.features(*batch)
-    adapted = path.encoder.adapt(path.frontend.last_layer(own), lengths)
-    projected = path.encoder.project(adapted)
+    projected = path.encoder.project(path.adapt(own, lengths))
     parts = (projected, grafted.aligned, model.teacher(ids, count))
     acoustic, aligned, linguistic = (part[0].float().cpu().numpy() for part in parts)
     fired = firing(model, grafted.fired.weights[0], grafted.fired.ends[0])
-    return Projections(encoded.pieces, acoustic, aligned, linguistic, *fired)
+    return Projections(encoded.pieces, acoustic, aligned, linguistic, fired)
 
 
 def firing(model: WaBERT, weights: torch.Tensor, ends: torch.Tensor, silence: int = 0) -> Firing:
@@ -196,8 +193,9 @@ def principal_components(
 
 def _words_only(seen: Projections) -> dict[str, np.ndarray]:
     """Return the vectors of each of `KINDS` without [CLS], [SEP] and their frames."""
-    begin, end = (seen.fires[0], seen.fires[-2]) if len(seen.fires) > 2 else (0.0, 0.0)
-    inside = (seen.edges[:-1] >= begin) & (seen.edges[1:] <= end)
+    _, edges, fires = seen.firing
+    begin, end = (fires[0], fires[-2]) if len(fires) > 2 else (0.0, 0.0)
+    inside = (edges[:-1] >= begin) & (edges[1:] <= end)
     return {
         "acoustic": seen.acoustic[inside],
         "aligned": seen.aligned[1:-1],

@@ -16,6 +16,7 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.plots.drawing import DPI, WIDTH, draw_alignment, draw_similarity
 from espnet_wabert.plots.figures import (
     KINDS,
+    Firing,
     Projections,
     clouds_of,
     diagonal_accuracy,
@@ -41,9 +42,8 @@ def made(tokens: int, frames: int, wrong: int = 0) -> Projections:
     fires = np.linspace(0, edges[-1], tokens + 1)[1:]
     names = ["[CLS]", *"abcdefghijklmnop"[: tokens - 2], "[SEP]"]
     frame_vectors = np.repeat(targets, -(-frames // tokens), axis=0)[:frames]
-    return Projections(
-        names, frame_vectors, aligned, targets, np.full(frames, tokens / frames), edges, fires
-    )
+    firing = Firing(np.full(frames, tokens / frames), edges, fires)
+    return Projections(names, frame_vectors, aligned, targets, firing)
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +130,14 @@ def test_what_a_model_sees_fits_together(work):
     assert seen.tokens[0] == "[CLS]" and seen.tokens[-1] == "[SEP]"
     count, width = len(seen.tokens), seen.aligned.shape[1]
     assert seen.aligned.shape == seen.linguistic.shape == (count, width)
-    assert seen.acoustic.shape == (len(seen.weights), width)
-    assert seen.weights.sum() == pytest.approx(count, rel=1e-4)
-    assert len(seen.edges) == len(seen.weights) + 1 and np.all(np.diff(seen.edges) > 0)
-    assert np.all(np.diff(seen.fires) > 0) and seen.fires[-1] <= seen.edges[-1] + 0.02
+    weights, edges, fires = seen.firing
+    assert seen.acoustic.shape == (len(weights), width)
+    assert weights.sum() == pytest.approx(count, rel=1e-4)
+    assert len(edges) == len(weights) + 1 and np.all(np.diff(edges) > 0)
+    assert np.all(np.diff(fires) > 0) and fires[-1] <= edges[-1] + 0.02
     aligned = inference.align([speech], [TEXTS["u1"]])[0]
     ends = [word.end for word in aligned.words_by_method["cif"]]
-    assert ends[-1] == pytest.approx(seen.fires[-2], abs=1e-6)
+    assert ends[-1] == pytest.approx(fires[-2], abs=1e-6)
     hits = similarity(seen.aligned, seen.linguistic).argmax(axis=1) == np.arange(count)
     assert hits.tolist() == aligned.nearest
 
@@ -167,7 +168,7 @@ def test_the_same_input_gives_the_same_picture(tmp_path):
 
 
 def test_silence_and_lanes_without_words_can_be_drawn(tmp_path):
-    draw_alignment(tmp_path / "x.png", np.zeros(8000), made(2, 25), {"cif": []})
+    draw_alignment(tmp_path / "x.png", np.zeros(8000), made(2, 25).firing, {"cif": []})
     with Image.open(tmp_path / "x.png") as image:
         assert image.format == "PNG"
 
