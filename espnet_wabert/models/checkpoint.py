@@ -35,15 +35,13 @@ PACKED = "model.zip"  # of a folder of `wabert finetune`
 EXPORTED = "graphs.yaml"  # the config of an exported model (`graphs`)
 
 
-def find_files(model: str | Path, config: str | Path | None = None) -> Files:
-    """Return the files of a model.
+def find_files(model: str | Path) -> Files:
+    """Return the files of a model; a zip is unpacked into the user's cache.
 
     Args:
-        model: a .pth, a folder with one or of `wabert finetune` or `export`, a packed .zip, the
-            address of one, a name on the Hub, or a model in the box (`box.files.NAMES`).
-        config: the config.yaml of a .pth, if it is elsewhere.
-
-    A zip is unpacked into the user's cache.
+        model: a .pth with its config.yaml, a folder with one or of `wabert finetune` or `export`, a
+            packed .zip, the address of one, a name on the Hub, or a model in the box
+            (`box.files.NAMES`).
     """
     if str(model) in NAMES:
         folder = box_folder(str(model))
@@ -63,7 +61,7 @@ def find_files(model: str | Path, config: str | Path | None = None) -> Files:
         if len(found) != 1:
             raise UserError(f"{path}: {len(found)} models in the folder; name the .pth file")
         path = found[0]
-    files = Files(Path(config) if config else path.parent / "config.yaml", path)
+    files = Files(path.parent / "config.yaml", path)
     for file in (files.weights, files.config):
         if not file.is_file():
             raise UserError(f"{file}: no such file; a model is a .pth with its config.yaml")
