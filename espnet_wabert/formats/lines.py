@@ -182,14 +182,6 @@ def same_content(temporary: Path, path: Path) -> bool:
     return path.is_file() and filecmp.cmp(temporary, path, shallow=False)
 
 
-def put(temporary: Path, path: Path) -> None:
-    """Replace a file; one with the same content stays, and with it the time of its last change."""
-    if same_content(temporary, path):
-        temporary.unlink()
-    else:
-        os.replace(temporary, path)
-
-
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Name the file in an error of the disk, which has no name when a write fails."""
@@ -205,7 +197,8 @@ def _naming(path: Path) -> Iterator[None]:
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a temporary path with the same suffix, which replaces `path` when all is written.
 
-    A kill or a full disk leaves the file that was there before, or none.
+    A kill or a full disk leaves the file that was there before, or none. A file with the same
+    content stays, and with it the time of its last change.
     """
     path = Path(path).resolve()  # a link stays one
     # Several processes may write the same file: each has its own temporary one.
@@ -219,7 +212,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        put(temporary, path)
+        if same_content(temporary, path):
+            temporary.unlink()
+        else:
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
