@@ -4,23 +4,21 @@ from pathlib import Path
 
 import click
 
+from espnet_wabert.bin.options import all_of
 from espnet_wabert.errors import one_line_errors
 
 OWN = "there already, not checked"
-
-
-def _common(command):
-    """Options of all corpora."""
-    out = click.option("--out", required=True, type=Path, help="Folder for archives and corpus.")
-    base_url = click.option("--base_url", help="A mirror: the folder of the archives.")
-    remove = click.option(
+_common = all_of(  # options of all corpora
+    click.option("--out", required=True, type=Path, help="Folder for archives and corpus."),
+    click.option("--base_url", help="A mirror: the folder of the archives."),
+    click.option(
         "--remove_archives",
         type=bool,
         default=False,
         show_default=True,
         help="Remove each archive after unpacking.",
-    )
-    return out(base_url(remove(command)))
+    ),
+)
 
 
 @click.group()

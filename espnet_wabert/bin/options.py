@@ -8,10 +8,21 @@ import click
 AUDIO_NJ = min(8, os.cpu_count() or 1)  # processes that read audio files, by default
 
 
+def all_of(*options: Callable) -> Callable:
+    """Return a decorator that adds several options to a command."""
+
+    def add(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 def worker_options(nj: int | None = None) -> Callable:
     """Add --nj (with this default) and --dask, which choose the workers of a command."""
     one = "one core each" + ("; default: this process, with all cores" if nj is None else "")
-    options = [
+    return all_of(
         click.option(
             "--nj",
             type=click.IntRange(1),
@@ -23,11 +34,4 @@ def worker_options(nj: int | None = None) -> Callable:
             "--dask",
             help="Workers of a Dask cluster instead: its yaml, such as egs2/dask/local.yaml.",
         ),
-    ]
-
-    def add(command: Callable) -> Callable:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
+    )

@@ -2,27 +2,21 @@
 
 import click
 
-from espnet_wabert.bin.options import AUDIO_NJ, worker_options
+from espnet_wabert.bin.options import AUDIO_NJ, all_of, worker_options
 from espnet_wabert.errors import one_line_errors
 
-
-def _common(command):
-    """Options of all corpora."""
-    options = [
-        click.option("--corpus", required=True, help="Folder of the corpus."),
-        click.option("--out", required=True, help="The data folder to write."),
-        click.option(
-            "--skip_bad",
-            type=bool,
-            default=False,
-            show_default=True,
-            help="Leave bad utterances out (listed in OUT/bad.txt) instead of stopping.",
-        ),
-        worker_options(AUDIO_NJ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+_common = all_of(  # options of all corpora
+    click.option("--corpus", required=True, help="Folder of the corpus."),
+    click.option("--out", required=True, help="The data folder to write."),
+    click.option(
+        "--skip_bad",
+        type=bool,
+        default=False,
+        show_default=True,
+        help="Leave bad utterances out (listed in OUT/bad.txt) instead of stopping.",
+    ),
+    worker_options(AUDIO_NJ),
+)
 
 
 @click.group()
