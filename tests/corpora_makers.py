@@ -6,6 +6,8 @@ import numpy as np
 import soundfile
 
 from espnet_wabert.corpora.download import Waits
+from espnet_wabert.corpora.slue_voxceleb import prepare_slue
+from espnet_wabert.formats.kaldi import DataFolder, read_folder
 
 QUICK = Waits(tries=3, seconds=0.01)  # for a server on this machine
 SLUE_COLUMNS = (
@@ -17,6 +19,8 @@ SLUE_COLUMNS = (
     "start_second",
     "end_second",
 )
+BLIND_COLUMNS = ("id", "speaker_id", "split")
+LABELS = ["Neutral", "Positive", "<mixed>", "Negative", "Disagreement", "", "Neutral"]  # of SLUE
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad"]
 VOCABULARY += [f"{mark}{letter}" for mark in ("", "##") for letter in "abcdefghijklmnopqrstuvwxyz'"]
@@ -100,6 +104,12 @@ def make_slue(root: Path, split: str, rows: list[dict], columns=SLUE_COLUMNS, na
         write_audio(folder / f"{split}_raw" / f"{row['id']}.flac", 1.0)
     write_table(folder / f"slue-voxceleb_{name or split}.tsv", rows, columns)
     return folder
+
+
+def prepare(corpus: Path, split: str = "dev", **options) -> tuple[DataFolder, str]:
+    """Prepare a split of SLUE; return the data folder and the summary."""
+    summary = prepare_slue(corpus, split, corpus.parent / "data", **options).summary
+    return read_folder(corpus.parent / "data"), summary
 
 
 def write_table(path: Path, rows: list[dict], columns=SLUE_COLUMNS) -> Path:
