@@ -1,6 +1,5 @@
 """Score word boundaries of any aligner (the paper's Tables 1 and 2)."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,6 +153,7 @@ def _print_failures(scores) -> None:
 def _write(opts: SimpleNamespace, row: dict, runs: list) -> None:
     """Write the row, and the failed and additional utterances of each run, as JSON."""
     from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.formats.rows import to_json
 
     details = [
         run.as_dict()
@@ -162,7 +162,7 @@ def _write(opts: SimpleNamespace, row: dict, runs: list) -> None:
         for path, run in zip(opts.hyps, runs, strict=True)
     ]
     content = {"name": opts.name} | row | {"runs": details}
-    write_atomically(opts.out, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(opts.out, to_json(content))
 
 
 if __name__ == "__main__":

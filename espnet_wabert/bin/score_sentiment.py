@@ -1,6 +1,5 @@
 """Score sentiment labels (the paper's Table 3) with intervals, tests, parts and a figure."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,6 +75,7 @@ def _submit(opts: SimpleNamespace, labels: dict[str, str]) -> None:
 
 def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     from espnet_wabert.formats.lines import read_table, write_atomically
+    from espnet_wabert.formats.rows import to_json
     from espnet_wabert.models.provenance import commit
     from espnet_wabert.plots.confusion import draw_confusion
     from espnet_wabert.scoring.provenance import KEY, read_provenance
@@ -116,7 +116,7 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
         content["against"] = compare(reference, hypotheses[0], other, opts.resamples, opts.seed)
         _print_tests(content["against"], str(opts.against))
     if opts.out:
-        write_atomically(opts.out, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(opts.out, to_json(content))
     if opts.picture:
         seeds = f", {len(runs)} runs" if len(runs) > 1 else ""
         draw_confusion(opts.picture, confusion["sentiment"], title=f"{opts.name}{seeds}")

@@ -100,9 +100,8 @@ def _write_lists(out: Path, skipped: dict[str, str], low: dict[str, float]) -> N
 
 def _write_list(path: Path, values: dict[str, str]) -> None:
     """Write lines of an utterance and its value; remove the file if there are none."""
-    from espnet_wabert.formats.lines import as_id, write_atomically
+    from espnet_wabert.formats.lines import as_id, write_lines
 
     path.unlink(missing_ok=True)
     if values:
-        lines = [printable(f"{as_id(u)} {value}") for u, value in sorted(values.items())]
-        write_atomically(path, "".join(f"{line}\n" for line in lines))
+        write_lines(path, (printable(f"{as_id(u)} {v}") for u, v in sorted(values.items())))

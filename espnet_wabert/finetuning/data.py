@@ -14,7 +14,7 @@ from espnet_wabert.finetuning.split import split_clips
 from espnet_wabert.finetuning.table import SPLITS, Clip, Clips, check_classes
 from espnet_wabert.formats.audio import AudioFault
 from espnet_wabert.formats.kaldi import DataFolder, write_folder
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import write_atomically, write_lines
 from espnet_wabert.formats.rows import to_csv
 from espnet_wabert.inference.recordings import SHORTEST
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
@@ -77,7 +77,7 @@ def prepare(
         own = [clip for clip in clips if clip.split == name]
         with_text = "text" in table.columns and name != "test"
         _write(out / "data" / name, own, done, with_text)
-    write_atomically(out / "data" / SKIPPED, "".join(f"{line}\n" for line in faults.values()))
+    write_lines(out / "data" / SKIPPED, faults.values())
     write_atomically(out / "data" / SPLIT_FILE, _split_table(clips))
     return clips
 

@@ -34,7 +34,7 @@ from espnet_wabert.finetuning.settings import (
 )
 from espnet_wabert.finetuning.table import SPLITS, read_clips
 from espnet_wabert.formats.checksums import file_sha256
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import write_atomically, write_lines
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.decoding import SpeechSource, classify_batch
 from espnet_wabert.models.builder import build_model
@@ -137,7 +137,7 @@ def _finetune(options: Options, say: Say, warn: Say) -> None:
         folder = out.absolute()
         clips = prepare(options.data, table, folder, options.seed, pieces, positions, skip, warn)
         keep(out, settings)
-    write_atomically(out / VOCABULARY, "".join(f"{piece}\n" for piece in aligned.token_list))
+    write_lines(out / VOCABULARY, aligned.token_list)
     _features(options, frontend, conf)
     if text and not given:
         say("no column text: the model reads the clips of training")

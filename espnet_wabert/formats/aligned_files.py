@@ -1,6 +1,5 @@
 """Write aligned utterances as TextGrid, CTM, JSON, CSV and subtitles."""
 
-import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import write_atomically
-from espnet_wabert.formats.rows import to_csv, to_jsonl
+from espnet_wabert.formats.rows import to_csv, to_json, to_jsonl
 from espnet_wabert.formats.subtitles import write_subtitles
 from espnet_wabert.formats.textgrid import write_textgrid
 from espnet_wabert.formats.word import Word
@@ -124,7 +123,8 @@ class Writer:
         """Write the files of one utterance; keep it for those of all."""
         for kind, path in self._files(utterance).items():
             if kind == "json":
-                _save_json(path, {utterance: {"model": self.model, **found.to_dict()}})
+                content = {utterance: {"model": self.model, **found.to_dict()}}
+                write_atomically(path, to_json(content))
             else:
                 SUFFIXES[f".{kind}"](path, found)
         self.found[utterance] = found
@@ -181,8 +181,8 @@ def _save_subtitles(path: Path, found: UtteranceAlignment) -> None:
     write_subtitles(path, found.words, found.duration)
 
 
-def _save_json(path: Path, content: dict) -> None:
-    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+def _save_json(path: Path, found: UtteranceAlignment) -> None:
+    write_atomically(path, to_json({path.stem: found.to_dict()}))
 
 
 def _save_ctm(path: Path, found: UtteranceAlignment) -> None:
@@ -198,7 +198,7 @@ def write_labels(path: Path, words: Sequence[Word]) -> None:
 
 SUFFIXES: dict[str, Callable[[Path, UtteranceAlignment], None]] = {
     ".textgrid": _save_textgrid,
-    ".json": lambda path, found: _save_json(path, {path.stem: found.to_dict()}),
+    ".json": _save_json,
     ".ctm": _save_ctm,
     ".srt": _save_subtitles,
     ".vtt": _save_subtitles,

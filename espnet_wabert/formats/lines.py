@@ -237,6 +237,11 @@ def write_atomically(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Write lines, as `write_atomically` writes a text."""
+    write_atomically(path, "".join(f"{line}\n" for line in lines))
+
+
 def is_stream(path: str | Path) -> bool:
     """Return whether a path is that of an open stream, such as /dev/stdout."""
     return _descriptor(Path(path)) is not None

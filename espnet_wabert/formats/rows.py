@@ -1,4 +1,4 @@
-"""Results as rows for other programs: JSON, JSON Lines and CSV."""
+"""Results for other programs: JSON, and rows as JSON Lines and CSV."""
 
 import csv
 import io
@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 Row = Mapping[str, object]
 
 
-def to_json(rows: Sequence[Row]) -> str:
-    """Return a list of objects."""
-    return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
+def to_json(value: object) -> str:
+    """Return lists and objects with a line for each entry."""
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:

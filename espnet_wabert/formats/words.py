@@ -1,6 +1,5 @@
 """Read and write word times in all supported formats, from a file or a folder."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,9 @@ from espnet_wabert.formats.lines import (
     parse_number,
     refuse_second,
     write_atomically,
+    write_lines,
 )
+from espnet_wabert.formats.rows import to_json
 from espnet_wabert.formats.textgrid import read_textgrid
 from espnet_wabert.formats.word import Word, WordTimes
 
@@ -193,7 +194,7 @@ def write_ctm(
             length = round(end, 4) - round(start, 4)  # start + duration equals the rounded end
             tail = "" if score is None else f" {score:.4f}"
             lines.append(f"{name} 1 {start:.4f} {length:.4f} {word}{tail}")
-    write_atomically(path, "".join(f"{line}\n" for line in lines))
+    write_lines(path, lines)
 
 
 def write_json(path: str | Path, times: Mapping[str, Sequence[Word]]) -> None:
@@ -207,4 +208,4 @@ def write_json(path: str | Path, times: Mapping[str, Sequence[Word]]) -> None:
         }
         for utt_id, words in sorted(times.items())
     }
-    write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    write_atomically(path, to_json(content))

@@ -13,7 +13,7 @@ import yaml
 
 from espnet_wabert.config import read_yaml
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import write_atomically, write_lines
 from espnet_wabert.models.checkpoint import EXPORTED
 from espnet_wabert.models.download import NGRAM
 
@@ -85,8 +85,7 @@ def write_facts(folder: Path, facts: dict, parts: list[str], vocabulary: list[st
         vocabulary: word pieces; may be empty.
     """
     if vocabulary:
-        lines = "".join(f"{piece}\n" for piece in vocabulary)
-        write_atomically(folder / VOCABULARY, lines)
+        write_lines(folder / VOCABULARY, vocabulary)
     graphs = {part: {k: dict(v) for k, v in GRAPHS[part]._asdict().items()} for part in parts}
     content = {"format": FORMAT, **facts, "graphs": graphs}
     text = yaml.safe_dump(content, sort_keys=False)

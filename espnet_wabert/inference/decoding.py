@@ -18,7 +18,7 @@ from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
 from espnet_wabert.formats.kaldi import DataFolder, read_folder
-from espnet_wabert.formats.lines import read_table, write_atomically
+from espnet_wabert.formats.lines import read_table, write_lines
 from espnet_wabert.formats.words import write_ctm
 from espnet_wabert.inference.api import Classification, WaBERTInference
 from espnet_wabert.inference.reading import Transcription
@@ -140,15 +140,14 @@ def decode_alignment(
                 predicted_length=t.predicted_length, length=len(a.tokens), hypothesis=t.text,
                 recognized=t.top,
             )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
     for path in out.glob("words.*.ctm"):  # another model may have had other methods
         path.unlink()
     for method, count in failed.items():
         print(f"{count} utterances have more tokens than frames: not aligned by {method}")
     for method, of_method in words.items():
         write_ctm(out / f"words.{method}.ctm", of_method, confidences.get(method))
-    _write(out / "decoding.jsonl", [json.dumps(entries[u]) for u in sorted(entries)])
-    _write(out / "hypothesis", [f"{u} {entries[u]['hypothesis']}" for u in sorted(entries)])
+    write_lines(out / "decoding.jsonl", [json.dumps(entries[u]) for u in sorted(entries)])
+    write_lines(out / "hypothesis", [f"{u} {entries[u]['hypothesis']}" for u in sorted(entries)])
     return [*(f"words.{method}.ctm" for method in words), "decoding.jsonl", "hypothesis"]
 
 
@@ -208,19 +207,13 @@ def transcribe(
     function = partial(transcribe_batch, recognizer)
     for batch, lines in _each(function, source.batches(seconds), workers):
         hypotheses |= zip(batch.utterances, lines, strict=True)
-    text.parent.mkdir(parents=True, exist_ok=True)
-    _write(text, [f"{u} {hypotheses[u]}".rstrip() for u in sorted(hypotheses)])
+    write_lines(text, [f"{u} {hypotheses[u]}".rstrip() for u in sorted(hypotheses)])
 
 
 def _write_sentiment(found: dict[str, Classification], out: Path) -> list[str]:
-    out.mkdir(parents=True, exist_ok=True)
     lines = [
         " ".join([u, found[u].label, *(f"{score:.6f}" for score in found[u].scores)])
         for u in sorted(found)
     ]
-    _write(out / "sentiment", lines)
+    write_lines(out / "sentiment", lines)
     return ["sentiment"]
-
-
-def _write(path: Path, lines: list[str]) -> None:
-    write_atomically(path, "".join(f"{line}\n" for line in lines))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from espnet_wabert.formats.labels import require_same_ids
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import write_lines
 
 COLUMNS = ("id", "pred_text", "pred_ner", "pred_sentiment")
 
@@ -25,4 +25,4 @@ def write_submission(
     ids = list(sentiment if utterances is None else utterances)
     require_same_ids(ids, sentiment)
     rows = [COLUMNS, *((utt_id, "None", "None", sentiment[utt_id]) for utt_id in ids)]
-    write_atomically(path, "".join("\t".join(row) + "\n" for row in rows))
+    write_lines(path, map("\t".join, rows))

@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import BertWordPieceTokenizer
 
 from espnet_wabert.errors import UserError, first_line
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import write_lines
 from espnet_wabert.formats.word import Word
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -169,5 +169,5 @@ def load_vocabulary(model: str) -> list[str]:
 def write_vocabulary(model: str, path: str | Path) -> int:
     """Write the vocabulary of a BERT (name on the Hub, or folder); return its size."""
     pieces = load_vocabulary(model)
-    write_atomically(path, "".join(f"{piece}\n" for piece in pieces))
+    write_lines(path, pieces)
     return len(pieces)
