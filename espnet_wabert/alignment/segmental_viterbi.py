@@ -18,67 +18,41 @@ from espnet_wabert.cif.compiling import compiled
 LOG_ZERO = -1e30
 LIMIT = np.iinfo(np.int16).max  # frames of one token, 11 minutes: the type of the backpointers
 PAUSED, OPENED = 1, 2  # flags of a frame: it lies in a pause; it is the first frame of one
+TEMPERATURE = 0.1  # of the softmax over the tokens: cosines of a frame to log-probabilities
+# The prior on the log duration of a token is a normal distribution with this deviation. Its mean is
+# the utterance's frames per letter times the token's letters.
+DEVIATION = 0.5
+PAUSE_PENALTY = 4.0  # cost of a pause between two words
+LONGEST = 8.0  # times the expected frames of a token, plus ten; the prior costs 8.6 nats there
 
 
-class SegmentalAligner:
-    """Monotonic alignment over frame-token cosines.
+def align_segments(cosines: np.ndarray, letters: np.ndarray, word_ends: np.ndarray) -> TokenSpans:
+    """Return the spans of the best monotonic path over frame-token cosines.
 
     Args:
-        temperature: of the softmax over the tokens that turns the cosines of a frame into
-            log-probabilities.
-        duration_weight: of the prior on durations; 0: no prior.
-        duration_deviation: of the prior, a normal distribution of the log duration of a token. Its
-            mean is the utterance's frames per letter times the token's letters.
-        pause_penalty: cost of a pause between two words.
-        longest: a token has at most this many times its expected frames, plus ten. At 8 the prior
-            costs 8.6 nats.
+        cosines: (T, N), T at least N.
+        letters: number of letters of each token (N,); ignored for [CLS] and [SEP].
+        word_ends: (N,) true where a pause may follow: the last word piece of each word.
     """
+    rows = np.ascontiguousarray(cosines.T, dtype=np.float32)  # one row per token
+    scores = log_probabilities(rows, TEMPERATURE)
+    # A pause between words sounds like the silence at both ends: [CLS] and [SEP].
+    pause = np.logaddexp(scores[0], scores[-1]).astype(np.float64)
+    # The duration of silence has no prior.
+    weights = np.full(len(letters), 1 / DEVIATION**2 / 2)
+    weights[[0, -1]] = 0.0
+    frames = _frames_per_letter(pause, letters) * np.maximum(letters, 1.0)
+    longest = np.minimum(np.ceil(LONGEST * frames) + 10, LIMIT).astype(np.int64)
+    starts, ends = segmental_viterbi(
+        scores.T, pause, np.log(frames), weights, word_ends.astype(np.bool_), PAUSE_PENALTY, longest
+    )
+    return TokenSpans(starts, ends)
 
-    def __init__(
-        self,
-        temperature: float = 0.1,
-        duration_weight: float = 1.0,
-        duration_deviation: float = 0.5,
-        pause_penalty: float = 4.0,
-        longest: float = 8.0,
-    ):
-        self.temperature = temperature
-        self.duration_weight = duration_weight
-        self.duration_deviation = duration_deviation
-        self.pause_penalty = pause_penalty
-        self.longest = longest
 
-    def __call__(
-        self, cosines: np.ndarray, letters: np.ndarray, word_ends: np.ndarray
-    ) -> TokenSpans:
-        """Return the spans of the best path.
-
-        Args:
-            cosines: frame-token cosines (T, N), T at least N.
-            letters: number of letters of each token (N,); ignored for [CLS] and [SEP].
-            word_ends: (N,) true where a pause may follow: the last word piece of each word.
-        """
-        rows = np.ascontiguousarray(cosines.T, dtype=np.float32)  # one row per token
-        scores = log_probabilities(rows, self.temperature)
-        # A pause between words sounds like the silence at both ends: [CLS] and [SEP].
-        pause = np.logaddexp(scores[0], scores[-1]).astype(np.float64)
-        # The duration of silence has no prior.
-        weights = np.full(len(letters), self.duration_weight / self.duration_deviation**2 / 2)
-        weights[[0, -1]] = 0.0
-        rate = self._frames_per_letter(pause, letters)
-        frames = rate * np.maximum(letters, 1.0)
-        longest = np.minimum(np.ceil(self.longest * frames) + 10, LIMIT).astype(np.int64)
-        starts, ends = segmental_viterbi(
-            scores.T, pause, np.log(frames), weights, word_ends.astype(np.bool_),
-            self.pause_penalty, longest,
-        )  # fmt: skip
-        return TokenSpans(starts, ends)
-
-    @staticmethod
-    def _frames_per_letter(pause: np.ndarray, letters: np.ndarray) -> float:
-        """Return the speaking rate: frames of speech per letter."""
-        speech = (1.0 - np.exp(np.minimum(pause, 0.0))).sum()
-        return max(speech, 1.0) / max(letters[1:-1].sum(), 1.0)
+def _frames_per_letter(pause: np.ndarray, letters: np.ndarray) -> float:
+    """Return the speaking rate: frames of speech per letter."""
+    speech = (1.0 - np.exp(np.minimum(pause, 0.0))).sum()
+    return max(speech, 1.0) / max(letters[1:-1].sum(), 1.0)
 
 
 @compiled(nogil=True)

@@ -33,13 +33,12 @@ class SimilarityMethod:
     def align(self, model: WaBERT, batch: Batch) -> list[TokenSpans | None]:
         """Align each utterance; None: more tokens than frames, so there is no path."""
         # Not before it is used: it imports numba.
-        from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner
+        from espnet_wabert.alignment.segmental_viterbi import align_segments
 
         frames, lengths, places = batch.heard(batch.adapted)
         vectors = model.encoder.project(frames)  # (B, T, H)
         targets = batch.targets
         assert targets is not None
-        aligner = SegmentalAligner()
 
         def one(row: int) -> TokenSpans | None:
             transcript, count = batch.transcripts[row], int(lengths[row])
@@ -47,7 +46,8 @@ class SimilarityMethod:
                 return None
             own, target = vectors[row, :count].float(), targets[row, : len(transcript.ids)].float()
             cosines = (target @ F.normalize(own, dim=-1).T).T.cpu().numpy()
-            spans = aligner(cosines, letters_of(transcript), np.array(word_ends_of(transcript)))
+            ends = np.array(word_ends_of(transcript))
+            spans = align_segments(cosines, letters_of(transcript), ends)
             spans = spans._replace(confidences=mean_cosines(own, target, spans))
             return over_pauses(spans, places[row])
 

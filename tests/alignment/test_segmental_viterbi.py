@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espnet_wabert.alignment.segmental_viterbi import SegmentalAligner, segmental_viterbi
+from espnet_wabert.alignment.segmental_viterbi import align_segments, segmental_viterbi
 
 
 def enumerate_best(scores, pause, expected, weights, word_ends, penalty, longest) -> float:
@@ -79,12 +79,12 @@ def test_clear_similarities_give_exact_frames():
     truth = [0] * 5 + [1] * 4 + [0] * 3 + [2] * 6 + [3] * 2
     cosines = np.full((20, 4), -0.2)
     cosines[np.arange(20), truth] = 0.9
-    spans = SegmentalAligner()(cosines, np.array([5, 4, 6, 5]), np.array([0, 1, 1, 0]))
+    spans = align_segments(cosines, np.array([5, 4, 6, 5]), np.array([0, 1, 1, 0]))
     assert spans.starts.tolist() == [0, 5, 12, 18]
     assert spans.ends.tolist() == [5, 9, 18, 20]
 
 
 def test_as_many_frames_as_tokens_is_one_frame_each():
     cosines = np.random.default_rng(0).normal(size=(5, 5))
-    spans = SegmentalAligner()(cosines, np.ones(5), np.ones(5))
+    spans = align_segments(cosines, np.ones(5), np.ones(5))
     assert spans.starts.tolist() == [0, 1, 2, 3, 4]
