@@ -149,6 +149,14 @@ def parse_json(text: str, where: str) -> Any:
         raise UserError(f"{where}: {first_line(error)}") from None
 
 
+def load_json(path: str | Path) -> Any:
+    """Return the JSON value of a UTF-8 file; an error names the file, the line and the column."""
+    try:
+        return parse_json(read_bytes(path).decode("utf-8-sig"), str(path))
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text") from None
+
+
 def name_some(names: Iterable[str], limit: int = 5) -> str:
     """Return the first `limit` of the sorted names and the number of the others."""
     names = sorted(names)

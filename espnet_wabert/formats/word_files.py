@@ -11,10 +11,9 @@ from pathlib import Path
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import (
     fields_of,
+    load_json,
     numbered_lines,
-    parse_json,
     parse_number,
-    read_bytes,
     refuse_second,
     to_number,
 )
@@ -150,11 +149,7 @@ def read_json(path: Path, silent: list[str] | None = None) -> WordTimes:
     one file per utterance, with its name: `{"w": [{"t", "b", "d"}]}`.
     """
     path = Path(path)
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text") from None
-    content = parse_json(text, str(path))
+    content = load_json(path)
     if isinstance(content, dict) and isinstance(content.get("w"), list):
         entries = [_spoken_part(entry, path) for entry in content["w"]]
         words = _json_words(entries, path)

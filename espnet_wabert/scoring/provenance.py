@@ -11,7 +11,7 @@ from typing import Any
 
 from espnet_wabert.constants import PROVENANCE
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import parse_json, read_bytes
+from espnet_wabert.formats.lines import load_json
 
 KEY = "provenance"  # in a results.json
 SHOWN = ("commit", "threads", "machine")  # of the training, in the line beside a table
@@ -27,7 +27,7 @@ def read_provenance(decoded: Iterable[Path]) -> dict[str, Any]:
     for folder in decoded:
         path = folder / PROVENANCE
         if path.is_file():
-            found.append(parse_json(read_bytes(path).decode("utf-8", "replace"), str(path)))
+            found.append(load_json(path))
             if not isinstance(found[-1], dict):
                 raise UserError(f"{path}:1: is not a JSON object")
     return _common(found) if found else {}

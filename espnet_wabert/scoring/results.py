@@ -10,18 +10,14 @@ from typing import Any
 from filelock import FileLock
 
 from espnet_wabert.errors import UserError, first_line
-from espnet_wabert.formats.lines import parse_json, read_bytes, write_atomically
+from espnet_wabert.formats.lines import load_json, write_atomically
 
 DIGITS = 6  # significant digits of every number
 
 
 def read_results(path: str | Path) -> dict[str, Any]:
     """Return the content of a results.json."""
-    try:
-        text = read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text") from None
-    results = parse_json(text, str(path))
+    results = load_json(path)
     if not isinstance(results, dict):
         raise UserError(f"{path}:1: is not a JSON object of results")
     return results
