@@ -16,7 +16,7 @@ MISSING = "-"
 MOST_COUNTS = 50  # characters of the heads of a confusion in a table
 _WITHIN = re.compile(r"within_([\d.]+)ms")
 _LOSSES = ("infonce", "cosine", "cosine_sum")  # the paper's loss first, then its baseline
-_KNOWN = ("alignment", "tokens", "seconds", "versions", "seed", KEY)
+_KNOWN = ("tokens", "seconds", "versions", "seed", KEY)
 
 
 class Column(NamedTuple):
@@ -61,20 +61,17 @@ def tables(results: Mapping[str, Any], commands: bool = False) -> list[Table]:
         if key == "sentiment" or key.startswith("sentiment_"):
             table = sentiment_table(_object(results, key), key, commands)
             found.append(_with_provenance(table, _object(made_by, key)))
-    found.append(
-        _one_row(
-            "Tokens (count and WER without, top-1 and top-5 with the number known)",
-            _object(results, "tokens"),
-            TOKENS,
-        )
-    )
+    title = "Tokens (count and WER without, top-1 and top-5 with the number known)"
+    found.append(_figures(title, (), [((), _object(results, "tokens"))], TOKENS, commands=False))
     seconds = [(key, _seconds(value)) for key, value in _flat(_object(results, "seconds"))]
     found.append(_pairs_table("Seconds per stage", ("stage", "s"), seconds))
     versions = [(key, str(value)) for key, value in _flat(_object(results, "versions"))]
     found.append(_pairs_table("Versions", ("package", "version"), versions))
-    rest = {key: value for key, value in results.items() if key not in _KNOWN}
-    tabled = ("alignment", "sentiment")
-    rest = {key: value for key, value in rest.items() if not key.startswith(tabled)}
+    rest = {
+        key: value
+        for key, value in results.items()
+        if key not in _KNOWN and not key.startswith(("alignment", "sentiment"))
+    }
     lines = [(key, str(value)) for key, value in _flat({"seed": results.get("seed")} | rest)]
     shown = tuple(line for line in lines if line[1] != "None")
     found.append(Table("Also", ("key", "value"), shown, names=2) if shown else None)
@@ -166,17 +163,13 @@ def _figures(
     return Table(title, (*names, *heads), tuple(map(tuple, cells)), len(names))
 
 
-def _one_row(title: str, row: Mapping[str, Any], columns: Sequence[Column]) -> Table | None:
-    return _figures(title, (), [((), row)], columns, commands=False)
-
-
 def _pairs_table(
-    title: str, heads: tuple[str, str], pairs: Sequence[tuple[str, str]], side_by_side: int = 3
+    title: str, heads: tuple[str, str], pairs: Sequence[tuple[str, str]]
 ) -> Table | None:
-    """Return a table of short pairs in several columns, to fit on one screen."""
+    """Return a table of short pairs in three columns, to fit on one screen."""
     if not pairs:
         return None
-    height = -(-len(pairs) // side_by_side)
+    height = -(-len(pairs) // 3)
     stacks = [list(stack) for stack in batched(pairs, height)]
     rows = tuple(
         tuple(cell for stack in stacks for cell in (stack[row] if row < len(stack) else ("", "")))
