@@ -18,7 +18,7 @@ from espnet_wabert.errors import one_line_errors
 @one_line_errors
 def main(data, audio, show, nj, dask):
     """Print the content of each DATA folder, or its first problems (exit status 1)."""
-    from espnet_wabert.corpora.validation import describe, find_problems
+    from espnet_wabert.corpora.validation import audio_problems, describe
     from espnet_wabert.formats.kaldi import scan_folder
     from espnet_wabert.workers.choice import open_workers
 
@@ -26,9 +26,9 @@ def main(data, audio, show, nj, dask):
     for path in data:
         scan = scan_folder(path)
         problems = scan.problems
-        if scan.folder is not None and not problems:
+        if audio and scan.folder is not None and not problems:
             with open_workers(nj, dask) as workers:
-                problems = find_problems(scan.folder, path, audio, workers)
+                problems = audio_problems(scan.folder, path, workers)
         for problem in problems[:show]:
             print(f"error: {problem}", file=sys.stderr)
         if len(problems) > show:

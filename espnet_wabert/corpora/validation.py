@@ -31,10 +31,8 @@ def describe(folder: DataFolder) -> str:
     return ", ".join(parts)
 
 
-def find_problems(folder: DataFolder, path: str | Path, audio: bool, workers: Workers) -> list[str]:
-    """Return the problems of the audio files (headers and ends); none without `audio`."""
-    if not audio:
-        return []
+def audio_problems(folder: DataFolder, path: str | Path, workers: Workers) -> list[str]:
+    """Return the problems of the audio files: of their headers and ends."""
     keys = sorted(folder.wav)
     files = (folder.wav[key] for key in keys)
     problems = []
