@@ -57,7 +57,7 @@ def check_config(args: Namespace) -> None:
     ]
     if errors:
         raise UserError("configuration: " + "; ".join(errors))
-    frontend_conf = args.frontend_conf or {}
+    frontend_conf, model_conf = args.frontend_conf or {}, args.model_conf or {}
     for part, classes in PARTS.items():
         name = getattr(args, part)
         optional = part in ("encoder", "postencoder") and args.model in WITHOUT_ALIGNER
@@ -70,13 +70,13 @@ def check_config(args: Namespace) -> None:
     text = args.model == "text_sentiment"
     if text != (args.frontend == "text") or (text and args.encoder is not None):
         errors.append("model text_sentiment and frontend text go together, without an encoder")
-    if (args.model_conf or {}).get("grapheme_weight") and not frontend_conf.get("convolutions"):
+    if model_conf.get("grapheme_weight") and not frontend_conf.get("convolutions"):
         errors.append("model_conf.grapheme_weight: needs frontend_conf.convolutions: true")
-    errors += _grapheme_errors(args.model_conf or {})
+    errors += _grapheme_errors(model_conf)
     for field in ("text_weight", "quantity_weight"):
-        if (args.model_conf or {}).get(field) and args.encoder is None:
+        if model_conf.get(field) and args.encoder is None:
             errors.append(f"model_conf.{field}: needs an encoder and a postencoder")
-    errors += _self_transcript_errors(args.model_conf or {})
+    errors += _self_transcript_errors(model_conf)
     pieces = getattr(args, "token_list", None)
     # Not `_fits`, which is slow for the 30,000 pieces of BERT.
     texts = isinstance(pieces, list | tuple) and all(isinstance(piece, str) for piece in pieces)
