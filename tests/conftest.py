@@ -43,6 +43,14 @@ def same_environment():
         os.environ.update(before)
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """Packed models are unpacked into a cache of this file's tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_corpus(tmp_path_factory) -> Path:
     """A folder with the tiny embedded corpus, to be copied: made once for all test processes."""

@@ -39,10 +39,8 @@ PARTS = ("frontend", "frontend_conf", "encoder", "encoder_conf", "postencoder",
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield files.cache_folder()
+def cache(own_cache):
+    return files.cache_folder()
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,7 @@ from espnet_wabert.models.download import NGRAM
 from espnet_wabert.text.ngram import estimate, write_arpa
 from espnet_wabert.text.wordpiece import WordPieceTokenizer
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 PITCH = {"very bored": 150.0, "calm": 400.0, "angry": 900.0}  # Hz
 
 
@@ -57,13 +58,6 @@ def run(*args) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, ["finetune", *map(str, args)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
     return result.exit_code, result.stdout, result.stderr
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,7 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.text.transcript import encode_transcript, spoken
 from espnet_wabert.text.wordpiece import letters_of
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Packed models are unpacked into a cache of these tests' own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

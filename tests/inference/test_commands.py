@@ -22,10 +22,8 @@ from espnet_wabert.models.checkpoint import pack
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield str(write_model(tmp_path_factory.mktemp("model")))
+def model(own_cache, tmp_path_factory):
+    return str(write_model(tmp_path_factory.mktemp("model")))
 
 
 def transcribe(model, *arguments):

@@ -18,10 +18,8 @@ from espnet_wabert.formats.words import read_words
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield str(write_model(tmp_path_factory.mktemp("model")))
+def model(own_cache, tmp_path_factory):
+    return str(write_model(tmp_path_factory.mktemp("model")))
 
 
 def run(*arguments):

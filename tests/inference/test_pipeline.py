@@ -26,10 +26,8 @@ TEXT = "the good film"
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield WaBERT.from_pretrained(write_model(tmp_path_factory.mktemp("model")))
+def model(own_cache, tmp_path_factory):
+    return WaBERT.from_pretrained(write_model(tmp_path_factory.mktemp("model")))
 
 
 def noise(seconds=1.0, seed=0):
