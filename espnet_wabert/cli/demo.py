@@ -2,17 +2,12 @@
 
 import click
 
-from espnet_wabert.cli.options import Positive
+from espnet_wabert.cli.options import Positive, device_option, model_option
 from espnet_wabert.errors import UserError, one_line_errors
 
 
 @click.command()
-@click.option(
-    "--model",
-    default="box",
-    show_default=True,
-    help="`box` (the package's own), a packed .zip, a .pth, a folder or a tag of the Hub.",
-)
+@model_option
 @click.option("--sentiment_model", help="A second model for sentiment; default: that of --model.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0: all interfaces.")
 @click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True)
@@ -23,7 +18,7 @@ from espnet_wabert.errors import UserError, one_line_errors
     show_default=True,
     help="Longer recordings are refused.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @one_line_errors
 def demo(model, sentiment_model, host, port, max_seconds, device):
     """Serve a page: record or upload speech, and see and hear when each word is said.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from espnet_wabert.cli.options import device_option
 from espnet_wabert.errors import UserError, one_line_errors
 
 
@@ -31,7 +32,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 )  # fmt: skip
 @click.option("--train_args", default="", help='More options of ESPnet, such as "--batch_size 8".')
 @click.option("--skip_bad", is_flag=True, help="Leave out recordings that cannot be used.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @one_line_errors
 def finetune(**options):
     """Train a classifier of recordings on your own labels.

@@ -32,15 +32,19 @@ class Positive(click.FloatRange):
         return number
 
 
+model_option = click.option(
+    "--model",
+    default="box",
+    show_default=True,
+    help="`box` (the package's own), a packed .zip, a .pth, a folder or a tag of the Hub.",
+)
+device_option = click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+
+
 def common(command):
     """Options of all commands that use a model on recordings."""
     options = [
-        click.option(
-            "--model",
-            default="box",
-            show_default=True,
-            help="`box` (the package's own), a packed .zip, a .pth, a folder or a tag of the Hub.",
-        ),
+        model_option,
         click.option(
             "--batch_seconds",
             type=Positive(),
@@ -48,7 +52,7 @@ def common(command):
             show_default=True,
             help="Seconds of padded audio per batch.",
         ),
-        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+        device_option,
         click.option(
             "--precision",
             type=click.Choice(PRECISIONS),
