@@ -136,8 +136,16 @@ def test_a_slow_machine_does_not_end_the_server(monkeypatch):
     page.close(verbose=False)
 
 
+@pytest.fixture
+def default_hangup():
+    """Let a server end at SIGHUP also where the tests ignore it, as under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.slow
-def test_a_terminal_that_is_closed_leaves_no_recording(tmp_path):
+def test_a_terminal_that_is_closed_leaves_no_recording(tmp_path, default_hangup):
     with serving(tmp_path, "--model", str(write_model(tmp_path / "model"))) as server:
         assert list(tmp_path.glob("wabert-demo-*"))
         server.process.send_signal(signal.SIGHUP)
