@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from espnet_wabert.bin.options import all_of
 from espnet_wabert.constants import PRECISIONS
 from espnet_wabert.errors import UserError, printable
 
@@ -41,43 +42,38 @@ model_option = click.option(
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 
 
-def common(command):
-    """Options of all commands that use a model on recordings."""
-    options = [
-        model_option,
-        click.option(
-            "--batch_seconds",
-            type=Positive(),
-            default=60.0,
-            show_default=True,
-            help="Seconds of padded audio per batch.",
-        ),
-        device_option,
-        click.option(
-            "--precision",
-            type=click.Choice(PRECISIONS),
-            default="float32",
-            show_default=True,
-            help="Of the speech encoder; bfloat16 is faster on CPUs and GPUs that have it.",
-        ),
-        click.option(
-            "--jobs",
-            type=click.IntRange(1),
-            callback=_use_threads,
-            expose_value=False,
-            help="CPU threads; default: all.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 def _use_threads(_context, _option, count: int | None) -> None:
     """Set the number of threads of torch and numba, which are not imported yet."""
     if count:
         for library in ("OMP", "MKL", "NUMBA"):
             os.environ[f"{library}_NUM_THREADS"] = str(count)
+
+
+common = all_of(  # options of all commands that use a model on recordings
+    model_option,
+    click.option(
+        "--batch_seconds",
+        type=Positive(),
+        default=60.0,
+        show_default=True,
+        help="Seconds of padded audio per batch.",
+    ),
+    device_option,
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="float32",
+        show_default=True,
+        help="Of the speech encoder; bfloat16 is faster on CPUs and GPUs that have it.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        callback=_use_threads,
+        expose_value=False,
+        help="CPU threads; default: all.",
+    ),
+)
 
 
 def run_batches(

@@ -63,7 +63,8 @@ def align_all(
     if len({recording.rate is None for recording in recordings}) > 1:
         raise UserError("the list has audio and cached features; align them apart")
     run = _Run(inference.aligner, choose_method(inference, method), on_result)
-    run.skipped = run.skipped if skipped is None else skipped
+    if skipped is not None:
+        run.skipped = skipped
     with tqdm(total=len(recordings), desc="aligning", unit="utt", disable=not bar) as progress:
         for group, loaded in loaded_batches(recordings, batch_seconds, inference.aligner.hop):
             run.batch(group, loaded)
