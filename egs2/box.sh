@@ -19,7 +19,8 @@ egs2/librispeech_wabert/run.sh "${options[@]}" --slu_config conf/box/align.yaml 
 egs2/librispeech_wabert/run.sh "${options[@]}" --slu_config conf/box/align.yaml \
     --stage 12 --stop_stage 13
 "${python}" -m espnet_wabert.bin.make_box --model ${align}/exp/align/valid.loss.ave.pth \
-    --out espnet_wabert/box/aligner --classifier box:sentiment
+    --out espnet_wabert/box/aligner --classifier box:sentiment \
+    --recognizer package:whisper-tiny.en
 
 # Sentiment: trained on texts; the test sets are read by the aligned model first.
 texts=${box}/rated_texts

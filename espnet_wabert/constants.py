@@ -1,6 +1,7 @@
 """Constants that several sub-packages share."""
 
 BOX = "box"  # name of the aligned model that the package ships
+OWN = "own"  # the recognizer that a model names in its config.yaml, if it does
 SILENT = 1e-4  # three steps of 16 bits: speech whose largest sample is smaller is silence
 SAMPLE_RATE = 16000  # Hz, of the audio that models, recognizers and formatted data use
 LABELS = ("Negative", "Neutral", "Positive")  # of SLUE-VoxCeleb, in the order of the scores

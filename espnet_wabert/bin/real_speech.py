@@ -27,8 +27,9 @@ def main(model, out, results, whisper, table):
     from espnet_wabert.formats.kaldi import read_folder
     from espnet_wabert.inference.api import WaBERTInference
     from espnet_wabert.inference.decoding import SpeechSource, decode_alignment
+    from espnet_wabert.inference.joint_reading import JointReader
     from espnet_wabert.inference.pocketsphinx_recognizer import PocketsphinxRecognizer
-    from espnet_wabert.inference.recognizer import load_recognizer
+    from espnet_wabert.inference.recognizer import load_network
     from espnet_wabert.mini.more_speech import more_recordings
     from espnet_wabert.mini.real_speech import RECORDINGS, write_recordings
     from espnet_wabert.models.provenance import commit, of_model
@@ -40,7 +41,8 @@ def main(model, out, results, whisper, table):
     inference = WaBERTInference.from_pretrained(model)
     recognizers = {"pocketsphinx": PocketsphinxRecognizer()}
     if whisper:
-        recognizers["Whisper"] = load_recognizer(whisper)
+        recognizers["Whisper"] = network = load_network(whisper)
+        recognizers["Whisper and the model"] = JointReader(inference.reader, network.write)
     methods = tuple(inference.aligner.methods)
     boundaries, reading = [], []
     for name, recordings in (RECORDINGS | more_recordings()).items():
@@ -53,7 +55,9 @@ def main(model, out, results, whisper, table):
         of_methods = [_times(scores[method]) for method in methods if method in scores]
         if of_methods:
             boundaries.append((name, *of_methods))
-        reading.append((name, *_reading(inference, source, scores["wer"], recognizers)))
+        cells, rates = _reading(inference, source, scores["wer"], recognizers)
+        reading.append((name, *cells))
+        scores |= rates
         if results:
             made_by = of_model(inference.args) | {"scored": commit()}
             update_results(
@@ -77,8 +81,8 @@ def _times(row: dict) -> str:
     return f"{row['mean_ms']:.1f} / {row['median_ms']:.1f} / {row['within_50ms']:.2f}"
 
 
-def _reading(inference, source, wer: float, recognizers) -> list[str]:
-    """Return the cells of one set of recordings: its size, word error rates and doubts."""
+def _reading(inference, source, wer: float, recognizers) -> tuple[list[str], dict[str, float]]:
+    """Return the cells of one set, its size, word error rates and doubts; and the rates by name."""
     from espnet_wabert.formats.audio import read_audio
     from espnet_wabert.mini.robustness import Spoken, measure
     from espnet_wabert.scoring.tokens import word_error_rate
@@ -92,14 +96,16 @@ def _reading(inference, source, wer: float, recognizers) -> list[str]:
         name: dict(zip(texts, recognizer(speech), strict=True))
         for name, recognizer in recognizers.items()
     }
-    return [
+    rates = {f"wer of {name}": word_error_rate(texts, heard) for name, heard in read.items()}
+    cells = [
         str(len(texts)),
         str(sum(len(text.split()) for text in texts.values())),
         f"{wer:.2f}",
-        *(f"{word_error_rate(texts, heard):.2f}" for heard in read.values()),
+        *(f"{rate:.2f}" for rate in rates.values()),
         f"{doubts.doubted_right:.2f}",
         f"{doubts.found_wrong:.2f}",
     ]
+    return cells, rates
 
 
 if __name__ == "__main__":

@@ -14,17 +14,21 @@ from espnet_wabert.errors import one_line_errors
 @click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
 @one_line_errors
 def main(model, data, most, out):
-    """Print boundary errors of the best method, WER and doubts by condition, and non-speech."""
+    """Print boundary errors of the best method, WER and doubts by condition, and non-speech.
+
+    WER is that of the letters, and of a recognizer that they check if the model has one.
+    """
     from tqdm import tqdm
 
     from espnet_wabert.formats.audio import read_audio
     from espnet_wabert.formats.kaldi import read_folder
-    from espnet_wabert.inference.api import WaBERTInference
+    from espnet_wabert.inference.pipeline import WaBERT
     from espnet_wabert.mini.non_speech import KINDS, listen
     from espnet_wabert.mini.robustness import BY_WORDS, CONDITIONS, Spoken, measure
     from espnet_wabert.scoring.table import Table, markdown, print_tables
 
-    inference = WaBERTInference.from_pretrained(model)
+    used = WaBERT.from_pretrained(model)
+    inference = used.inference
     folder = read_folder(data, need=["text"])
     words = folder.words or {}
     utterances = [
@@ -35,15 +39,19 @@ def main(model, data, most, out):
     conditions = [*CONDITIONS, *BY_WORDS] if timed else [*CONDITIONS]
     rows = []
     for condition in tqdm(conditions, unit="conditions"):
-        found = measure(inference, utterances, condition)
+        found = measure(inference, utterances, condition, used.read if used.recognizer else None)
         best = next(iter(found.boundaries.values()), None)
         figures = [f"{best.mean_ms:.1f}", f"{best.median_ms:.1f}"] if best else ["", ""]
         rows.append(
             (condition, *figures, f"{found.error_rate:.3f}",
+             "" if found.checked_rate is None else f"{found.checked_rate:.3f}",
              f"{found.doubted_right:.3f}", f"{found.found_wrong:.3f}")
         )  # fmt: skip
     method = next(iter(inference.aligner.methods))
-    columns = ("condition", f"{method} mean ms", "median ms", "WER", "right doubted", "wrong found")
+    columns = (
+        "condition", f"{method} mean ms", "median ms", "WER", f"with {used.recognizer}",
+        "right doubted", "wrong found",
+    )  # fmt: skip
     tables = [Table(f"{data.name}, {len(utterances)} utterances", columns, tuple(rows))]
     silent = {kind: listen(inference, [one.text for one in utterances], kind) for kind in KINDS}
     without = [

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from espnet_wabert.bin.options import all_of
-from espnet_wabert.constants import PRECISIONS
+from espnet_wabert.constants import OWN, PRECISIONS
 from espnet_wabert.errors import UserError, printable
 
 SHOWN = 10  # skipped utterances
@@ -40,6 +40,13 @@ model_option = click.option(
     help="`box` (the package's own), a packed .zip, a .pth, a folder or a tag of the Hub.",
 )
 device_option = click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+recognizer_option = click.option(
+    "--recognizer",
+    default=OWN,
+    show_default=True,
+    help="Whisper or a CTC model (name, folder) that reads, checked by the letters; `own`: that of"
+    " the model, if it has one; `none`: letters alone.",
+)
 
 
 def _use_threads(_context, _option, count: int | None) -> None:
@@ -88,7 +95,7 @@ def run_batches(
         on_result: gets the utterance id and the result.
         to_files: each result is a file that has the name of the recording.
         skipped: a dictionary for what is returned, which is filled before an interruption, too.
-        loading: model, device and precision.
+        loading: model, device, precision and, for reading, the recognizer.
 
     Returns:
         The recordings that cannot be read, with the reason.

@@ -92,10 +92,10 @@ class Analyzer:
             raise UserError(reason.replace(str(path), Path(path).name)) from error
         method = choose_method(self.model.inference, method)
         speech = self.aligner.encode([audio])
-        read = None if text.split() else self._read(speech)
+        read = None if text.split() else self._read(audio)
         encoded = self._encoded(read or text, recording.length)
         (aligned,) = self.aligner.align_encoded(speech, [encoded])
-        sentiment = self._sentiment(audio, speech)
+        sentiment = self._sentiment(audio, read)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         best = next(iter(found))
         limits = self.aligner.min_confidence(best), self.aligner.min_word_confidence(best)
@@ -135,13 +135,13 @@ class Analyzer:
         _, ends = token_edges(fired, speech.lengths, speech.silence, speech.paused)
         return firing(model, weights, ends[0], int(speech.silence[0]))
 
-    def _sentiment(self, audio: np.ndarray, speech: EncodedSpeech) -> Classification | None:
+    def _sentiment(self, audio: np.ndarray, read: str | None) -> Classification | None:
         """Return the sentiment of samples (S,); None: no classifier, or it hears no words.
 
-        An aligned model judges what it reads in the speech that is encoded already.
+        An aligned model judges what it has read, if it has.
         """
         if self.classifier is self.model:
-            texts = self.model.inference.reader.texts(speech)
+            texts = self.model.read([audio]) if read is None else [read]
             (found,) = self.model.word_sentiment.of_texts(texts)
             return found if isinstance(found, Classification) else None
         try:
@@ -149,13 +149,13 @@ class Analyzer:
         except UserError:
             return None
 
-    def _read(self, speech: EncodedSpeech) -> str:
-        """Return the text of one recording.
+    def _read(self, audio: np.ndarray) -> str:
+        """Return the text of samples (S,).
 
         Raises:
             UserError: no word was heard.
         """
-        text = self.model.inference.reader.read(speech)[0].text
+        (text,) = self.model.read([audio])
         if not text.split():
             raise UserError("no word was heard in the recording; with a transcript it is aligned")
         return text

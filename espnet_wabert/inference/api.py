@@ -82,6 +82,8 @@ class WaBERTInference:
         self.text_tokenizer = build_tokenizer(self.args.frontend_conf) if self.reads_text else None
         # Name of the text model that judges what this one reads; that in the box has one.
         self.classifier: str | None = getattr(self.args, "classifier", None)
+        # Name of the recognizer whose text the letters of this one check (`joint_reading.py`).
+        self.recognizer: str | None = getattr(self.args, "recognizer", None)
         self._aligner = None
         self._ngram = ngram
         decoder = getattr(self.model, "token_decoder", None)
@@ -119,7 +121,9 @@ class WaBERTInference:
                 found[part] = f"{getattr(args, part)} ({source or 'weights in the file'})"
         if self._aligner is not None:
             found["methods of alignment"] = ", ".join(self._aligner.methods)
-            found["reads"] = self._reads(self.aligner.model.ctc_head is not None)
+            found["reads"] = self._reads(self.spells)
+            if self.recognizer:
+                found["reads"] += f"; they check the text of a recognizer ({self.recognizer})"
             if self.classifier:
                 found["classifies"] = f"the sentiment of what it reads ({self.classifier})"
         else:
@@ -133,6 +137,11 @@ class WaBERTInference:
     def _reads(self, letters: bool) -> str:
         search = ", with an n-gram of words" if letters and self._ngram else ""
         return f"letters{search}" if letters else "word pieces"
+
+    @property
+    def spells(self) -> bool:
+        """Whether this is an aligned model that reads letters."""
+        return self._aligner is not None and self._aligner.model.ctc_head is not None
 
     @property
     def aligner(self) -> Aligner:
@@ -177,7 +186,7 @@ class WaBERTInference:
             speech: as for `align`. A silent waveform has no words.
         """
         texts = self.reader.texts(self.aligner.encode(speech))
-        return ["" if _silent(x) else text for x, text in zip(speech, texts, strict=True)]
+        return ["" if is_silent(x) else text for x, text in zip(speech, texts, strict=True)]
 
     def align_and_transcribe(
         self, speech: Sequence[np.ndarray], texts: Sequence[str]
@@ -240,7 +249,7 @@ class WaBERTInference:
         ]
 
 
-def _silent(speech: np.ndarray) -> bool:
+def is_silent(speech: np.ndarray) -> bool:
     """Return whether a waveform has nothing but the noise of its 16 bits."""
     (samples,) = to_tensors([speech], "cpu")
     return samples.dim() == 1 and float(samples.abs().max()) < SILENT

@@ -9,7 +9,7 @@ aligned.save("talk.srt")
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -20,11 +20,12 @@ import numpy as np
 import torch
 
 from espnet_wabert.alignment.cif_method import token_edges
-from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.constants import OWN, SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.aligned_files import UtteranceAlignment
 from espnet_wabert.inference.align_corpus import align_all, choose_method
 from espnet_wabert.inference.api import Classification, WaBERTInference
+from espnet_wabert.inference.joint_reading import JointReader
 from espnet_wabert.inference.loading import process_all
 from espnet_wabert.inference.recordings import Recording, from_samples, from_stream, one_file
 from espnet_wabert.inference.word_sentiment import WordSentiment
@@ -64,6 +65,10 @@ class WaBERT:
         inference: the loaded model.
         batch_seconds: padded audio per batch.
         source: what `from_pretrained` was given.
+        recognizer: as `from_pretrained` takes it.
+
+    Raises:
+        UserError: a recognizer for a model that reads no letters.
     """
 
     def __init__(
@@ -71,12 +76,22 @@ class WaBERT:
         inference: WaBERTInference,
         batch_seconds: float = 60.0,
         source: str | Path | None = None,
+        recognizer: str | None = OWN,
     ):
         self.inference, self.batch_seconds, self.source = inference, batch_seconds, source
+        if recognizer == OWN:
+            recognizer = inference.recognizer
+        elif recognizer and not inference.spells:
+            raise UserError(f"recognizer {recognizer}: this model has no letters that check it")
+        self.recognizer = recognizer
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "box", device: str = "cpu", precision: str = "float32"
+        cls,
+        model: str | Path = "box",
+        device: str = "cpu",
+        precision: str = "float32",
+        recognizer: str | None = OWN,
     ) -> "WaBERT":
         """Load the model in the box, a packed .zip, a .pth, a folder, or a tag of the Hub.
 
@@ -84,8 +99,12 @@ class WaBERT:
             model: which one.
             device: "cpu" or "cuda".
             precision: of the speech encoder, "float32" or, quicker, "bfloat16".
+            recognizer: reads instead of the model's letters, which check it (`joint_reading.py`): a
+                Whisper or CTC model, name or folder; "own": the model's, which that in the box has;
+                None: letters alone.
         """
-        return cls(WaBERTInference.from_pretrained(model, device, precision), source=model)
+        inference = WaBERTInference.from_pretrained(model, device, precision)
+        return cls(inference, source=model, recognizer=recognizer)
 
     def push_to_hub(self, repo: str, license: str = "apache-2.0") -> str:
         """Upload the model with a model card to the Hugging Face Hub; return its address.
@@ -180,7 +199,17 @@ class WaBERT:
 
     def read_batch(self, recordings, speech) -> list[str]:
         """Return the texts of a batch, as `process_all` asks for them."""
-        return self.inference.read(speech)
+        return self.read(speech)
+
+    @cached_property
+    def read(self) -> Callable[[Sequence[np.ndarray]], list[str]]:
+        """What reads waveforms (S,) at 16 kHz: the recognizer and the letters, or the model."""
+        if self.recognizer is None:
+            return self.inference.read
+        from espnet_wabert.inference.recognizer import load_network  # imports more transformers
+
+        recognizer = load_network(self.recognizer, device=self.inference.device)
+        return JointReader(self.inference.reader, recognizer.write)
 
     def classify_batch(self, recordings, speech) -> Sequence[Classification | UserError]:
         """Return the sentiment of a batch, as `process_all` asks for it."""
@@ -191,9 +220,9 @@ class WaBERT:
     @cached_property
     def word_sentiment(self) -> WordSentiment:
         """The text model that judges what this one reads; it is loaded when it is needed."""
-        reader = self.inference
-        classifier = WaBERTInference.from_pretrained(str(reader.classifier), reader.device)
-        return WordSentiment(reader, classifier)
+        name, device = str(self.inference.classifier), self.inference.device
+        classifier = WaBERTInference.from_pretrained(name, device)
+        return WordSentiment(self.read, classifier)
 
     @torch.inference_mode()
     def encode_batch(self, recordings, speech) -> list[Encoding]:

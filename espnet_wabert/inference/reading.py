@@ -55,18 +55,19 @@ class Reader:
             return [one.text for one in self.read(encoded)]
         return self.spell(encoded)
 
-    @torch.inference_mode()
     def spell(self, encoded: EncodedSpeech) -> list[str]:
         """Return the texts that the letters of utterances give."""
-        assert self.model.ctc_head is not None
-        return self.speller(self.model.ctc_head(encoded.adapted), encoded.lengths)
+        return [self.speller.text(log_p) for log_p in self.log_p(encoded)]
 
     def letters(self, speech: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the log-probabilities of letters (T, V) of waveforms (S,) at 16 kHz."""
+        return self.log_p(self.aligner.encode(speech))
+
+    @torch.inference_mode()
+    def log_p(self, encoded: EncodedSpeech) -> list[np.ndarray]:
+        """Return the log-probabilities of letters (T, V) of utterances."""
         assert self.model.ctc_head is not None
-        encoded = self.aligner.encode(speech)
-        with torch.inference_mode():
-            log_p = self.model.ctc_head(encoded.adapted).cpu().numpy()
+        log_p = self.model.ctc_head(encoded.adapted).cpu().numpy()
         return [row[:length] for row, length in zip(log_p, encoded.lengths.tolist(), strict=True)]
 
     def _transcriptions(self, grafted: Grafted, texts: Sequence[str] | None) -> list[Transcription]:

@@ -6,6 +6,7 @@ Shapes: B utterances, S samples, T frames, V output symbols.
 """
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 from transformers import WhisperForConditionalGeneration as WhisperModel
 
 from espnet_wabert.alignment.chunking import chunks
+from espnet_wabert.box.files import PACKAGE, encoder_folder
 from espnet_wabert.constants import BOX, SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.inference.api import WaBERTInference
@@ -25,6 +27,7 @@ from espnet_wabert.modules.frontend import needs_normalization
 from espnet_wabert.modules.pretrained import load_config, quiet_loading
 from espnet_wabert.modules.speech_encoders import build_speech_encoder
 from espnet_wabert.text.beam_search import load_beam_search
+from espnet_wabert.text.normalization import plain_text
 
 CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 WINDOW = 30 * SAMPLE_RATE  # samples per window of Whisper
@@ -34,17 +37,19 @@ PROMPT = 4  # largest number of Whisper's prompt tokens
 REPETITIVE = 2.4  # compression ratio above which Whisper's text is a loop (Radford et al. 2022)
 
 
-def plain_text(text: str) -> str:
-    """Convert a hypothesis to the form of SLUE's transcripts: lower case, no punctuation.
+class Recognizer(ABC):
+    """Reads waveforms; called, it gives texts in the form of SLUE's transcripts."""
 
-    Apostrophes are kept, as in the transcripts that the text classifier is trained on.
-    """
-    text = text.lower().replace("\u2019", "'")
-    kept = "".join(c if c.isalnum() or c == "'" else " " for c in text)
-    return " ".join(word.strip("'") for word in kept.split() if word.strip("'"))
+    @abstractmethod
+    def write(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of waveforms (S,) at 16 kHz, as the model writes them."""
+
+    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the plain texts of waveforms (S,) at 16 kHz."""
+        return [plain_text(text) for text in self.write(speech)]
 
 
-class CTCRecognizer:
+class CTCRecognizer(Recognizer):
     """A wav2vec 2.0 (HuBERT, ...) with a CTC head.
 
     Greedy decoding without an n-gram, beam search with one. (pyctcdecode does not support numpy 2,
@@ -71,14 +76,12 @@ class CTCRecognizer:
         self.decoder = load_beam_search(self.labels, self.blank, ngram) if ngram else None
 
     @torch.inference_mode()
-    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
-        """Return the texts of waveforms (S,) at 16 kHz."""
+    def write(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of waveforms (S,) at 16 kHz, as the model spells them."""
         frames = self.encoder(*pad(to_tensors(speech, self.device)))
         scores = self.head(frames.features).float().log_softmax(-1).cpu()  # (B, T, V)
         decode = self._greedy if self.decoder is None else self._search
-        return [
-            plain_text(decode(s[:n])) for s, n in zip(scores, frames.lengths.tolist(), strict=True)
-        ]
+        return [decode(s[:n]) for s, n in zip(scores, frames.lengths.tolist(), strict=True)]
 
     def _greedy(self, scores: torch.Tensor) -> str:
         best = scores.argmax(-1).unique_consecutive().tolist()
@@ -89,7 +92,7 @@ class CTCRecognizer:
         return self.decoder.decode(scores.numpy())
 
 
-class WhisperRecognizer:
+class WhisperRecognizer(Recognizer):
     """Whisper; audio longer than 30 s is decoded in equal windows of at most 30 s.
 
     Whisper can repeat itself in a loop, mostly on voices that it does not recognize. Therefore the
@@ -108,8 +111,8 @@ class WhisperRecognizer:
         self.options = {"language": "en", "task": "transcribe"} if multilingual else {}
 
     @torch.inference_mode()
-    def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
-        """Return the texts of waveforms (S,) at 16 kHz."""
+    def write(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of waveforms (S,) at 16 kHz, with capitals, punctuation and digits."""
         # Windows of equal length: of the few samples of a last one Whisper would invent a word.
         pieces = [(b, x[window.start : window.stop]) for b, x in enumerate(speech) if len(x)
                   for window in chunks(len(x), WINDOW, 0)]  # fmt: skip
@@ -122,7 +125,7 @@ class WhisperRecognizer:
         texts: list[list[str]] = [[] for _ in speech]
         for (b, _), text in zip(pieces, written, strict=True):
             texts[b].append(text)
-        return [plain_text(" ".join(parts)) for parts in texts]
+        return [" ".join(parts) for parts in texts]
 
     def _write(self, pieces: list[np.ndarray], **options) -> list[str]:
         """Return the texts of windows, each with its own limit of tokens."""
@@ -161,6 +164,17 @@ def load_recognizer(source: str, ngram: str | None = None, device: str = "cpu"):
         if ngram:
             raise UserError(f"{source}: has an n-gram of its own: no other one with it")
         return WaBERTInference.from_pretrained(source, device).read
+    return load_network(source, ngram, device)
+
+
+def load_network(source: str, ngram: str | None = None, device: str = "cpu") -> Recognizer:
+    """Return the recognizer of a Hugging Face model; the arguments are those of `load_recognizer`.
+
+    Raises:
+        UserError: there is no such model, or it is no recognizer.
+    """
+    if source.startswith(PACKAGE):
+        source = str(encoder_folder(source.removeprefix(PACKAGE)))
     config, _ = load_config("--recognizer", source, None, pretrained=True)
     if ngram and not Path(ngram).is_file():
         raise UserError(f"{ngram}: no such n-gram; stage 9 downloads it")

@@ -4,7 +4,7 @@ The text model of the box learned from texts of a sentence or two. A longer text
 its probabilities are the mean of theirs, each part with the weight of its words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,16 +19,18 @@ class WordSentiment:
     """Classifies recordings by their words.
 
     Args:
-        reader: an aligned model.
+        read: gives the texts of waveforms.
         classifier: a text model.
     """
 
-    def __init__(self, reader: WaBERTInference, classifier: WaBERTInference):
-        self.reader, self.classifier = reader, classifier
+    def __init__(
+        self, read: Callable[[Sequence[np.ndarray]], list[str]], classifier: WaBERTInference
+    ):
+        self.read, self.classifier = read, classifier
 
     def __call__(self, speech: Sequence[np.ndarray]) -> list[Classification | UserError]:
         """Classify waveforms (S,) at 16 kHz; one without words gets an error."""
-        return self.of_texts(self.reader.read(speech))
+        return self.of_texts(self.read(speech))
 
     def of_texts(self, read: Sequence[str]) -> list[Classification | UserError]:
         """Classify what was read in recordings; one without words gets an error."""

@@ -31,7 +31,8 @@ class Result(NamedTuple):
 
     condition: str
     boundaries: dict[str, BoundaryScores]  # by method; empty without word times
-    error_rate: float  # of reading without a transcript
+    error_rate: float  # of reading without a transcript, by letters
+    checked_rate: float | None  # of reading with a recognizer and letters
     doubted_right: float  # fraction of right transcripts that are called doubtful
     found_wrong: float  # fraction of transcripts of other utterances that are called doubtful
 
@@ -111,20 +112,35 @@ BY_WORDS: dict[str, Callable[[Spoken], Spoken]] = {
 }
 
 
-def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition: str) -> Result:
-    """Align and read utterances under a condition, with right and with exchanged transcripts."""
+def measure(
+    inference: WaBERTInference,
+    utterances: Sequence[Spoken],
+    condition: str,
+    reader: Callable[[Sequence[np.ndarray]], list[str]] | None = None,
+) -> Result:
+    """Align and read utterances under a condition, with right and with exchanged transcripts.
+
+    Args:
+        inference: an aligned model.
+        utterances: what is said, without the condition.
+        condition: one of `CONDITIONS` or `BY_WORDS`.
+        reader: reads too, such as `JointReader`; None: letters alone.
+    """
     heard = [under(spoken, condition) for spoken in utterances]
     texts = [spoken.text for spoken in heard]
     wrong = texts[1:] + texts[:1]
     limit = inference.aligner.min_confidence(EVERY)
     hypothesis: dict[str, dict[str, list[Word]]] = {}
     read: dict[str, str] = {}
+    checked: dict[str, str] = {}
     right_low, wrong_low = [], []
     for first in range(0, len(heard), BATCH):
         part = slice(first, first + BATCH)
         audio = [spoken.audio for spoken in heard[part]]
         aligned, transcribed = inference.align_and_transcribe(audio, texts[part])
         exchanged = inference.align(audio, wrong[part])
+        if reader is not None:
+            checked |= {str(at): text for at, text in enumerate(reader(audio), start=first)}
         for at, (found, other, text) in enumerate(
             zip(aligned, exchanged, transcribed, strict=True), start=first
         ):
@@ -139,8 +155,12 @@ def measure(inference: WaBERTInference, utterances: Sequence[Spoken], condition:
         for name, words in hypothesis.items()
         if reference
     }
-    rate = word_error_rate({str(at): text for at, text in enumerate(texts)}, read)
-    return Result(condition, boundaries, rate, float(np.mean(right_low)), float(np.mean(wrong_low)))
+    said = {str(at): text for at, text in enumerate(texts)}
+    return Result(
+        condition, boundaries,
+        word_error_rate(said, read), word_error_rate(said, checked) if checked else None,
+        float(np.mean(right_low)), float(np.mean(wrong_low)),
+    )  # fmt: skip
 
 
 def _doubted(aligned: Alignment, limit: float) -> bool:

@@ -216,6 +216,7 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
         state = {k: v for k, v in state.items() if not k.startswith("teacher.")}
     output = Path(output).resolve()
     args.packed, args.with_teacher, args.sources = True, with_teacher, sources(args)
+    args.recognizer = None  # it is not packed
     for part in ("frontend_conf", "postencoder_conf"):
         if getattr(args, part, None):
             getattr(args, part)[SOURCE] = None

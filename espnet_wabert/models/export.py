@@ -19,7 +19,9 @@ KEPT = (
 FROM_SOURCE = ("config", "tokenizer")  # what a frozen encoder's folder has
 
 
-def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
+def export(
+    model: str | Path, out: Path, classifier: str | None = None, recognizer: str | None = None
+) -> int:
     """Write the trained weights of a model into `out`; return the size of all files in bytes.
 
     Weights are stored in float16: half the size, and a difference that no figure shows. Buffers
@@ -30,6 +32,7 @@ def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
         model: .pth of a slim checkpoint, whose encoders are those of packages.
         out: folder.
         classifier: name of the text model that judges what this one reads.
+        recognizer: name of the model whose text the letters of this one check.
     """
     files = find_files(model)
     loaded, args = load_model(files)
@@ -52,8 +55,8 @@ def export(model: str | Path, out: Path, classifier: str | None = None) -> int:
             conf[part] = {k: v for k, v in conf[part].items() if k not in FROM_SOURCE}
             conf[part][SOURCE] = f"{PACKAGE}{encoder}"
     conf["token_list"] = None if reads_text else f"{PACKAGE}{MINILM}"
-    if classifier:
-        conf["classifier"] = classifier
+    conf |= {"classifier": classifier} if classifier else {}
+    conf |= {"recognizer": recognizer} if recognizer else {}
     (out / CONFIG).write_text(yaml.safe_dump(conf, sort_keys=False), encoding="utf-8")
     if files.ngram is not None:
         shutil.copyfile(files.ngram, out / NGRAM)

@@ -11,3 +11,13 @@ def normalize(text: str) -> str:
     """
     text = unicodedata.normalize("NFC", text.lower()).replace("\u2019", "'")
     return " ".join(text.split())
+
+
+def plain_text(text: str) -> str:
+    """Convert a hypothesis to the form of SLUE's transcripts: lower case, no punctuation.
+
+    Apostrophes are kept, as in the transcripts that the text classifier is trained on.
+    """
+    text = text.lower().replace("\u2019", "'")
+    kept = "".join(c if c.isalnum() or c == "'" else " " for c in text)
+    return " ".join(word.strip("'") for word in kept.split() if word.strip("'"))

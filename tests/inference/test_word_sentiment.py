@@ -1,7 +1,5 @@
 """Sentiment of what an aligned model reads: parts of long texts, and recordings without words."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from tiny import save, text_arguments
@@ -20,7 +18,7 @@ def classifier(tmp_path_factory):
 
 
 def judge(classifier, *texts):
-    return WordSentiment(SimpleNamespace(read=lambda speech: list(texts)), classifier)([])
+    return WordSentiment(lambda speech: list(texts), classifier)([])
 
 
 def test_a_short_text_is_judged_whole(classifier):
