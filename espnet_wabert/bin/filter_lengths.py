@@ -16,14 +16,13 @@ from espnet_wabert.errors import one_line_errors
     help="A vocab.txt, the folder of a BERT, or a Hugging Face name: also remove "
     "utterances whose tokens, [CLS] and [SEP] counted, are not fewer than their frames.",
 )
-@click.option("--fs", type=click.IntRange(1), default=16000, show_default=True, help="Hz.")
 @one_line_errors
-def main(data, out, min_seconds, max_seconds, min_frames, tokenizer, fs):
+def main(data, out, min_seconds, max_seconds, min_frames, tokenizer):
     """Remove utterances that are too short, too long or too dense; OUT/removed.txt lists them."""
     from espnet_wabert.corpora.lengths import Limits, filter_folder
 
     limits = Limits(min_seconds, max_seconds, min_frames)
-    click.echo(filter_folder(data, out, limits, tokenizer, fs).summary)
+    click.echo(filter_folder(data, out, limits, tokenizer).summary)
 
 
 if __name__ == "__main__":

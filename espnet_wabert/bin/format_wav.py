@@ -9,7 +9,6 @@ from espnet_wabert.errors import UserError, one_line_errors
 @click.command()
 @click.option("--data", required=True, help="The data folder to read.")
 @click.option("--out", required=True, help="The data folder to write (dump/raw/...).")
-@click.option("--fs", type=click.IntRange(1), default=16000, show_default=True, help="Hz.")
 @worker_options(AUDIO_NJ)
 @click.option(
     "--audio_format", type=click.Choice(["flac", "wav"]), default="flac", show_default=True
@@ -22,7 +21,7 @@ from espnet_wabert.errors import UserError, one_line_errors
     help="Leave unreadable utterances out (listed in OUT/bad.txt) instead of stopping.",
 )
 @one_line_errors
-def main(data, out, fs, audio_format, skip_bad, nj, dask):
+def main(data, out, audio_format, skip_bad, nj, dask):
     """Check every file; convert those with segments, speed factors, stereo or another rate."""
     from pathlib import Path
 
@@ -33,7 +32,7 @@ def main(data, out, fs, audio_format, skip_bad, nj, dask):
     if Path(data).resolve() == Path(out).resolve():
         raise UserError(f"--out {out}: must be another folder than --data")
     with open_workers(nj, dask) as workers:
-        result = format_folder(read_folder(data), out, fs, audio_format, skip_bad, workers)
+        result = format_folder(read_folder(data), out, audio_format, skip_bad, workers)
     click.echo(result.summary)
 
 

@@ -22,7 +22,6 @@ def main(model, out, results, whisper, table):
     LibriVox has pocketsphinx's times as a reference, and the sentences those of their packages.
     With what `bin.fetch_sources --more_speech` fetches, spontaneous speech and prompts too.
     """
-    from espnet_wabert.constants import SAMPLE_RATE
     from espnet_wabert.corpora.formatting import format_folder
     from espnet_wabert.formats.kaldi import read_folder
     from espnet_wabert.inference.api import WaBERTInference
@@ -47,7 +46,7 @@ def main(model, out, results, whisper, table):
     boundaries, reading = [], []
     for name, recordings in (RECORDINGS | more_recordings()).items():
         write_recordings(recordings(), out / "data" / name)
-        format_folder(read_folder(out / "data" / name), out / "raw" / name, SAMPLE_RATE)
+        format_folder(read_folder(out / "data" / name), out / "raw" / name)
         source = SpeechSource(out / "raw" / name, None)
         decode_alignment(lambda: inference, source, out / name, 60.0)
         scores = score_decoded_set(out / "raw" / name, out / name)

@@ -44,11 +44,10 @@ class Task(NamedTuple):
     segment: Segment | None
     factor: float
     target: str
-    fs: int
 
 
 class Formatted(NamedTuple):
-    """Result of a task: `path` is the file, `samples` its length at `fs` Hz.
+    """Result of a task: `path` is the file, `samples` its length at 16 kHz.
 
     `cut`: its segment ends after the recording.
     """
@@ -71,19 +70,18 @@ class FormatResult(NamedTuple):
 def format_folder(
     folder: DataFolder,
     out: str | Path,
-    fs: int = SAMPLE_RATE,
     audio_format: str = "flac",
     skip_bad: bool = False,
     workers: Workers = HERE,
 ) -> FormatResult:
-    """Write the data folder `out` whose wav.scp has `fs` Hz mono files without segments.
+    """Write the data folder `out` whose wav.scp has 16 kHz mono files without segments.
 
     New audio goes to `out`/audio/<speaker>/<utterance>; unused audio there is removed.
     """
-    if audio_format not in AUDIO_FORMATS or fs < 1:
-        raise UserError(f"--audio_format {audio_format} --fs {fs}: one of {AUDIO_FORMATS}, above 0")
+    if audio_format not in AUDIO_FORMATS:
+        raise UserError(f"--audio_format {audio_format}: one of {', '.join(AUDIO_FORMATS)}")
     audio_folder = Path(out).absolute() / "audio"
-    make = partial(_tasks, folder, audio_folder, audio_format, fs)
+    make = partial(_tasks, folder, audio_folder, audio_format)
     results = workers.map(format_one, make(), FILES_AT_A_TIME, WORTH_A_WORKER)
     rejects = Rejects()
     counts: Counter = Counter()
@@ -102,7 +100,7 @@ def format_folder(
     rejects.settle(out, skip_bad)
     if not wav:
         raise UserError(f"{out}: no utterances left; left out: {rejects.counts()}")
-    seconds = {utt: count / fs for utt, count in samples.items()}
+    seconds = {utt: count / SAMPLE_RATE for utt, count in samples.items()}
     formatted = subset(folder, wav)._replace(
         wav=wav, segments=None, speed=None, seconds=seconds, samples=samples
     )
@@ -111,19 +109,19 @@ def format_folder(
     return FormatResult(formatted, _summary(formatted, counts, rejects, written, out))
 
 
-def _tasks(folder: DataFolder, audio_folder: Path, suffix: str, fs: int) -> Iterator[Task]:
+def _tasks(folder: DataFolder, audio_folder: Path, suffix: str) -> Iterator[Task]:
     for utt, speaker in sorted(folder.utt2spk.items()):
         segment = folder.segments[utt] if folder.segments else None
         path = folder.wav[segment.recording if segment else utt]
         factor = folder.speed[utt] if folder.speed else 1.0
         target = f"{audio_folder}/{speaker}/{utt}.{suffix}"
-        yield Task(utt, path, segment, factor, target, fs)
+        yield Task(utt, path, segment, factor, target)
 
 
 def format_one(task: Task) -> Formatted:
     """Use a file in place, or write the task's part of it; return an error, do not raise it."""
     whole = task.segment is None and task.factor == 1.0
-    info = inspect(task.path, task.fs if whole else None)
+    info = inspect(task.path, SAMPLE_RATE if whole else None)
     if isinstance(info, AudioFault):
         return Formatted(task.path, 0, fault=info)
     start, stop, late = 0, info.samples, False
@@ -134,7 +132,7 @@ def format_one(task: Task) -> Formatted:
     if start >= stop:
         fault = AudioFault("span outside the audio", f"samples {start} to {stop}")
         return Formatted(task.path, 0, fault=fault)
-    if whole and is_ready(info, task.fs):
+    if whole and is_ready(info, SAMPLE_RATE):
         return Formatted(task.path, info.samples)
     try:
         samples, rate = read_mono(task.path, start, stop)
@@ -144,12 +142,12 @@ def format_one(task: Task) -> Formatted:
     bad = non_finite(samples, start, OVERDRIVEN)
     if bad is not None:
         return Formatted(task.path, 0, fault=bad)
-    samples = resample(samples, rate, task.fs, task.factor)
+    samples = resample(samples, rate, SAMPLE_RATE, task.factor)
     if len(samples) == 0:
-        fault = AudioFault("audio without samples", f"none left at {task.fs} Hz")
+        fault = AudioFault("audio without samples", f"none left at {SAMPLE_RATE} Hz")
         return Formatted(task.path, 0, fault=fault)
-    write_audio(Path(task.target), samples, task.fs)
-    return Formatted(task.target, len(samples), info.channels != 1, info.rate != task.fs, late)
+    write_audio(Path(task.target), samples, SAMPLE_RATE)
+    return Formatted(task.target, len(samples), info.channels != 1, info.rate != SAMPLE_RATE, late)
 
 
 def _remove_stale(audio_folder: Path, used: set[str]) -> int:

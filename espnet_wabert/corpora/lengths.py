@@ -54,7 +54,6 @@ def filter_folder(
     out: str | Path,
     limits: Limits = DEFAULT_LIMITS,
     tokenizer: str | None = None,
-    fs: int = SAMPLE_RATE,
 ) -> FilterResult:
     """Write the usable utterances of `data` to `out`, which may be the same folder.
 
@@ -68,9 +67,7 @@ def filter_folder(
     removed: dict[str, str] = {}
     kinds: Counter[str] = Counter()
     for utt, samples in folder.samples.items():
-        found = _reason(
-            samples / fs, count_frames(samples * SAMPLE_RATE // fs), tokens.get(utt), limits
-        )
+        found = _reason(samples / SAMPLE_RATE, count_frames(samples), tokens.get(utt), limits)
         if found is not None:
             kind, removed[utt] = found
             kinds[kind] += 1

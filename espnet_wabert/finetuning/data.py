@@ -58,7 +58,7 @@ def prepare(
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from None
     tasks = [
-        Task(c.utterance, c.path, None, 1.0, f"{out}/data/audio/{c.utterance}.flac", SAMPLE_RATE)
+        Task(c.utterance, c.path, None, 1.0, f"{out}/data/audio/{c.utterance}.flac")
         for c in table.clips
     ]
     done = {}

@@ -37,7 +37,7 @@ def test_librispeech_from_the_corpus_to_filtered_audio(tmp_path):
     ok = run(validate_data, data / "train", data / "train_sp", "--audio", "true").output
     assert "data/train: OK: 8 utterances, 2 speakers, 0.00 h, 24 words, word times for 2" in ok
     assert "24 utterances, 6 speakers" in ok and "speed factors to apply 0.9 1 1.1" in ok
-    formats = ("--fs", 16000, "--nj", 2, "--audio_format", "flac")
+    formats = ("--nj", 2, "--audio_format", "flac")
     made = run(format_wav, "--data", data / "train_sp", "--out", dump / "train", *formats)
     assert "16 written, 8 read where they are" in made.output
     limits = ("--max_seconds", 1.05, "--tokenizer", tmp_path / "vocab.txt")
