@@ -6,12 +6,10 @@ import click
 
 from espnet_wabert.errors import one_line_errors
 
-_path = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option("--data", required=True, type=_path, help="A formatted data folder with its text.")
-@click.option("--out", required=True, type=_path, help="The CTM to write.")
+@click.option("--data", required=True, type=Path, help="A formatted data folder with its text.")
+@click.option("--out", required=True, type=Path, help="The CTM to write.")
 @one_line_errors
 def main(data, out):
     """Write the word times of DATA as a CTM, and `<out>.failures` with ids and reasons.

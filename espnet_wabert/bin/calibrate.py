@@ -11,9 +11,9 @@ CONDITIONS = ("clean", "pink noise, 10 dB", "telephone")
 
 @click.command()
 @click.option("--model", required=True, help="An aligned model with a CTC head.")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Formatted folder.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the tables (Markdown) here.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw the reliability as a PNG.")
+@click.option("--data", required=True, type=Path, help="Formatted folder.")
+@click.option("--out", type=Path, help="Write the tables (Markdown) here.")
+@click.option("--picture", type=Path, help="Draw the reliability as a PNG.")
 @one_line_errors
 def main(model, data, out, picture):
     """Print areas under the curve, doubts and reliability, with right and wrong transcripts."""

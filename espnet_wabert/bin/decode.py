@@ -10,16 +10,14 @@ from espnet_wabert.bin.options import worker_options
 from espnet_wabert.constants import PROVENANCE
 from espnet_wabert.errors import UserError, one_line_errors
 
-Folder = click.Path(path_type=Path)
-
 
 @click.command()
 @click.option("--model", required=True, help="The .pth (config.yaml beside it), or a packed .zip.")
-@click.option("--dump", required=True, type=Folder, help="dump/raw, one data folder per set.")
+@click.option("--dump", required=True, type=Path, help="dump/raw, one data folder per set.")
 @click.option("--sets", required=True, help="The sets to decode, such as 'dev test'.")
 @click.option("--feats", help="Cached features of the same frontend, one folder per set.")
-@click.option("--texts", type=Folder, help="Text, one folder per set: hypotheses or transcripts.")
-@click.option("--out", required=True, type=Folder, help="Output, one folder per set.")
+@click.option("--texts", type=Path, help="Text, one folder per set: hypotheses or transcripts.")
+@click.option("--out", required=True, type=Path, help="Output, one folder per set.")
 @click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @worker_options()

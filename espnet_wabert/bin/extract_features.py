@@ -10,16 +10,14 @@ from espnet_wabert.bin.options import worker_options
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import one_line_errors
 
-Folder = click.Path(path_type=Path)
-
 
 @click.command()
 @click.option("--config", required=True, help="Training yaml; its frontend_conf is used.")
 @click.option("--slu_args", default="", help="Training arguments that override it.")
 @click.option("--speech_model", help="Name or folder of the speech encoder, over the yaml's.")
-@click.option("--dump", required=True, type=Folder, help="dump/raw, one data folder per set.")
+@click.option("--dump", required=True, type=Path, help="dump/raw, one data folder per set.")
 @click.option("--sets", required=True, help="The sets, such as 'train_960 dev'.")
-@click.option("--out", required=True, type=Folder, help="feats.scp and .ark, one folder per set.")
+@click.option("--out", required=True, type=Path, help="feats.scp and .ark, one folder per set.")
 @click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @worker_options()

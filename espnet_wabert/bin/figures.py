@@ -7,20 +7,19 @@ import click
 
 from espnet_wabert.errors import UserError, one_line_errors
 
-_path = click.Path(path_type=Path)
 TITLES = {"infonce": "InfoNCE", "cosine": "cosine", "cosine_sum": "cosine, summed"}
 
 
 @click.command()
 @click.option("--model", required=True, help="An aligned model: the .pth (config.yaml beside it).")
 @click.option("--baseline", help="A model with another loss, for comparison.")
-@click.option("--data", required=True, type=_path, help="A formatted data folder with its text.")
+@click.option("--data", required=True, type=Path, help="A formatted data folder with its text.")
 @click.option("--feats", help="Its cached features.")
 @click.option("--utterance", help="Utterance to draw; default: a representative one.")
 @click.option(
     "--most", default=200, show_default=True, help="Number of utterances for the components."
 )
-@click.option("--out", required=True, type=_path, help="Folder of the figures.")
+@click.option("--out", required=True, type=Path, help="Folder of the figures.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @one_line_errors
 def main(model, baseline, data, feats, utterance, most, out, device):

@@ -18,7 +18,7 @@ from espnet_wabert.errors import one_line_errors
     help="Also the actors who have that many lines (bin.fetch_sources --actors); lines of each.",
 )
 @click.option("--seed", default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
+@click.option("--out", type=Path, help="Write the table (Markdown) here.")
 @one_line_errors
 def main(whisper, sentences, actors, seed, out):
     """Let each voice read the same sentences, without noise, and print word error rates.

@@ -9,7 +9,7 @@ from espnet_wabert.errors import one_line_errors
 
 @click.command()
 @click.option("--model", required=True, help="The trained model: .pth with its config.yaml.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder in the box.")
+@click.option("--out", required=True, type=Path, help="Folder in the box.")
 @click.option("--classifier", help="Name of the text model that judges what an aligned one reads.")
 @click.option("--recognizer", help="Name of the model whose text an aligned one's letters check.")
 @one_line_errors

@@ -6,12 +6,10 @@ import click
 
 from espnet_wabert.errors import one_line_errors
 
-File = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option("--text", required=True, type=File, help="Kaldi text: the training transcripts.")
-@click.option("--vocabulary", required=True, type=File, help="BERT's word pieces, one per line.")
+@click.option("--text", required=True, type=Path, help="Kaldi text: the training transcripts.")
+@click.option("--vocabulary", required=True, type=Path, help="BERT's word pieces, one per line.")
 @click.option(
     "--general_weight",
     type=click.FloatRange(0, 1, max_open=True),
@@ -26,7 +24,7 @@ File = click.Path(path_type=Path)
     show_default=True,
     help="Pairs and triples of words to keep.",
 )
-@click.option("--out", required=True, type=File, help="The ARPA file: ngram.arpa.gz.")
+@click.option("--out", required=True, type=Path, help="The ARPA file: ngram.arpa.gz.")
 @one_line_errors
 def main(text, vocabulary, general_weight, entries, out):
     """Write a trigram of the transcripts' words, of BERT's whole words and of general English."""

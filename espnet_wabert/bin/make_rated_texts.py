@@ -10,7 +10,7 @@ from espnet_wabert.errors import one_line_errors
 @click.command()
 @click.option("--size", default="box", show_default=True, help="Of the corpus: full or box.")
 @click.option("--seed", default=0, show_default=True, help="Of the corpus.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="OUT/train, OUT/valid.")
+@click.option("--out", required=True, type=Path, help="OUT/train, OUT/valid.")
 @one_line_errors
 def main(size, seed, out):
     """Write text, sentiment and text_shape of the training and validation texts."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
@@ -17,6 +18,12 @@ def all_of(*options: Callable) -> Callable:
         return command
 
     return add
+
+
+def seeds_option(name: str, variable: str, what: str) -> Callable:
+    """Return a required option for a path, which is repeated for each seed."""
+    text = f"{what}; repeat it for each seed."
+    return click.option(name, variable, required=True, multiple=True, type=Path, help=text)
 
 
 def worker_options(nj: int | None = None) -> Callable:

@@ -6,15 +6,13 @@ import click
 
 from espnet_wabert.errors import one_line_errors
 
-Folder = click.Path(path_type=Path)
-
 
 @click.command()
 @click.option("--model", required=True, help="An aligned model: box, .pth or packed .zip.")
-@click.option("--out", required=True, type=Folder, help="Folder for the recordings and the words.")
-@click.option("--results", type=Folder, help="Merge the scores into this results.json.")
+@click.option("--out", required=True, type=Path, help="Folder for the recordings and the words.")
+@click.option("--results", type=Path, help="Merge the scores into this results.json.")
 @click.option("--whisper", help="Read with this Whisper too, beside pocketsphinx; a folder.")
-@click.option("--table", type=Folder, help="Write the table (Markdown) here.")
+@click.option("--table", type=Path, help="Write the table (Markdown) here.")
 @one_line_errors
 def main(model, out, results, whisper, table):
     """Decode and align LibriVox, AN4, cards and sentences (24 utterances); score them in a table.

@@ -9,9 +9,9 @@ from espnet_wabert.errors import one_line_errors
 
 @click.command()
 @click.option("--model", required=True, help="An aligned model: box, .pth or packed .zip.")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="Formatted folder.")
+@click.option("--data", required=True, type=Path, help="Formatted folder.")
 @click.option("--most", default=100, show_default=True, help="Utterances, from the beginning.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the table (Markdown) here.")
+@click.option("--out", type=Path, help="Write the table (Markdown) here.")
 @one_line_errors
 def main(model, data, most, out):
     """Print boundary errors of the best method, WER and doubts by condition, and non-speech.

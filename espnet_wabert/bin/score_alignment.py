@@ -6,33 +6,26 @@ from types import SimpleNamespace
 
 import click
 
+from espnet_wabert.bin.options import seeds_option
 from espnet_wabert.errors import UserError, one_line_errors
 
 SHOWN_FAILURES = 5
 _format = click.Choice(["ctm", "wrd", "librispeech", "textgrid", "buckeye", "json"])
-_path = click.Path(path_type=Path)
 
 
 @click.command()
-@click.option("--ref", required=True, type=_path, help="Reference: a file or a folder of files.")
+@click.option("--ref", required=True, type=Path, help="Reference: a file or a folder of files.")
 @click.option("--ref_format", type=_format, help="Format of --ref; default: detected.")
-@click.option(
-    "--hyp",
-    "hyps",
-    required=True,
-    multiple=True,
-    type=_path,
-    help="Hypothesis: a file or a folder; repeat it for each seed of the system.",
-)
+@seeds_option("--hyp", "hyps", "Hypothesis: a file or a folder")
 @click.option("--hyp_format", type=_format, help="Format of --hyp; default: detected.")
-@click.option("--out", type=_path, help="Write all scores, and every failure, as JSON.")
+@click.option("--out", type=Path, help="Write all scores, and every failure, as JSON.")
 @click.option("--name", help="Name of the scores: <loss>.<method>, or another aligner's name.")
-@click.option("--results", type=_path, help="Merge the scores here under <key>.<name>.")
+@click.option("--results", type=Path, help="Merge the scores here under <key>.<name>.")
 @click.option(
     "--key", default="alignment", show_default=True, help="Name of the scores in --results."
 )
-@click.option("--utterances", type=_path, help="Score only the ids in this file's first column.")
-@click.option("--segments", type=_path, help="Kaldi segments that cut --ref into utterances.")
+@click.option("--utterances", type=Path, help="Score only the ids in this file's first column.")
+@click.option("--segments", type=Path, help="Kaldi segments that cut --ref into utterances.")
 @click.option("--skip_sa", is_flag=True, help="Leave TIMIT's SA1 and SA2 sentences out.")
 @click.option("--tolerances", default="20,50,100,500,1000", show_default=True, help="In ms.")
 @one_line_errors

@@ -4,25 +4,17 @@ from pathlib import Path
 
 import click
 
+from espnet_wabert.bin.options import seeds_option
 from espnet_wabert.errors import one_line_errors
-
-_path = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option("--config", required=True, help="Training yaml, which names the loss.")
 @click.option("--slu_args", default="", help="Training arguments that override it.")
-@click.option("--dump", required=True, type=_path, help="dump/raw.")
-@click.option(
-    "--decode",
-    "decodes",
-    required=True,
-    multiple=True,
-    type=_path,
-    help="A decoded folder; repeat it for each seed of the configuration.",
-)
+@click.option("--dump", required=True, type=Path, help="dump/raw.")
+@seeds_option("--decode", "decodes", "A decoded folder")
 @click.option("--sets", required=True, help="Test sets; --results gets the scores of the last one.")
-@click.option("--out", required=True, type=_path, help="The table to write.")
+@click.option("--out", required=True, type=Path, help="The table to write.")
 @click.option("--results", help="Merge the last set's scores into this results.json.")
 @click.option(
     "--key", default="alignment", show_default=True, help="Name of the scores in --results."

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import click
 import numpy as np
 
+from espnet_wabert.bin.options import seeds_option
 from espnet_wabert.errors import UserError, one_line_errors
 from espnet_wabert.formats.labels import (
     read_labels,
@@ -14,34 +15,25 @@ from espnet_wabert.formats.labels import (
     require_same_ids,
 )
 
-_file = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option("--ref", type=_file, help="Reference: Kaldi file 'utterance label'.")
-@click.option(
-    "--hyp",
-    "hyps",
-    required=True,
-    multiple=True,
-    type=_file,
-    help="'utterance label [score score score]'; repeat it for each seed of the system.",
-)
+@click.option("--ref", type=Path, help="Reference: Kaldi file 'utterance label'.")
+@seeds_option("--hyp", "hyps", "'utterance label [score score score]'")
 @click.option(
     "--transcripts",
-    type=(_file, _file),
+    type=(Path, Path),
     help="Reference and hypothesis text of a pipeline: also show its word error rate.",
 )
-@click.option("--train_ref", type=_file, help="Training labels, which name the majority class.")
-@click.option("--subset", type=_file, help="'utterance part': also score each part.")
-@click.option("--against", type=_file, help="Another system's hypothesis, for a paired test.")
-@click.option("--out", type=_file, help="Write all scores as JSON.")
-@click.option("--picture", type=_file, help="Draw the confusion matrix as a PNG.")
+@click.option("--train_ref", type=Path, help="Training labels, which name the majority class.")
+@click.option("--subset", type=Path, help="'utterance part': also score each part.")
+@click.option("--against", type=Path, help="Another system's hypothesis, for a paired test.")
+@click.option("--out", type=Path, help="Write all scores as JSON.")
+@click.option("--picture", type=Path, help="Draw the confusion matrix as a PNG.")
 @click.option("--name", help="The system's name; default: the name of --hyp's file.")
-@click.option("--results", type=_file, help="Merge the scores here under sentiment.<name>.")
+@click.option("--results", type=Path, help="Merge the scores here under sentiment.<name>.")
 @click.option("--set", "set_name", default="", help="... under sentiment_<set>.<name> instead.")
-@click.option("--submission", type=_file, help="Write SLUE's submission file for the blind test.")
-@click.option("--utterances", type=_file, help="The blind test's ids, in this file's first column.")
+@click.option("--submission", type=Path, help="Write SLUE's submission file for the blind test.")
+@click.option("--utterances", type=Path, help="The blind test's ids, in this file's first column.")
 @click.option(
     "--espnet_macro", is_flag=True, help="Also show ESPnet's macro F1 of Neutral and Positive."
 )

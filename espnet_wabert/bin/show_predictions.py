@@ -6,17 +6,15 @@ import click
 
 from espnet_wabert.errors import one_line_errors
 
-_path = click.Path(path_type=Path)
-
 
 @click.command()
-@click.option("--decoding", required=True, type=_path, help="A decoding.jsonl of stage 12.")
+@click.option("--decoding", required=True, type=Path, help="A decoding.jsonl of stage 12.")
 @click.option("--utterances", help="Ids, such as 'a b'; default: typical ones.")
 @click.option("--count", default=3, show_default=True, help="Number of typical ones.")
 @click.option("--most", default=5, show_default=True, help="Predictions per token.")
-@click.option("--text", type=_path, help="The transcripts (Kaldi), for the word error rate.")
+@click.option("--text", type=Path, help="The transcripts (Kaldi), for the word error rate.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for RESULTS.md.")
-@click.option("--out", type=_path, help="Also write the Markdown to this file.")
+@click.option("--out", type=Path, help="Also write the Markdown to this file.")
 @one_line_errors
 def main(decoding, utterances, count, most, text, markdown, out):
     """Print two tables per utterance: label and top-1 to top-5, with correct ones marked.

@@ -8,7 +8,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path), default=Path("exp/mini/results.json"))
+@click.argument("results", type=Path, default=Path("exp/mini/results.json"))
 @click.option("--markdown", is_flag=True, help="Print Markdown, for RESULTS.md.")
 @one_line_errors
 def main(results, markdown):

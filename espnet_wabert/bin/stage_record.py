@@ -9,7 +9,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 
 DONE = 3  # exit status of `begin`
 
-_record = click.argument("record", type=click.Path(path_type=Path))
+_record = click.argument("record", type=Path)
 
 
 @click.group()

@@ -9,15 +9,13 @@ from filelock import FileLock
 from espnet_wabert.bin.options import worker_options
 from espnet_wabert.errors import one_line_errors
 
-Folder = click.Path(path_type=Path)
-
 
 @click.command()
 @click.option("--recognizer", required=True, help="CTC model or Whisper (name, folder), or: box.")
 @click.option("--ngram", help="An ARPA file, for CTC decoding with a language model.")
-@click.option("--dump", required=True, type=Folder, help="dump/raw, one data folder per set.")
+@click.option("--dump", required=True, type=Path, help="dump/raw, one data folder per set.")
 @click.option("--sets", required=True, help="The sets, such as 'dev test'.")
-@click.option("--out", required=True, type=Folder, help="Kaldi text, one folder per set.")
+@click.option("--out", required=True, type=Path, help="Kaldi text, one folder per set.")
 @click.option("--batch_seconds", default=60.0, show_default=True, help="Padded audio per batch.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @worker_options()

@@ -11,7 +11,7 @@ from espnet_wabert.errors import UserError, one_line_errors
 
 
 @click.command()
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", type=Path)
 @click.argument("figures", nargs=-1)
 @click.option("--versions", is_flag=True, help="Add the versions of Python and packages.")
 @one_line_errors

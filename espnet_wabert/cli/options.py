@@ -137,9 +137,7 @@ def output(command):
             show_default=True,
             help="Format of the output; lines are 'utt-id ...'.",
         ),
-        click.option(
-            "--out", type=click.Path(path_type=Path), help="File to write; default: print."
-        ),
+        click.option("--out", type=Path, help="File to write; default: print."),
     ):
         command = option(command)
     return command
