@@ -24,7 +24,7 @@ def main(model, data, out, picture):
     from espnet_wabert.mini import robustness
     from espnet_wabert.mini.calibration import CHANGES, judge
     from espnet_wabert.plots.reliability import draw_reliability
-    from espnet_wabert.scoring.table import Table, markdown, print_tables
+    from espnet_wabert.scoring.table import Table, print_tables, write_markdown
 
     inference = WaBERTInference.from_pretrained(model)
     if inference.aligner.model.ctc_head is None:
@@ -56,7 +56,7 @@ def main(model, data, out, picture):
     tables.insert(0, Table(title, columns, tuple(rows), note=note))
     print_tables(tables)
     if out:
-        out.write_text(markdown(tables), encoding="utf-8")
+        write_markdown(out, tables)
     if picture:
         draw_reliability(picture, bins)
 

@@ -83,10 +83,9 @@ def main(model, baseline, data, feats, utterance, most, out, device):
 
 def _draw_components(out: Path, seen: dict) -> None:
     """Draw Figure 4, and write the distances between its clouds."""
-    from espnet_wabert.formats.lines import write_atomically
     from espnet_wabert.plots.drawing import draw_components
     from espnet_wabert.plots.figures import clouds_of, distances, principal_components
-    from espnet_wabert.scoring.table import Table, markdown, print_tables
+    from espnet_wabert.scoring.table import Table, print_tables, write_markdown
 
     clouds = clouds_of(seen)
     draw_components(out / "components.png", *principal_components(clouds))
@@ -95,7 +94,7 @@ def _draw_components(out: Path, seen: dict) -> None:
     heads = ("loss", "vectors", "centroids", "energy")
     table = Table("Distances", heads, rows, names=2, note=note)
     print_tables([table])
-    write_atomically(out / "distances.md", markdown([table]))
+    write_markdown(out / "distances.md", [table])
     print(f"{out}: components.png and distances.md")
 
 

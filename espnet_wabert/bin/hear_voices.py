@@ -28,7 +28,7 @@ def main(whisper, sentences, actors, seed, out):
     from espnet_wabert.inference.recognizer import WhisperRecognizer
     from espnet_wabert.mini.hearing import actors_error_rates, error_rates, voices_to_hear
     from espnet_wabert.mini.voices import UNDERSTOOD
-    from espnet_wabert.scoring.table import Table, markdown, print_tables
+    from espnet_wabert.scoring.table import Table, print_tables, write_markdown
 
     recognizer = WhisperRecognizer(whisper)
     rates = error_rates(voices_to_hear(seed), recognizer, sentences, seed)
@@ -46,7 +46,7 @@ def main(whisper, sentences, actors, seed, out):
     table = Table("What Whisper understands", columns, tuple(rows), names=2)
     print_tables([table])
     if out:
-        out.write_text(markdown([table]), encoding="utf-8")
+        write_markdown(out, [table])
 
 
 if __name__ == "__main__":

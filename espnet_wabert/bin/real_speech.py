@@ -33,7 +33,7 @@ def main(model, out, results, whisper, table):
     from espnet_wabert.scoring.decoded_sets import score_decoded_set
     from espnet_wabert.scoring.provenance import KEY
     from espnet_wabert.scoring.results import update_results
-    from espnet_wabert.scoring.table import Table, markdown, print_tables
+    from espnet_wabert.scoring.table import Table, print_tables, write_markdown
 
     inference = WaBERTInference.from_pretrained(model)
     recognizers = {"pocketsphinx": PocketsphinxRecognizer()}
@@ -71,7 +71,7 @@ def main(model, out, results, whisper, table):
     )  # fmt: skip
     print_tables([first, second])
     if table:
-        table.write_text(markdown([first, second]), encoding="utf-8")
+        write_markdown(table, [first, second])
 
 
 def _times(row: dict) -> str:

@@ -25,7 +25,7 @@ def main(model, data, most, out):
     from espnet_wabert.inference.pipeline import WaBERT
     from espnet_wabert.mini.non_speech import KINDS, listen
     from espnet_wabert.mini.robustness import BY_WORDS, CONDITIONS, Spoken, measure
-    from espnet_wabert.scoring.table import Table, markdown, print_tables
+    from espnet_wabert.scoring.table import Table, print_tables, write_markdown
 
     used = WaBERT.from_pretrained(model)
     inference = used.inference
@@ -62,7 +62,7 @@ def main(model, data, most, out):
     tables.append(Table("Without speech, with the same transcripts", heading, tuple(without)))
     print_tables(tables)
     if out:
-        out.write_text(markdown(tables), encoding="utf-8")
+        write_markdown(out, tables)
 
 
 if __name__ == "__main__":

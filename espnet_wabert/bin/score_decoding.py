@@ -25,7 +25,6 @@ def main(config, slu_args, dump, decodes, sets, out, results, key):
 
     Over several seeds every figure is a mean with its deviation.
     """
-    from espnet_wabert.formats.lines import write_atomically
     from espnet_wabert.models.provenance import commit
     from espnet_wabert.recipes.training_args import read_config
     from espnet_wabert.scoring.alignment import merge_decoded, over_seeds
@@ -36,7 +35,7 @@ def main(config, slu_args, dump, decodes, sets, out, results, key):
     )
     from espnet_wabert.scoring.provenance import KEY, read_provenance
     from espnet_wabert.scoring.results import update_results
-    from espnet_wabert.scoring.table import markdown, print_tables
+    from espnet_wabert.scoring.table import print_tables, write_markdown
 
     conf = read_config(config, slu_args).get("model_conf") or {}
     loss = conf.get("align_loss", "infonce")
@@ -46,7 +45,7 @@ def main(config, slu_args, dump, decodes, sets, out, results, key):
         rows[name] = over_seeds(runs)
     require_same_methods(rows)
     table = decoded_table(loss, rows)
-    write_atomically(out, markdown([table]))
+    write_markdown(out, [table])
     print_tables([table])
     if results and rows:
         merge_decoded(results, key, loss, list(rows.values())[-1])

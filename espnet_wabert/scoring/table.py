@@ -1,7 +1,10 @@
 """Text tables: for a terminal, in plain columns, in Markdown."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import IO, NamedTuple
+
+from espnet_wabert.formats.lines import write_atomically
 
 BAR = "\\|"  # in a cell of Markdown
 NOTE_WIDTH = 100  # characters
@@ -50,6 +53,11 @@ def print_tables(tables: Sequence[Table], stream: IO[str] | None = None) -> None
 def markdown(tables: Sequence[Table]) -> str:
     """Return the tables in Markdown."""
     return "\n".join(_markdown(table) for table in tables)
+
+
+def write_markdown(path: str | Path, tables: Sequence[Table]) -> None:
+    """Write the tables in Markdown."""
+    write_atomically(path, markdown(tables))
 
 
 def _markdown(table: Table) -> str:
