@@ -18,14 +18,13 @@ def main(data, out):
     """
     from espnet_wabert.alignment.pocketsphinx_aligner import align_folder
     from espnet_wabert.formats.kaldi import read_folder
-    from espnet_wabert.formats.lines import write_atomically
+    from espnet_wabert.formats.lines import write_lines
     from espnet_wabert.formats.words import write_ctm
 
     folder = read_folder(data, need=["text"])
     words, failures = align_folder(folder)
     write_ctm(out, words)
-    listed = "".join(f"{utterance} {reason}\n" for utterance, reason in failures)
-    write_atomically(out.with_name(f"{out.name}.failures"), listed)
+    write_lines(out.with_name(f"{out.name}.failures"), map(" ".join, failures))
     print(f"{out}: {len(words)} of {len(folder.wav)} utterances aligned, {len(failures)} failed")
     for utterance, reason in failures[:5]:
         print(f"failed: {utterance}: {reason}")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from espnet_wabert.cli.options import interruptible
+from espnet_wabert.cli.options import interruptible, model_option
 from espnet_wabert.errors import one_line_errors
 
 
 @click.command()
-@click.option("--model", default="box", show_default=True, help="As for `wabert align`.")
-@click.option("--out", required=True, type=Path, help="Folder to write.")
+@model_option
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--int8", is_flag=True, help="8-bit weights: smaller and faster, less exact.")
 @one_line_errors
 def export(model, out, int8):

@@ -2,11 +2,12 @@
 
 import click
 
+from espnet_wabert.cli.options import model_option
 from espnet_wabert.errors import one_line_errors
 
 
 @click.command()
-@click.option("--model", default="box", show_default=True, help="As for `wabert align`.")
+@model_option
 @one_line_errors
 def info(model):
     """Show what a model is and what it can do.

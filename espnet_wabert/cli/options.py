@@ -83,6 +83,19 @@ common = all_of(  # options of all commands that use a model on recordings
 )
 
 
+output = all_of(  # options of the commands that write a line per recording
+    click.option("--out", type=click.Path(path_type=Path), help="File to write; default: print."),
+    click.option(
+        "--format",
+        "file_format",
+        type=click.Choice(["lines", "json", "jsonl", "csv"]),
+        default="lines",
+        show_default=True,
+        help="Format of the output; lines are 'utt-id ...'.",
+    ),
+)
+
+
 def run_batches(
     audio, batch_seconds, method, task: str, on_result, to_files=False, skipped=None, **loading
 ):
@@ -124,23 +137,6 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def output(command):
-    """Options of the commands that write a line per recording."""
-    for option in (
-        click.option(
-            "--format",
-            "file_format",
-            type=click.Choice(["lines", "json", "jsonl", "csv"]),
-            default="lines",
-            show_default=True,
-            help="Format of the output; lines are 'utt-id ...'.",
-        ),
-        click.option("--out", type=Path, help="File to write; default: print."),
-    ):
-        command = option(command)
-    return command
 
 
 def process(audio, out, file_format, **how) -> None:

@@ -1,6 +1,7 @@
 """Make a data folder from the utterances of a corpus, with the checks of all corpora."""
 
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,13 +134,9 @@ def _folder(usable: list[_Timed]) -> DataFolder:
         text=column("text"),
         sentiment=column("sentiment"),
         segments=spans or None,
-        words=column("words", lambda words: tuple(sorted(words, key=_start))),
+        words=column("words", lambda words: tuple(sorted(words, key=attrgetter("start")))),
         seconds={timed.utterance.utt: timed.seconds for timed in usable},
     )
-
-
-def _start(word: Word) -> float:
-    return word.start
 
 
 def _summary(folder: DataFolder, rejects: Rejects, counts: Counter, out: str | Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from espnet_wabert.corpora.combine import combine
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.kaldi import DataFolder, Segment
+from espnet_wabert.formats.kaldi import DataFolder
 from espnet_wabert.formats.word import Word
 
 FACTOR_RANGE = (0.5, 2.0)
@@ -61,7 +61,7 @@ def _copy(folder: DataFolder, factor: float) -> DataFolder:
         utt2spk=renamed(folder.utt2spk, lambda speaker: prefix + speaker),
         text=renamed(folder.text),
         sentiment=renamed(folder.sentiment),
-        segments=renamed(folder.segments, lambda segment: Segment(*segment)),
+        segments=renamed(folder.segments),
         words=renamed(folder.words, faster_words),
         speed={prefix + utt: factor for utt in folder.utt2spk},
         seconds=renamed(folder.seconds, lambda seconds: seconds / factor),

@@ -12,6 +12,7 @@ from espnet_wabert.formats.lines import (
     fields_of,
     numbered_lines,
     parse_number,
+    read_table,
     refuse_second,
     write_atomically,
     write_lines,
@@ -125,14 +126,10 @@ def _in_folder(folder: Path, kind: WordFormat) -> list[Path]:
 
 def read_ids(path: str | Path) -> list[str]:
     """Read the ids in the first column of a Kaldi file (a list, wav.scp, text, ...)."""
-    ids: dict[str, None] = {}
-    for number, line in numbered_lines(path):
-        utt_id = fields_of(line)[0]
-        refuse_second(utt_id, ids, f"{path}:{number}")
-        ids[utt_id] = None
+    ids = list(read_table(path))
     if not ids:
         raise UserError(f"{path}:1: is empty; it must name utterances")
-    return list(ids)
+    return ids
 
 
 def cut_segments(recordings: WordTimes, segments: str | Path) -> WordTimes:

@@ -84,7 +84,7 @@ def export_onnx(
             difference = compare(loaded, load_exported(exported)[0], limit=math.inf)
             report(
                 f"largest difference of int8 from PyTorch: {difference:.1e} (of states and scores;"
-                " docs/export.md has what it costs in word boundaries)"
+                " RESULTS.md has what it costs in word boundaries)"
             )
         _move(folder, out)
     size = sum(path.stat().st_size for path in out.iterdir())

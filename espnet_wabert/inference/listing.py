@@ -220,7 +220,7 @@ def _listed(source: str) -> list[tuple[str, str]]:
 
 def is_recording(path: Path) -> bool:
     """Return whether a file has the suffix of a recording, be it one that can be read or not."""
-    return _named_audio(path) or path.suffix.lower() in UNREADABLE
+    return path.suffix.lower() in _suffixes()
 
 
 def keep_inputs(out: Path, sources: Sequence[str]) -> None:
@@ -239,13 +239,11 @@ def keep_inputs(out: Path, sources: Sequence[str]) -> None:
         raise UserError(f"--out {out}: is a recording, which would be replaced")
 
 
-def _named_audio(path: Path) -> bool:
-    """Return whether a file has the suffix of an audio format."""
-    return path.suffix.lower() in _suffixes()
-
-
 @cache
 def _suffixes() -> set[str]:
+    """Return the suffixes of recordings, of those that cannot be read too."""
     import soundfile
 
-    return {f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES
+    return (
+        {f".{name.lower()}" for name in soundfile.available_formats()} | OTHER_SUFFIXES | UNREADABLE
+    )

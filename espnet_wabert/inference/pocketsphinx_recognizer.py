@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from espnet_wabert.alignment.pocketsphinx_aligner import make_decoder
+from espnet_wabert.formats.audio import to_int16
 
 
 class PocketsphinxRecognizer:
@@ -18,10 +19,9 @@ class PocketsphinxRecognizer:
         return [self._read(audio) for audio in speech]
 
     def _read(self, audio: np.ndarray) -> str:
-        samples = np.clip((audio * 32768).round(), -32768, 32767).astype(np.int16)
         self.decoder.reinit_feat()  # the cepstral mean adapts: results must not depend on order
         self.decoder.start_utt()
-        self.decoder.process_raw(samples.tobytes(), full_utt=True)
+        self.decoder.process_raw(to_int16(audio).tobytes(), full_utt=True)
         self.decoder.end_utt()
         found = self.decoder.hyp()
         return found.hypstr if found is not None else ""

@@ -9,6 +9,7 @@ import numpy as np
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.scoring.provenance import KEY, provenance_line
+from espnet_wabert.scoring.results import is_number
 from espnet_wabert.scoring.sentiment import confusion_scores
 from espnet_wabert.scoring.table import Table
 
@@ -189,12 +190,11 @@ def _cell(row: Mapping[str, Any], column: Column) -> str:
 
 
 def _has(row: Mapping[str, Any], key: str) -> bool:
-    value = row.get(key)
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number(row.get(key))
 
 
 def _seconds(value: Any) -> str:
-    return f"{value:.1f}" if isinstance(value, (int, float)) else str(value)
+    return f"{value:.1f}" if is_number(value) else str(value)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -79,7 +79,7 @@ def mean_and_sd(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         figures = [run[key] for run in runs]
         if any(figure is None for figure in figures):
             means[key] = None
-        elif all(_is_number(figure) for figure in figures):
+        elif all(map(is_number, figures)):
             means[key] = statistics.fmean(figures)
             if len(runs) > 1:
                 means[f"{key}_sd"] = statistics.stdev(figures)
@@ -128,5 +128,6 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value of a results.json is a figure."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -19,7 +19,7 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
 from espnet_wabert.formats.checksums import file_sha256
 from espnet_wabert.formats.kaldi import DataFolder, read_folder
-from espnet_wabert.formats.lines import write_atomically
+from espnet_wabert.formats.lines import write_atomically, write_lines
 from espnet_wabert.modules.batching import length_batches, pad, to_tensors
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.frozen import fingerprint
@@ -116,13 +116,12 @@ def _extract(make, folder: DataFolder, out: Path, bins: int, device: str, worker
         for batch, features in zip(batches, computed, strict=True):
             for utterance, (count, entry) in zip(batch.utterances, features, strict=True):
                 place = ark.tell() + len(f"{utterance} ".encode())
-                lines.append(f"{utterance} {out / 'feats.ark'}:{place}\n")
+                lines.append(f"{utterance} {out / 'feats.ark'}:{place}")
                 ark.write(entry)
                 counts[utterance] = count
             bar.update(len(features))
-    (out / "feats.scp").write_text("".join(sorted(lines)), encoding="utf-8")
-    table = "".join(f"{u} {n}\n" for u, n in sorted(counts.items()))
-    (out / "utt2num_frames").write_text(table, encoding="utf-8")
+    write_lines(out / "feats.scp", sorted(lines))
+    write_lines(out / "utt2num_frames", (f"{u} {n}" for u, n in sorted(counts.items())))
     made = source | {"files": {name: file_sha256(out / name) for name in FILES}}
     write_atomically(stamp, json.dumps(made))
     return len(counts)
