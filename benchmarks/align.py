@@ -19,9 +19,10 @@ import click
 import kaldiio
 import numpy as np
 import torch
-from describe import describe
+from describe import describe, save
 
 from espnet_wabert.formats.aligned_files import KINDS, Writer
+from espnet_wabert.formats.lines import read_table
 from espnet_wabert.inference.align_corpus import align_all
 from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.inference.recordings import many_recordings
@@ -30,14 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MINI = ROOT / "exp/mini/librispeech_wabert"
 
 
-def read_list(path):
-    """`id value` lines."""
-    return dict(line.split(" ", 1) for line in path.read_text(encoding="utf-8").splitlines())
-
-
 def make_utterances(source, feats, out, count, frames):
     """Write `count` utterances of `frames` frames, at least, as feats.scp and text below `out`."""
-    matrices, texts = read_list(feats / "feats.scp"), read_list(source / "text")
+    matrices, texts = read_table(feats / "feats.scp"), read_table(source / "text")
     parts = cycle(sorted(matrices.keys() & texts.keys()))
     lines, sizes = [], []
     with kaldiio.WriteHelper(
@@ -47,9 +43,9 @@ def make_utterances(source, feats, out, count, frames):
             pieces, words, size = [], [], 0
             while size < frames:
                 name = next(parts)
-                ark, _, place = matrices[name].strip().rpartition(":")
+                ark, _, place = matrices[name].rpartition(":")
                 pieces.append(kaldiio.load_mat(f"{feats / Path(ark).name}:{place}"))
-                words.append(texts[name].strip())
+                words.append(texts[name])
                 size += len(pieces[-1])
             writer(f"u{index:05}", np.concatenate(pieces))
             lines.append(f"u{index:05} {' '.join(words)}\n")
@@ -95,8 +91,7 @@ def main(model, dump, name, utterances, seconds, batch_seconds, threads, method,
         "times_real_time": round(audio / took, 1), **describe(threads),
     }  # fmt: skip
     print(json.dumps(result, indent=1))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "align.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(out, "align", result)
 
 
 if __name__ == "__main__":

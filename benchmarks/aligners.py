@@ -16,7 +16,6 @@ OMP_WAIT_POLICY=passive. Only utterances that a system can align count for its e
   hears 30 s, however short a recording is.
 """
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ import click
 import numpy as np
 import soundfile
 import torch
-from describe import describe, spread
+from describe import describe, save, spread
 from numba import njit
 from torchaudio.functional import forced_align, merge_tokens
 from transformers import (
@@ -262,8 +261,7 @@ def main(data, seconds, repeats, threads, out):
                 errors = f"{row['mean_ms']:.1f} / {row['median_ms']:.1f} | {row['failed']}"
                 speed = f"{row['times_real_time']:.0f} | {row['audio_per_cpu_second']:.0f}"
                 print(f"| {shown} | {row['system']} | {times} | {speed} | {errors} |", flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "aligners.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(out, "aligners", result)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ the dense form scale within the measured time. Notes on what was tried stand in 
 """
 
 import importlib.util
-import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -35,21 +33,11 @@ from cif_forms import (
     run,
     scales,
 )
+from describe import describe, save
 
-from espnet_wabert.models.provenance import commit, machine
+from espnet_wabert.models.provenance import machine
 
 HERE = Path(__file__).resolve().parent
-
-
-def describe(device, threads):
-    """The machine and the versions; nothing that names it."""
-    return {
-        "device": machine(device),
-        "threads": threads,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "commit": commit() or "none",
-    }
 
 
 def clock(function, device):
@@ -199,13 +187,12 @@ def main(quick, peers, threads, out, memory_of, shape):
         form, _ = forms(peers)[memory_of]
         click.echo(peak_memory(form, memory_of, shapes[shape]))
         return
-    out.mkdir(parents=True, exist_ok=True)
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         result = measure(shapes, forms(peers, device), device, quick)
-        result["machine"] = describe(device, threads)
+        result["machine"] = {**describe(threads), "device": machine(device)}
         result["counts"] = count_mistakes(peers, 10 if quick else 200)
         name = "cif" if device == "cpu" else "cif_cuda"
-        (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        save(out, name, result)
         (out / f"{name}.md").write_text(to_markdown(result))
         click.echo(to_markdown(result))
 

@@ -1,5 +1,6 @@
 """What all benchmarks tell: the machine, the versions, and the noise of their times."""
 
+import json
 import platform
 import statistics
 
@@ -20,3 +21,9 @@ def describe(threads):
 def spread(times):
     """Minimum, median and maximum of the repetitions."""
     return {"min": min(times), "median": statistics.median(times), "max": max(times)}
+
+
+def save(out, name, result):
+    """Write a result to OUT/NAME.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

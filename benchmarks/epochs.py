@@ -8,7 +8,6 @@ a repetition: the shares are medians. Padding is the share of padded frames in t
 epoch. What a forward pass consists of, and what cached features save, is measured by training.py.
 """
 
-import json
 import re
 import statistics
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import click
 import torch
-from describe import describe, spread
+from describe import describe, save, spread
 from espnet2.samplers.build_batch_sampler import build_batch_sampler
 
 from espnet_wabert.config import read_yaml
@@ -105,8 +104,7 @@ def main(experiments, out):
         shares = [*found["shares"].values(), found["padding"]]
         row = " | ".join(f"{100 * share:.1f}" for share in shares)
         print(f"| {name} | {found['epochs']} | {rates} | {row} |")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "epochs.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(out, "epochs", result)
 
 
 if __name__ == "__main__":

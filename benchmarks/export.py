@@ -62,7 +62,7 @@ def aligned(model, names, speech, texts):
     return found
 
 
-def describe(reference, words):
+def errors_of(reference, words):
     """Return the mean and median error of words."""
     scores = score_boundaries(reference, words)
     return f"{scores.mean_ms:.1f} / {scores.median_ms:.1f}"
@@ -99,8 +99,8 @@ def main(model, data, utterances, short, long, repeats, threads):
     print("| :-- | --: | --: | --: | --: | --: |")
     for at, name in enumerate(NAMES):
         spent = " | ".join(f"{row[at]:.2f}, {row[at] / row[0]:.2f}" for row in times)
-        moved = describe(words[0], words[at]) if at else "-"
-        print(f"| {name} | {sizes[at]:.0f} | {spent} | {moved} | {describe(known, words[at])} |")
+        moved = errors_of(words[0], words[at]) if at else "-"
+        print(f"| {name} | {sizes[at]:.0f} | {spent} | {moved} | {errors_of(known, words[at])} |")
     scored = score_boundaries(known, words[0])
     print(f"{scored.utterances} recordings, {scored.words} words; threads: {threads}")
 

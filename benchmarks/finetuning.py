@@ -7,7 +7,6 @@ other speakers. A seed draws the clips and is that of the training.
 """
 
 import csv
-import json
 import random
 import statistics
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import click
 import torch
-from describe import describe
+from describe import describe, save
 from sklearn.metrics import accuracy_score, f1_score
 
 from espnet_wabert.finetuning.run import Options, finetune
@@ -87,8 +86,7 @@ def main(raw, counts, seeds, out):
                 deviation = statistics.stdev(values) if len(values) > 1 else 0.0
                 cells.append(f"{statistics.mean(values):.1f} ± {deviation:.1f}")
             print(f"| {count} | {kind} | {' | '.join(cells)} |", flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "finetuning.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(out, "finetuning", result)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ minimum and the maximum.
 """
 
 import itertools
-import json
 import re
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import click
 import torch
-from describe import describe, spread
+from describe import describe, save, spread
 from torch import nn
 from transformers import (
     BertConfig,
@@ -224,8 +223,7 @@ def main(seconds, batch, repeats, threads, out, data, most):
             result["inference"].append({"seconds": length, "recordings": count, **found})
             figures = " | ".join(f"{found[key]:.2f}" for key in ("min", "median", "max", "ratio"))
             print(f"| {length:g} | {count} | {name} | {figures} |", flush=True)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "inference.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(out, "inference", result)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ and the optimizer; steps with waveforms and with cached features take turns. All
 run: compare the shares.
 """
 
-import json
 import statistics
 import time
 from argparse import Namespace
@@ -23,7 +22,7 @@ from pathlib import Path
 import click
 import torch
 import yaml
-from describe import describe, spread
+from describe import describe, save, spread
 from transformers import BertConfig, Data2VecAudioConfig, WhisperConfig
 
 from espnet_wabert.constants import SAMPLE_RATE
@@ -196,10 +195,9 @@ def main(paper, frozen, bfloat16, seconds, batch, repeats, threads, out):
         print("| **step, utterances** | " + " | ".join(rates) + " |")
         ends = [f"{one['min']:.3f} to {one['max']:.3f} |" for one in steps]
         print("| minimum to maximum | " + " | ".join(ends) + " |")
-    out.mkdir(parents=True, exist_ok=True)
     kinds = {"paper": paper, "frozen": frozen, "bfloat16": bfloat16}
     name = "_".join(["training", *(kind for kind, given in kinds.items() if given)])
-    (out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    save(out, name, result)
 
 
 if __name__ == "__main__":
