@@ -48,7 +48,7 @@ download_model=       # decode with this packed model (.zip or hub tag) instead 
 use_lm=false          # BERT is the language model: there is no other
 results=              # merge the scores into this results.json
 hf_repo=              # stage 15: repository on the Hugging Face Hub, such as you/wabert
-hf_license=apache-2.0 # ... and the licence of the weights
+hf_license=apache-2.0 # ... and the license of the weights
 # End of options
 
 # Files and folders among the options of all recipes, and models (a name on a hub, or a folder).

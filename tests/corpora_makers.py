@@ -27,7 +27,7 @@ VOCABULARY += [f"{mark}{letter}" for mark in ("", "##") for letter in "abcdefghi
 
 
 def noise(seconds: float, rate: int = 16000, channels: int = 1, seed: int = 0) -> np.ndarray:
-    """Coloured noise, (samples,) or (samples, channels), peak 0.5."""
+    """Colored noise, (samples,) or (samples, channels), peak 0.5."""
     shape = (round(seconds * rate), channels)
     samples = np.cumsum(np.random.default_rng(seed).normal(size=shape), axis=0)
     samples -= np.linspace(samples[0], samples[-1], len(samples))

@@ -47,7 +47,7 @@ def built(tmp_path_factory):
     return wheel, sdist
 
 
-def test_both_have_the_code_the_models_and_the_licence(built):
+def test_both_have_the_code_the_models_and_the_license(built):
     wheel, sdist = built
     in_wheel = set(zipfile.ZipFile(wheel).namelist())
     with tarfile.open(sdist) as tar:

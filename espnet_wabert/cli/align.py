@@ -69,7 +69,7 @@ def align(audio, text, out, formats, method, min_confidence, batch_seconds, **lo
     choose_method(inference, method)  # an invalid --method ends here
     writer = Writer(out, kinds, Path(loading["model"]).name) if out else None
     if writer:
-        writer.keep_neighbours({r.utterance: r.path for r in given.recordings})
+        writer.keep_neighbors({r.utterance: r.path for r in given.recordings})
     on_result = writer.add if writer else lambda utterance, found: click.echo(found)
     skipped = dict(given.skipped)
     try:

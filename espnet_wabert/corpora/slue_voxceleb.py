@@ -65,7 +65,7 @@ def prepare_slue(
         rows = select_v01(rows, split, table.path)
     elif len(rows) != OFFICIAL_ROWS[split]:
         notes += f"; {len(rows)} rows (the official split of v0.2 has {OFFICIAL_ROWS[split]})"
-    kept, note = _labelled(rows, table.path)
+    kept, note = _labeled(rows, table.path)
     text_note = "" if any(row.normalized_text for row in kept) else "; no transcripts, no text file"
     trim_note = "; audio trimmed by segments"
     if trimmed:
@@ -172,7 +172,7 @@ def _label(row: Row) -> str:
     return row.sentiment or ""
 
 
-def _labelled(rows: list[Row], path: Path) -> tuple[list[Row], str]:
+def _labeled(rows: list[Row], path: Path) -> tuple[list[Row], str]:
     """Return the rows with a usable label (all rows if none has a label), and a line of counts.
 
     Raises:

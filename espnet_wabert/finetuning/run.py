@@ -1,4 +1,4 @@
-"""Fine-tune a model on labelled clips: the steps of the recipe, on the data of a csv."""
+"""Fine-tune a model on labeled clips: the steps of the recipe, on the data of a csv."""
 
 import copy
 import io

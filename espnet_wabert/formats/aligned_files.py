@@ -93,7 +93,7 @@ class Writer:
         self.found: dict[str, UtteranceAlignment] = {}
         out.mkdir(parents=True, exist_ok=True)
 
-    def keep_neighbours(self, recordings: Mapping[str, str]) -> None:
+    def keep_neighbors(self, recordings: Mapping[str, str]) -> None:
         """Refuse to replace a file beside its recording: somebody may have corrected it.
 
         Args:

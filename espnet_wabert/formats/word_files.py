@@ -122,7 +122,7 @@ def read_buckeye(path: Path, silent: list[str] | None = None) -> WordTimes:
     for where, entry in _buckeye_entries(path):
         fields = fields_of(entry.split(";")[0], 2)
         if len(fields) < 2:
-            raise UserError(f"{where}: is not 'end_time colour label; ...'")
+            raise UserError(f"{where}: is not 'end_time color label; ...'")
         end = parse_number(fields[0], "end time", where)
         if end < previous:
             logging.warning("%s: time runs back from %g to %g s", where, previous, end)

@@ -139,11 +139,11 @@ def alignment_figure(
     )  # fmt: skip
     weights.set(ylabel="CIF weight", xlabel="seconds", ylim=(0, None), xlim=(0, times[-1]))
     first, words_of_first = next(iter(lanes.items()))
-    colour = LANES.get(first) or OTHER_LANES[0]
+    color = LANES.get(first) or OTHER_LANES[0]
     edges = sorted({edge for word in words_of_first for edge in word[1:]})
     for axes in (wave, spectrum, weights):
         across = axes.get_xaxis_transform()
-        axes.vlines(edges, 0, 1, transform=across, color=colour, linewidth=1, label=first)
+        axes.vlines(edges, 0, 1, transform=across, color=color, linewidth=1, label=first)
     handles, labels = weights.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", fontsize=9, ncols=2)
     return figure
@@ -161,15 +161,15 @@ def _draw_lanes(axes: Axes, lanes: Mapping[str, Sequence[Word]]) -> None:
     """Draw each aligner's words as boxes with the word inside; one artist for a lane's boxes."""
     others = cycle(OTHER_LANES)
     for place, (name, words) in enumerate(lanes.items()):
-        colour = LANES.get(name) or next(others)
+        color = LANES.get(name) or next(others)
         boxes = [(start, end - start) for _, start, end in words]
-        axes.broken_barh(boxes, (place + 0.08, 0.84), facecolor=colour, alpha=0.15)
+        axes.broken_barh(boxes, (place + 0.08, 0.84), facecolor=color, alpha=0.15)
         edges = [edge for _, *times in words for edge in times]
-        axes.vlines(edges, place + 0.08, place + 0.92, color=colour, linewidth=1.5)
+        axes.vlines(edges, place + 0.08, place + 0.92, color=color, linewidth=1.5)
         for word, start, end in words:
             inside = axes.text(
                 (start + end) / 2, place + 0.5, word, ha="center", va="center", fontsize=8.5,
-                color=colour, clip_on=True, parse_math=False,
+                color=color, clip_on=True, parse_math=False,
             )  # fmt: skip
             # A short word does not run into the next one.
             box = Bbox.from_extents(start, place, end, place + 1)

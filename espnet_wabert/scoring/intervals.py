@@ -59,7 +59,7 @@ def paired_test(
 ) -> PairedTest:
     """Compare two systems' labels of `LABELS`, joined with the reference by utterance id.
 
-    The p-value counts the observed labelling among the permutations, so that it is never 0.
+    The p-value counts the observed labeling among the permutations, so that it is never 0.
     """
     if metric not in METRICS:
         raise UserError(f"metric '{metric}' is not one of {', '.join(METRICS)}")

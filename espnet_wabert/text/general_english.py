@@ -1,6 +1,6 @@
 """A trigram of general English, read from the language model that pocketsphinx ships.
 
-The model (CMU Sphinx, BSD licence) has 72,000 words, 2.1 million pairs and 1.7 million triples.
+The model (CMU Sphinx, BSD license) has 72,000 words, 2.1 million pairs and 1.7 million triples.
 pocketsphinx can tell a probability, but not which n-grams there are, and its own conversion to ARPA
 crashes at the triples (5.0.4), so its file is read here. That is KenLM's trie (Heafield 2011) with
 16-bit quantization: the n-grams of an order are packed bits, grouped by their words from the last

@@ -48,14 +48,14 @@ def test_an_exchanged_word_is_the_least_confident_one(place):
 
 @pytest.mark.parametrize("place", range(len(SPOKEN)))
 def test_a_word_that_was_not_said_is_doubtful(place):
-    """It takes frames of a neighbour, which can become as doubtful."""
+    """It takes frames of a neighbor, which can become as doubtful."""
     given_words = [*SPOKEN[:place], "dub", *SPOKEN[place:]]
     found = ctc_confidence(read(" ".join(SPOKEN)), given_words)
     assert found.words[place] < DOUBTFUL_WORD and abs(int(np.argmin(found.words)) - place) <= 1
 
 
 @pytest.mark.parametrize("place", range(len(SPOKEN)))
-def test_a_word_that_lacks_makes_a_neighbour_doubtful(place):
+def test_a_word_that_lacks_makes_a_neighbor_doubtful(place):
     given_words = [*SPOKEN[:place], *SPOKEN[place + 1 :]]
     found = ctc_confidence(read(" ".join(SPOKEN)), given_words)
     assert abs(int(np.argmin(found.words)) - place) <= 1 and min(found.words) < 0.5

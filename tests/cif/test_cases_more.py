@@ -28,7 +28,7 @@ def test_case_10_sums_that_only_rounding_keeps_from_the_tail():
         assert out.token_lengths.item() == 7
 
 
-def test_case_10_gradient_through_the_tails_normaliser():
+def test_case_10_gradient_through_the_tails_normalizer():
     out, weights = one(0.75, 0.5, 0.375)
     out.tokens[0, 1].sum().backward()
     # the tail's mean (0.25 * 2 + 0.375 * 3) / 0.625 moves with each of its weights

@@ -155,5 +155,5 @@ def test_the_picture_grows_with_the_recording(analyzer, seen):
         for drawn in (picture(analyzer(UNTOLD.path)), picture(seen))
     )
     assert short.format == "PNG" and short.width < long.width and short.height == long.height
-    grey = np.asarray(long.convert("L"))
-    assert (grey < 128).mean() > 0.01  # something is drawn
+    gray = np.asarray(long.convert("L"))
+    assert (gray < 128).mean() > 0.01  # something is drawn

@@ -93,7 +93,7 @@ def test_formats_are_found_by_looking(tmp_path):
     ("label", "same"),
     [("Don't", "DONT"), ("don’t", "don't(2)"), ("e-mail,", "EMAIL"), ("É", "é"), ("ﬁve", "five")],
 )
-def test_normalised_words_are_the_same(label, same):
+def test_normalized_words_are_the_same(label, same):
     assert normalize_word(label) == normalize_word(same) != ""
 
 
@@ -174,7 +174,7 @@ BAD_FILES = {
         "c.alignment.txt:2: utterance 84-121123-0000 occurs twice",
     ),
     "a.words": ("0.1 121 a\n", "a.words:1: has no line '#' that ends the header"),
-    "b.words": ("#\n0.1\n", "b.words:2: is not 'end_time colour label; ...'"),
+    "b.words": ("#\n0.1\n", "b.words:2: is not 'end_time color label; ...'"),
     "a.json": ('{"a":\n {"words": [}}', "a.json:2: is not JSON: "),
     "b.json": ('{"a": [1]}', "b.json: utterance a has no list 'words'"),
     "c.json": ('{"a": {"words": [{"word": "x", "start": 1}]}}', "c.json: a word 1 lacks one of"),

@@ -99,9 +99,9 @@ def test_some_slue_files_must_be_trimmed(tiny):
 def test_blind_test_has_the_ids_but_no_labels(tiny):
     folder = tiny / "slue-voxceleb"
     blind = table(folder / "slue-voxceleb_test_blind.tsv")
-    labelled = table(folder / "slue-voxceleb_test.tsv")
+    labeled = table(folder / "slue-voxceleb_test.tsv")
     assert tuple(blind[0]) == BLIND and "sentiment" not in blind[0]
-    assert [row["id"] for row in blind] == [row["id"] for row in labelled]
+    assert [row["id"] for row in blind] == [row["id"] for row in labeled]
 
 
 def test_timit_layout(tiny):

@@ -45,7 +45,7 @@ def test_symbols_spell_the_transcript(words):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**16), st.sampled_from(["ab", "aa", "a", "a b"]), st.integers(3, 5))
 def test_the_loss_is_that_of_all_paths(seed, text, frames):
-    """One by one: a path is one symbol per frame; equal neighbours are one, then blanks go."""
+    """One by one: a path is one symbol per frame; equal neighbors are one, then blanks go."""
     torch.manual_seed(seed)
     head, x = CTCHead(4, VOCABULARY), torch.randn(1, frames, 4)
     ids = torch.tensor([TOKENIZER.encode(text).ids])

@@ -21,7 +21,7 @@ def test_share_and_scale(p, dtype):
 
 
 def test_elements_are_independent():
-    """Neighbours share one number of 64 bits."""
+    """Neighbors share one number of 64 bits."""
     kept = (Dropout(0.3)(torch.ones(100_000, 4)) != 0).double()
     correlation = torch.corrcoef(kept.T) - torch.eye(4)
     assert correlation.abs().max() < 0.02

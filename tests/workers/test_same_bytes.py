@@ -1,4 +1,4 @@
-"""Preparation, features, recognisers and decoding write the same bytes, whoever does the work."""
+"""Preparation, features, recognizers and decoding write the same bytes, whoever does the work."""
 
 import hashlib
 import json
