@@ -22,8 +22,8 @@ WHOLE = 30.0  # seconds: longer audio is cut; Whisper has positions for 30 s
 CORE, CONTEXT = 20.0, 2.0  # seconds that are kept of a chunk, at most, and context on each side
 PADDED = 120.0  # seconds of padded audio per batch of chunks
 # Seconds of digital silence before and after a recording that is cut close to its words: models
-# learn from speech with pauses around it (docs/experiments.md). It is, if the first or the last
-# `EDGE` seconds are so many dB above the quietest tenth; chosen on development voices.
+# learn from speech with pauses around it (docs/experiments.md). A recording counts as cut if its
+# first or last `EDGE` seconds are `LOUD` dB above the quietest tenth; chosen on development voices.
 SILENCE, EDGE, LOUD = 0.2, 0.1, 6.0
 # Transcripts of at most 192 tokens are encoded whole: the longest training utterances, 35 s of
 # speech, have a little fewer. Chunks of 16 to 128 tokens aligned two minutes equally well.

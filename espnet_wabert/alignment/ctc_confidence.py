@@ -1,14 +1,15 @@
 """How well the letters that a model reads agree with a transcript: confidence by CTC.
 
 The transcript's letters get their frames by the best path through CTC's topology. In each frame the
-path's symbol is compared with the most likely one: 0 where they agree, the log of their ratio where
-not. The sum over a word's frames, per letter, is its score (a goodness of pronunciation, Witt &
-Young 2000, with CTC's symbols); a short word, which says less, counts as if it had `MORE` letters
-that agree. A word's frames begin where the word before it ends, so what was
-said between them and is not in the transcript counts too. The score of a transcript is half that of
-all its letters and half that of its worst word: the mean finds a wholly wrong transcript, the worst
-word finds one wrong word. Scores become probabilities with a
-logistic function, whose two numbers were fitted on development voices (RESULTS.md).
+path's symbol is compared with the most likely one: the log of the ratio of their probabilities, 0
+where they agree. The score of a word is the sum over its frames, per letter (a goodness of
+pronunciation, Witt & Young 2000, with CTC's symbols). A short word says less: it counts as if it
+had `MORE` more letters, which agree. A word's frames begin where the word before it ends, so that
+speech between them that is not in the transcript counts, too.
+
+The score of a transcript is half that of all its letters and half that of its worst word: the mean
+finds a wholly wrong transcript, the worst word finds one wrong word. Scores become probabilities by
+a logistic function, whose two numbers were fitted on development voices (RESULTS.md).
 
 The method needs the CTC head alone: no teacher, and no boundaries of another method.
 Shapes: T frames, V symbols, S states.
@@ -28,9 +29,10 @@ DOUBT = 0.55  # transcripts with less may be of another recording; chosen on peo
 DOUBTFUL_WORD = 0.74  # words with less may not have been said; chosen on development voices
 WORST = -7.0  # score per letter from which a word is as wrong as it can be
 MORE = 2.0  # letters; of 0 to 3, chosen on the same voices
-# Silence, noise and music speak against no transcript: few letters are heard, and no frame is sure.
-# A share of the transcript's letters below this one makes the confidence as much smaller: right
-# transcripts of the same voices had at least .48, whatever the noise; music and hum at most .36.
+# In silence, noise and music few letters are heard and no frame is sure: no transcript gets a bad
+# score. If the letters that are heard are a smaller share of the transcript's than this one, the
+# confidence is reduced in proportion. Right transcripts of the same voices had a share of at least
+# .48, whatever the noise; music and hum at most .36.
 HEARD = 0.45
 
 

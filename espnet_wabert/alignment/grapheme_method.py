@@ -20,8 +20,7 @@ from espnet_wabert.modules.forward_sum import HMMTopology, expected_durations
 from espnet_wabert.modules.grapheme_head import WILDCARD, GraphemeHead
 
 SHORTEST_PAUSE = 0.08  # s of silence between two words
-# s: a head that learned without word times gives a frame to a word when it has heard some of it.
-EARLIER = 0.01
+EARLIER = 0.01  # s: without word times a head learns to begin a word only when it hears some of it
 
 
 class GraphemeMethod:

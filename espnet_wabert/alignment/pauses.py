@@ -23,9 +23,9 @@ from espnet_wabert.modules.batching import pad
 LONGEST = 2.0  # seconds of a pause that is encoded whole
 KEPT = 0.3  # seconds that are encoded at each end of a longer one
 COPIED = 12  # frames before and after the cut that stand for the frames between
-# A pause has no 0.1 s that is so many dB above the quietest tenth of the recording in a band of
-# frequencies, or above the noise of 16 bits. In bands, because speech in white noise is loud in the
-# lowest ones only, and the rumble of a room, which is below them, is never steady.
+# In a pause no `WINDOW` seconds are `STEADY` dB above the quietest tenth of the recording (or above
+# `FLOOR`, the noise of 16 bits) in any band of frequencies. In bands, because speech in white noise
+# is loud in the lowest ones only, and the rumble of a room, which is below them, is never steady.
 STEADY, WINDOW, FLOOR = 6.0, 0.1, 1e-9
 BANDS = (100, 800, 3200, 8000)  # Hz
 BLOCK = 30000  # frames: their spectra are computed together

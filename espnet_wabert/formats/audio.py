@@ -118,7 +118,7 @@ def inspect(path: str, fs: int | None = None) -> AudioInfo | AudioFault:
             found = _decode(file, OVERDRIVEN)
             if isinstance(found, AudioInfo):
                 return found
-            header = inspect(path)  # of a truncated file: that it is
+            header = inspect(path)  # says of a truncated file that it is truncated
             return header if isinstance(header, AudioFault) else found
         try:
             file.seek(file.frames - 1)

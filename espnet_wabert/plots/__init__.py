@@ -1,4 +1,4 @@
 """Figures of trained models: the paper's Figures 2 and 4, an alignment, confusion matrices.
 
-`figures` computes what is drawn, `drawing` and `confusion` draw it as PNG files.
+`figures` computes what is drawn; `drawing`, `confusion` and `reliability` draw it as PNG files.
 """
