@@ -71,7 +71,6 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
     from espnet_wabert.models.provenance import commit
     from espnet_wabert.plots.confusion import draw_confusion
     from espnet_wabert.scoring.provenance import KEY, read_provenance
-    from espnet_wabert.scoring.results import update_results
     from espnet_wabert.scoring.set_scores import add_word_errors, compare, result_rows, score_sets
 
     reference = read_labels(opts.ref)
@@ -113,14 +112,20 @@ def _score(opts: SimpleNamespace, hypotheses: list[dict[str, str]]) -> None:
         seeds = f", {len(runs)} runs" if len(runs) > 1 else ""
         draw_confusion(opts.picture, confusion["sentiment"], title=f"{opts.name}{seeds}")
     if opts.results:
-        paths: dict[str | tuple[str, ...], dict] = {
-            (_key(key, opts.set_name), system): row
-            for key in rows
-            for system, row in rows[key].items()
-        }
-        for key in rows:
-            paths[KEY, _key(key, opts.set_name), opts.name] = made_by
-        update_results(opts.results, paths, whole=True)
+        _merge(opts, rows, made_by)
+
+
+def _merge(opts: SimpleNamespace, rows: dict[str, dict[str, dict]], made_by: dict) -> None:
+    """Write the rows of each set and their provenance into results.json."""
+    from espnet_wabert.scoring.provenance import KEY
+    from espnet_wabert.scoring.results import update_results
+
+    names = {key: _key(key, opts.set_name) for key in rows}
+    paths: dict[str | tuple[str, ...], dict] = {
+        (names[key], system): row for key in rows for system, row in rows[key].items()
+    }
+    paths |= {(KEY, name, opts.name): made_by for name in names.values()}
+    update_results(opts.results, paths, whole=True)
 
 
 def _key(key: str, set_name: str) -> str:
