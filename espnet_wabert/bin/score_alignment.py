@@ -8,9 +8,10 @@ import click
 
 from espnet_wabert.bin.options import seeds_option
 from espnet_wabert.errors import UserError, one_line_errors
+from espnet_wabert.formats.words import FORMATS, cut_segments, read_ids, read_words
 
 SHOWN_FAILURES = 5
-_format = click.Choice(["ctm", "wrd", "librispeech", "textgrid", "buckeye", "json"])
+_format = click.Choice(list(FORMATS))
 
 
 @click.command()
@@ -35,7 +36,6 @@ def main(**options):
     An utterance that HYP lacks is an error, unless the aligner has named it in HYP.failures (lines
     of utterance and reason): then it is counted as failed.
     """
-    from espnet_wabert.formats.words import cut_segments, read_words
     from espnet_wabert.models.provenance import commit
     from espnet_wabert.scoring.alignment import merge_alignment
     from espnet_wabert.scoring.boundaries import score_boundaries
@@ -83,7 +83,6 @@ def _tolerances(text: str) -> list[float]:
 def _chosen(reference: dict, opts: SimpleNamespace) -> tuple[dict, set[str]]:
     """Return the reference of the scored utterances, and the ids that options exclude."""
     from espnet_wabert.formats.lines import name_some
-    from espnet_wabert.formats.words import read_ids
 
     ids = set(reference)
     if opts.utterances:
