@@ -10,6 +10,7 @@ import soundfile
 from aligners import WORDS, say, sentence, train_listener, write_model
 from click.testing import CliRunner
 from praatio import textgrid
+from sounds import write_noise
 
 from espnet_wabert.cli.main import main
 from espnet_wabert.formats.words import read_words
@@ -18,11 +19,6 @@ from espnet_wabert.text.transcript import encode_transcript, spoken
 from espnet_wabert.text.wordpiece import letters_of
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(write_model(tmp_path_factory.mktemp("model")))
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +34,6 @@ def listener(tmp_path_factory):
     return inference
 
 
-def noise(path, seconds=1.0, rate=16000, channels=1, seed=0):
-    """Write noise; return the path as text."""
-    shape = (int(seconds * rate), channels)
-    samples = np.random.default_rng(seed).normal(size=shape) * 0.1
-    soundfile.write(path, samples, rate)
-    return str(path)
-
-
 def align(model, *arguments):
     return CliRunner().invoke(main, ["align", *map(str, arguments), "--model", str(model)])
 
@@ -54,7 +42,7 @@ def write_lists(folder, texts, **paths):
     """Write wav.scp, with noise for utterances without a path, and text; return the two."""
     for utterance in texts:
         if utterance not in paths:
-            paths[utterance] = noise(folder / f"{utterance}.wav", 1.0 + len(paths) / 10)
+            paths[utterance] = write_noise(folder / f"{utterance}.wav", 1.0 + len(paths) / 10)
     scp = "".join(f"{u} {p}\n" for u, p in paths.items() if p)
     (folder / "wav.scp").write_text(scp)
     lines = [f"{u} {t}".strip() + "\n" for u, t in texts.items() if t is not None]
@@ -63,7 +51,7 @@ def write_lists(folder, texts, **paths):
 
 
 def test_one_recording_is_shown_as_a_table(model, tmp_path):
-    done = align(model, noise(tmp_path / "a.wav"), "--text", "The good film, of course!")
+    done = align(model, write_noise(tmp_path / "a.wav"), "--text", "The good film, of course!")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["start", "end", "confidence", "word"]
@@ -74,7 +62,7 @@ def test_one_recording_is_shown_as_a_table(model, tmp_path):
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
 def test_any_format_rate_and_channels(model, tmp_path, suffix):
     (tmp_path / "said.txt").write_text("the good\nfilm\n")
-    audio = noise(tmp_path / f"a.{suffix}", 1.5, 44100, channels=2)
+    audio = write_noise(tmp_path / f"a.{suffix}", 1.5, 44100, channels=2)
     out = tmp_path / "out"
     done = align(model, audio, "--text", tmp_path / "said.txt", "--out", out)
     assert done.exit_code == 0, done.output
@@ -128,10 +116,12 @@ def test_formats_and_method_are_chosen(model, tmp_path):
 
 
 def test_a_model_without_its_teacher_aligns_by_cif(bare, tmp_path):
-    done = align(bare, noise(tmp_path / "a.wav"), "--text", "the film")
+    done = align(bare, write_noise(tmp_path / "a.wav"), "--text", "the film")
     assert done.exit_code == 0 and "method cif" in done.stdout
     assert "packed without its teacher" in done.stderr
-    done = align(bare, noise(tmp_path / "a.wav"), "--text", "the film", "--method", "similarity")
+    done = align(
+        bare, write_noise(tmp_path / "a.wav"), "--text", "the film", "--method", "similarity"
+    )
     assert done.exit_code == 1 and "this model has cif; it was packed without" in done.stderr
 
 
@@ -181,7 +171,7 @@ def test_all_doubtful_utterances_are_listed(model, tmp_path):
 
 
 def test_punctuation_is_silent_and_a_word_without_letters_is_noted_once(model, tmp_path, caplog):
-    audio = noise(tmp_path / "a.wav")
+    audio = write_noise(tmp_path / "a.wav")
     done = align(model, audio, "--text", "good — film …", "--min_confidence", 0)
     assert done.exit_code == 0 and done.stderr == "" and not caplog.text, done.output
     done = align(model, audio, "--text", "good \u0301 film", "--min_confidence", 0)
@@ -235,7 +225,7 @@ def test_unusable_utterances_are_named_and_the_others_written(model, tmp_path):
     ],
 )
 def test_mistakes_with_one_recording_are_one_line(model, tmp_path, audio, text, message):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     done = align(model, tmp_path / audio, "--text", text)
     assert done.exit_code == 1 and message.format(tmp_path) in done.stderr
     assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
@@ -243,7 +233,7 @@ def test_mistakes_with_one_recording_are_one_line(model, tmp_path, audio, text, 
 
 def test_more_tokens_than_frames_are_aligned_by_cif_and_named(model, tmp_path):
     texts = {"dense": "not good and not bad", "u1": "good"}
-    paths = {"dense": noise(tmp_path / "dense.wav", 0.1)}
+    paths = {"dense": write_noise(tmp_path / "dense.wav", 0.1)}
     done = align(model, *write_lists(tmp_path, texts, **paths), "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert (
@@ -308,7 +298,7 @@ def test_cached_features_align_like_recordings(listener, model, tmp_path):
     found = {u: [w.word for w in ws] for u, ws in read_words(tmp_path / "o/words.ctm").items()}
     assert found == said
     with open(tmp_path / "feats.scp", "a") as scp, open(tmp_path / "text", "a") as text:
-        scp.write(f"u3 {noise(tmp_path / 'a.wav')}\n")
+        scp.write(f"u3 {write_noise(tmp_path / 'a.wav')}\n")
         text.write("u3 she was here\n")
     done = align(*arguments)
     assert done.exit_code == 1 and "has audio and cached features" in done.stderr
@@ -332,7 +322,7 @@ def test_a_book_for_a_second_of_speech_is_skipped(model, tmp_path):
 
 def test_names_with_blanks_or_in_another_code_are_written(model, tmp_path):
     for name in ("my talk", "caf\udce9"):
-        noise(tmp_path / "x.wav")
+        write_noise(tmp_path / "x.wav")
         os.rename(tmp_path / "x.wav", tmp_path / f"{name}.wav")
         (tmp_path / f"{name}.txt").write_text("good film")
     done = align(model, tmp_path, "--out", tmp_path / "out")
@@ -343,7 +333,7 @@ def test_names_with_blanks_or_in_another_code_are_written(model, tmp_path):
 
 
 def test_files_beside_the_recordings_are_not_replaced(model, tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     (tmp_path / "a.txt").write_text("she was here")
     corrected = tmp_path / "a.TextGrid"
     corrected.write_text("by hand")

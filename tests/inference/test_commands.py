@@ -6,11 +6,10 @@ import os
 import re
 import signal
 
-import numpy as np
 import pytest
 import soundfile
-from aligners import write_model
 from click.testing import CliRunner
+from sounds import write_noise
 from tiny import arguments, save
 
 from espnet_wabert import WaBERT
@@ -21,23 +20,12 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.models.checkpoint import pack
 
 
-@pytest.fixture(scope="module")
-def model(own_cache, tmp_path_factory):
-    return str(write_model(tmp_path_factory.mktemp("model")))
-
-
 def transcribe(model, *arguments):
     return CliRunner().invoke(main, ["transcribe", *map(str, arguments), "--model", model])
 
 
-def noise(path, seconds=1.0, seed=0):
-    samples = np.random.default_rng(seed).normal(size=int(seconds * 16000)) * 0.1
-    soundfile.write(path, samples, 16000)
-    return samples.astype(np.float32)
-
-
 def test_one_recording_gives_its_text_alone(model, tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     speech, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
     done = transcribe(model, tmp_path / "a.wav")
     assert done.exit_code == 0, done.output
@@ -48,9 +36,9 @@ def test_one_recording_gives_its_text_alone(model, tmp_path):
 def test_a_folder_and_a_list_become_a_text_file(model, tmp_path):
     (tmp_path / "in").mkdir()
     for number, suffix in enumerate(("wav", "flac", "ogg")):
-        noise(tmp_path / f"in/u{number}.{suffix}", 1 + number / 2, number)
+        write_noise(tmp_path / f"in/u{number}.{suffix}", 1 + number / 2, seed=number)
     (tmp_path / "in/notes.txt").write_text("no audio")
-    noise(tmp_path / "b.wav")
+    write_noise(tmp_path / "b.wav")
     (tmp_path / "wav.scp").write_text(f"listed {tmp_path / 'b.wav'}\n")
     out = tmp_path / "text"
     done = transcribe(model, tmp_path / "in", tmp_path / "wav.scp", "--out", out)
@@ -60,8 +48,8 @@ def test_a_folder_and_a_list_become_a_text_file(model, tmp_path):
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_done(model, tmp_path):
-    noise(tmp_path / "good.wav")
-    noise(tmp_path / "short.wav", 0.01)
+    write_noise(tmp_path / "good.wav")
+    write_noise(tmp_path / "short.wav", 0.01)
     (tmp_path / "broken.wav").write_bytes(b"RIFF no audio")
     files = [tmp_path / f"{name}.wav" for name in ("good", "short", "broken", "absent")]
     done = transcribe(model, *files)
@@ -76,13 +64,13 @@ def test_two_recordings_of_one_name_and_an_empty_folder_are_errors(model, tmp_pa
     done = transcribe(model, tmp_path / "other")
     assert done.exit_code == 1 and "no audio file in this folder" in done.stderr
     for folder in (tmp_path, tmp_path / "other"):
-        noise(folder / "a.wav")
+        write_noise(folder / "a.wav")
     done = transcribe(model, tmp_path / "a.wav", tmp_path / "other")
     assert done.exit_code == 1 and "utterance id 'a' is also that of" in done.stderr
 
 
 def test_sentiment_has_a_label_and_a_probability_for_each(tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     weights = save(arguments("wabert_sentiment"), tmp_path / "m", seed=0)
     packed = pack(weights, tmp_path / "s.zip")
     arguments_ = ["sentiment", str(tmp_path / "a.wav"), "--model", str(packed)]
@@ -95,7 +83,7 @@ def test_sentiment_has_a_label_and_a_probability_for_each(tmp_path):
 
 
 def test_a_model_of_another_kind_is_named(model, tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     done = CliRunner().invoke(main, ["sentiment", str(tmp_path / "a.wav"), "--model", model])
     assert done.exit_code == 1 and "a 'wabert' model cannot classify sentiment" in done.stderr
 
@@ -103,7 +91,7 @@ def test_a_model_of_another_kind_is_named(model, tmp_path):
 @pytest.mark.parametrize("kind", ["json", "jsonl", "csv"])
 def test_texts_are_written_for_other_programs(model, tmp_path, kind):
     for seed, name in enumerate("ab"):
-        noise(tmp_path / f"{name}.wav", seed=seed)
+        write_noise(tmp_path / f"{name}.wav", seed=seed)
     lines = transcribe(model, tmp_path).stdout.splitlines()
     out = tmp_path / "new" / "texts"
     done = transcribe(model, tmp_path, "--format", kind, "--out", out)
@@ -119,7 +107,7 @@ def test_texts_are_written_for_other_programs(model, tmp_path, kind):
 
 
 def test_words_are_written_as_a_table_and_as_json_lines(model, tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     out = tmp_path / "out"
     call = ["align", str(tmp_path / "a.wav"), "--text", 'the "good" film', "--out", str(out)]
     done = CliRunner().invoke(main, [*call, "--format", "csv,jsonl,json", "--model", model])
@@ -135,7 +123,7 @@ def test_words_are_written_as_a_table_and_as_json_lines(model, tmp_path):
 
 def test_an_input_or_a_recording_is_not_replaced(tmp_path):
     for name in "abc":
-        noise(tmp_path / f"{name}.wav")
+        write_noise(tmp_path / f"{name}.wav")
     (tmp_path / "wav.scp").write_text(f"u {tmp_path}/a.wav\n")
     kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
     for sources, out, what in (
@@ -151,7 +139,7 @@ def test_an_input_or_a_recording_is_not_replaced(tmp_path):
 
 
 def test_an_out_that_cannot_be_written_ends_before_the_work(tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     (tmp_path / "results").mkdir()
     (tmp_path / "file").touch()
     for out, message in (
@@ -164,7 +152,7 @@ def test_an_out_that_cannot_be_written_ends_before_the_work(tmp_path):
 
 def test_what_is_done_before_an_interruption_is_written(model, tmp_path, monkeypatch):
     for name in "ab":
-        noise(tmp_path / f"{name}.wav")
+        write_noise(tmp_path / f"{name}.wav")
         (tmp_path / f"{name}.txt").write_text("she was here")
     (tmp_path / "c.wav").write_text("no audio")
     begun = []

@@ -8,27 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-from aligners import write_model
 from click.testing import CliRunner
+from sounds import write_noise
 from tiny import arguments, save
 
 from espnet_wabert.cli.main import COMMANDS, main
 from espnet_wabert.formats.words import read_words
 
 
-@pytest.fixture(scope="module")
-def model(own_cache, tmp_path_factory):
-    return str(write_model(tmp_path_factory.mktemp("model")))
-
-
 def run(*arguments):
     return CliRunner().invoke(main, list(map(str, arguments)))
-
-
-def noise(path, seed=0):
-    soundfile.write(path, np.random.default_rng(seed).normal(size=16000) * 0.1, 16000)
-    return path
 
 
 def test_every_command_has_a_help_with_an_example():
@@ -38,7 +27,7 @@ def test_every_command_has_a_help_with_an_example():
 
 
 def test_encode_writes_arrays_of_each_recording(model, tmp_path):
-    noise(tmp_path / "a.wav"), noise(tmp_path / "b.wav", 1)
+    write_noise(tmp_path / "a.wav"), write_noise(tmp_path / "b.wav", seed=1)
     (tmp_path / "c.wav").write_text("no audio")
     done = run("encode", tmp_path / "*.wav", "--out", tmp_path / "out", "--model", model)
     assert done.exit_code == 1 and "2 utterances encoded, 1 skipped" in done.output
@@ -49,7 +38,7 @@ def test_encode_writes_arrays_of_each_recording(model, tmp_path):
 
 
 def test_standard_input_gives_what_the_file_gives(model, tmp_path):
-    path = noise(tmp_path / "a.wav")
+    path = write_noise(tmp_path / "a.wav")
     command = [sys.executable, "-m", "espnet_wabert.cli.main", "transcribe", "--model", model]
     shown = subprocess.run([*command, "-"], input=path.read_bytes(), capture_output=True)
     assert shown.returncode == 0, shown.stderr
@@ -91,7 +80,7 @@ def test_convert_keeps_its_inputs_and_the_transcripts_of_recordings(tmp_path):
     (tmp_path / "u.json").write_text(json.dumps({"u": {**entry, "subwords": []}}))
     (tmp_path / "other.ctm").write_text("u 1 0 1 well\n")
     (tmp_path / "words.ctm").write_text("u 1 0 1 well 0.5\n")
-    noise(tmp_path / "u.wav")
+    write_noise(tmp_path / "u.wav")
     (tmp_path / "u.txt").write_text("well\n")
     kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
     for given, kind, message in (
@@ -138,7 +127,7 @@ def test_a_glob_without_files_is_an_error(model, tmp_path):
 
 
 def test_jobs_is_the_number_of_threads(model, tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     code = """
 import sys
 from espnet_wabert.cli.main import main
@@ -170,9 +159,9 @@ def test_align_takes_a_folder_with_a_transcript_beside_each_recording(model, tmp
     folder, out = tmp_path / "speech", tmp_path / "out"
     folder.mkdir()
     for name, suffix in (("a", ".txt"), ("b", ".LAB"), ("c", ".lab")):
-        noise(folder / f"{name}.wav")
+        write_noise(folder / f"{name}.wav")
         (folder / f"{name}{suffix}").write_text("the good\nfilm\n")
-    noise(folder / "d.wav")
+    write_noise(folder / "d.wav")
     done = run("align", folder, "--out", out, "--model", model)
     assert done.exit_code == 0, done.output
     assert "3 utterances aligned" in done.output and "not in" in done.output
@@ -199,13 +188,13 @@ def test_mistakes_with_folders_are_one_line(model, tmp_path, monkeypatch, given,
     monkeypatch.chdir(tmp_path)
     for name in ("speech", "empty"):
         (tmp_path / name).mkdir()
-    noise(tmp_path / "speech/a.wav")
+    write_noise(tmp_path / "speech/a.wav")
     done = run("align", *given, "--model", model)
     assert done.exit_code == 1 and message in done.output and done.output.count("\n") == 1
 
 
 def test_two_transcripts_of_a_recording_are_an_error(model, tmp_path):
-    noise(tmp_path / "a.wav")
+    write_noise(tmp_path / "a.wav")
     for suffix in (".lab", ".txt"):
         (tmp_path / f"a{suffix}").write_text("good")
     done = run("align", tmp_path, "--out", tmp_path / "out", "--model", model)
@@ -213,7 +202,11 @@ def test_two_transcripts_of_a_recording_are_an_error(model, tmp_path):
 
 
 def test_files_that_differ_in_their_suffix_only_are_both_read(model, tmp_path):
-    noise(tmp_path / "a.wav"), noise(tmp_path / "a.flac"), noise(tmp_path / "b.wav")
+    (
+        write_noise(tmp_path / "a.wav"),
+        write_noise(tmp_path / "a.flac"),
+        write_noise(tmp_path / "b.wav"),
+    )
     done = run("transcribe", tmp_path, "--model", model, "--format", "json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout[done.stdout.index("[") :])
@@ -222,7 +215,7 @@ def test_files_that_differ_in_their_suffix_only_are_both_read(model, tmp_path):
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta:x"])
 def test_a_device_that_is_not_there_is_one_line(model, tmp_path, device):
-    path = noise(tmp_path / "a.wav")
+    path = write_noise(tmp_path / "a.wav")
     done = run("transcribe", path, "--model", model, "--device", device)
     assert done.exit_code == 1 and done.output.startswith(f"error: device {device}: ")
     assert done.output.count("\n") == 1
