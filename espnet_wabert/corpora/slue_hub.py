@@ -1,7 +1,8 @@
 """A copy of SLUE-VoxCeleb from the Hugging Face Hub: `asapp/slue`, config `voxceleb`, in parquet.
 
 The dataset is gated: the user downloads it with an account of their own. Its files have the audio
-and, unlike the public archive, the labels of the test set.
+and, unlike the public archive, the labels of the test set. They are `voxceleb/test-*.parquet`, or
+`voxceleb/test/*.parquet` in the Hub's branch `refs/convert/parquet`.
 """
 
 import io
@@ -9,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 
 from espnet_wabert.corpora.slue_tables import Row, read_table, unique_rows
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.audio import at_full_scale, non_finite, to_int16
 from espnet_wabert.formats.lines import replacing
 
 SPLITS = {"fine-tune": "train", "dev": "validation", "test": "test"}
@@ -31,11 +34,13 @@ def hub_files(folder: Path, split: str) -> list[Path]:
         UserError: there are none.
     """
     name = SPLITS[split]
-    files = sorted(folder.rglob(f"{name}-*.parquet"))
+    files = sorted(folder.rglob(f"{name}-*.parquet")) or sorted(folder.rglob(f"{name}/*.parquet"))
     of_voxceleb = [f for f in files if "voxceleb" in str(f.relative_to(folder)).lower()]
     others = [f for f in files if "voxpopuli" not in str(f.relative_to(folder)).lower()]
     if not (of_voxceleb or others):
-        raise UserError(f"{folder}: no {name}-*.parquet in this copy of the hub dataset")
+        raise UserError(
+            f"{folder}: no {name}-*.parquet in this copy of the hub dataset, nor {name}/*.parquet"
+        )
     return of_voxceleb or others
 
 
@@ -58,13 +63,24 @@ def export_audio(folder: Path, split: str, out: Path) -> Path:
                 if content[:4] == b"fLaC":
                     target.write_bytes(content)
                     continue
-                try:
-                    samples, rate = soundfile.read(io.BytesIO(content), dtype="int16")
-                except (soundfile.LibsndfileError, OSError) as error:
-                    reason = first_line(error)
-                    raise UserError(f"{file}: the audio of {utterance}: {reason}") from None
+                samples, rate = _decoded(content, f"{file}: the audio of {utterance}")
                 soundfile.write(target, samples, rate, format="FLAC", subtype="PCM_16")
     return out
+
+
+def _decoded(content: bytes, where: str) -> tuple[np.ndarray, int]:
+    """Return the samples of a file as 16-bit integers, (S,) or (S, channels), and the rate.
+
+    libsndfile does not scale floats that it reads as integers: they would be silence.
+    """
+    try:
+        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32")
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{where}: {first_line(error)}") from None
+    fault = non_finite(samples)
+    if fault is not None:
+        raise UserError(f"{where}: {fault.kind}: {fault.detail}")
+    return to_int16(at_full_scale(samples)), rate
 
 
 def _audio(file: Path) -> Iterator[tuple[str, bytes]]:

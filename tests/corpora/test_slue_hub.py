@@ -1,8 +1,10 @@
 """SLUE-VoxCeleb from copies of the dataset on the Hub: its labels, its audio, damaged files."""
 
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow
 import pytest
 import soundfile
@@ -10,6 +12,7 @@ from corpora_makers import (
     BLIND_COLUMNS,
     LABELS,
     make_slue,
+    noise,
     prepare,
     slue_rows,
     write_audio,
@@ -105,6 +108,44 @@ def test_the_audio_of_a_hub_copy_is_found_from_another_folder(tmp_path, monkeypa
     monkeypatch.chdir("/")
     paths = read_folder(copy.parent / "data").wav.values()
     assert len(paths) == 4 and all(Path(path).is_file() for path in paths)
+
+
+def with_audio(copy, content: bytes):
+    """Give the first recording of a copy another content."""
+    path = next(copy.rglob("voxceleb/test-00000*"))
+    records = parquet.read_table(path).to_pylist()
+    records[0]["audio"]["bytes"] = content
+    parquet.write_table(pyarrow.Table.from_pylist(records), path)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "DOUBLE"])
+def test_the_audio_of_a_hub_copy_keeps_its_samples(tmp_path, subtype):
+    copy, content = make_hub_copy(tmp_path, "test", 1.0), io.BytesIO()
+    samples = noise(1.0)
+    soundfile.write(content, samples, 16000, format="WAV", subtype=subtype)
+    with_audio(copy, content.getvalue())
+    folder, _ = prepare(copy, "test")
+    written, _ = soundfile.read(folder.wav["id10001_abc_00000"])
+    assert np.abs(written - samples).max() < 2**-15
+
+
+def test_samples_of_a_hub_copy_that_are_no_numbers_are_named(tmp_path):
+    copy, content = make_hub_copy(tmp_path, "test", 1.0), io.BytesIO()
+    soundfile.write(content, np.full(16000, np.nan), 16000, format="WAV", subtype="FLOAT")
+    with_audio(copy, content.getvalue())
+    with pytest.raises(UserError, match="id10001_abc_00000: samples that are no numbers: sample 0"):
+        prepare(copy, "test")
+
+
+def test_the_files_of_the_hubs_own_conversion_are_found(tmp_path):
+    """Its branch refs/convert/parquet has CONFIG/SPLIT/NUMBER.parquet."""
+    copy = make_hub_copy(tmp_path, "test", 1.0)
+    for path in list(copy.rglob("test-*.parquet")):
+        path.parent.joinpath("test").mkdir(exist_ok=True)
+        path.rename(path.parent / "test" / f"000{path.name[9]}.parquet")
+    assert len(prepare(copy, "test")[0].sentiment) == 4
+    with pytest.raises(UserError, match=r"nor validation/\*.parquet"):
+        prepare(copy, "dev")
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0])
