@@ -24,9 +24,10 @@ from espnet_wabert.errors import one_line_errors
 @one_line_errors
 def main(config, slu_args, raw, feats, stats, train_set, valid_set, **models):
     """Print the arguments, one word per line; and the schedule, to standard error."""
-    from espnet_wabert.recipes.training_args import Data, training_args
+    from espnet_wabert.recipes.training_args import Data, check_shapes, training_args
 
     data = Data(Path(raw), Path(feats) if feats else None, Path(stats), train_set, valid_set)
+    check_shapes(data)
     words, schedule = training_args(config, slu_args, data, **models)
     click.echo(schedule, err=True)
     for word in words:

@@ -7,6 +7,7 @@ from pathlib import Path
 from espnet_wabert.config import parse_yaml, read_yaml
 from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import read_table
 from espnet_wabert.recipes.schedule import GPU_SECONDS, Schedule, plan, schedule_args
 
 FRAME_RATE = 50  # frames per second of all supported speech encoders
@@ -30,6 +31,22 @@ class Data:
     stats: Path
     train_set: str
     valid_set: str
+
+
+def check_shapes(data: Data) -> None:
+    """Check that the shape files are those of the data: ESPnet trains on what they list.
+
+    Raises:
+        UserError: stage 10 was run for other utterances or lengths.
+    """
+    for name in (data.train_set, data.valid_set):
+        path, source = data.stats / name / "speech_shape", data.raw / name / "utt2num_samples"
+        utterances = lengths = read_table(source)
+        if data.feats is not None:
+            source = data.feats / name / "utt2num_frames"
+            lengths = read_table(source)
+        if read_table(path) != {u: lengths.get(u) for u in utterances}:
+            raise UserError(f"{path}: not the lengths in {source}: run stage 10 again")
 
 
 def read_config(config: str, slu_args: str) -> dict:

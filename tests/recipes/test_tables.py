@@ -1,6 +1,7 @@
 """Tables of systems, and ESPnet's training arguments of a configuration."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from espnet_wabert.errors import UserError
 from espnet_wabert.recipes.schedule import Schedule
 from espnet_wabert.recipes.settings import checkpoint_name, default_aligner
 from espnet_wabert.recipes.systems import read_systems
-from espnet_wabert.recipes.training_args import Data, feature_folder, training_args
+from espnet_wabert.recipes.training_args import (
+    Data,
+    check_shapes,
+    feature_folder,
+    training_args,
+)
 
 TABLES = [
     *sorted((ROOT / "egs2/slue_sa/systems").glob("*.yaml")),
@@ -189,6 +195,27 @@ def test_the_number_of_steps_follows_from_the_data(in_folder):
     assert "max_steps=11200" in args and "--batch_bins" not in args
     args, schedule = args_of("sentiment_e2e.yaml", "--max_epoch 2 --batch_bins 2800000", ngpu=1)
     assert schedule.total_steps == 2 * 56 and "max_steps=112" in args
+
+
+def test_shape_files_of_other_data_are_refused(in_folder):
+    """Data that was prepared again with other speeds; samples where features are read."""
+    audio = Data(Path("raw"), None, Path("stats"), "train", "dev")
+    lengths = Path("stats/train/speech_shape").read_text()
+    Path("stats/dev/speech_shape").write_text("u0 160000\n")
+    for folder, name, count in (
+        ("raw", "utt2num_samples", 160000),
+        ("feats", "utt2num_frames", 499),
+    ):
+        for part in ("train", "dev"):
+            Path(folder, part).mkdir(parents=True)
+            Path(folder, part, name).write_text(f"u0 {count}\n")
+    Path("raw/train/utt2num_samples").write_text(lengths)
+    check_shapes(audio)
+    with pytest.raises(UserError, match="not the lengths in feats/train/utt2num_frames"):
+        check_shapes(replace(audio, feats=Path("feats")))
+    Path("raw/train/utt2num_samples").write_text(f"{lengths}sp0.9-u0 177778\n")
+    with pytest.raises(UserError, match=r"train/speech_shape: .* raw/train/.*: run stage 10 again"):
+        check_shapes(audio)
 
 
 def dry_run_of(folder: Path, config: str, *options: str) -> list[str]:
