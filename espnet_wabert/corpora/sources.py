@@ -59,7 +59,8 @@ def read_md5sums(path: Path) -> dict[str, str]:
         digest, _, name = line.partition(" ")
         if len(digest) != 32 or not name.strip():
             raise UserError(f"{path}:{number}: not 'MD5 NAME': {line!r}")
-        sums[name.strip().lstrip("*").removesuffix(".tar.gz")] = digest
+        part = Path(name.strip().lstrip("*")).name.removesuffix(".tar.gz")
+        sums[part] = digest.lower()
     return sums
 
 

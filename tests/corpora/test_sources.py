@@ -162,6 +162,8 @@ def test_checksums_of_a_mirror(tmp_path):
     path = tmp_path / "md5sum.txt"
     path.write_text(f"{'a' * 32}  dev-clean.tar.gz\n{'b' * 32} *test-clean.tar.gz\n")
     assert read_md5sums(path) == {"dev-clean": "a" * 32, "test-clean": "b" * 32}
+    path.write_text(f"{'A' * 32}  ./dev-clean.tar.gz\n")
+    assert read_md5sums(path) == {"dev-clean": "a" * 32}
     path.write_text("dev-clean.tar.gz\n")
     with pytest.raises(UserError, match="md5sum.txt:1: not 'MD5 NAME'"):
         read_md5sums(path)
