@@ -76,6 +76,8 @@ def prepare_slue(
     folder, summary = finish(utterances, rejects, out, skip_bad, workers)
     if split == "dev" and version == "v0.2":
         notes += _list_v01(rows, table.path, folder, Path(out))
+    else:
+        (Path(out) / "v01").unlink(missing_ok=True)  # of v0.2
     return Assembled(folder, summary + note + text_note + trim_note + notes)
 
 

@@ -222,6 +222,8 @@ def test_dev_of_v01_out_of_v02_where_the_counts_agree(v02):
     assert "the official split" not in summary
     listed = (v02.parent / "data/v01").read_text().split()
     assert len(set(listed)) == 954 and set(listed) < folder.utt2spk.keys()
+    prepare(v02, version="v0.1")
+    assert not (v02.parent / "data/v01").exists()
 
 
 def test_dev_of_v01_stops_where_they_do_not(tmp_path):
