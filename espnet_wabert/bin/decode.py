@@ -58,6 +58,7 @@ def decode(make, data, feats, text, out, batch_seconds, workers):
         text = text or data / "text"
         if text.is_file():
             return decoding.decode_text_sentiment(make, text, out)
+        (out / "sentiment").unlink(missing_ok=True)  # of a run that had transcripts
         print(f"{out}: not decoded: {text.parent} has no transcripts")
         return []
     source = decoding.SpeechSource(data, feats)

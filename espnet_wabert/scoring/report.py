@@ -135,7 +135,11 @@ def sentiment_table(
     title = f"Sentiment, {part} (%)" if part else "Sentiment (%)"
     table = _figures(title, ("system",), rows, SENTIMENT, commands)
     spread = any(key.endswith("_sd") for _, row in rows for key in row)
-    return table and table._replace(note="±: deviation over seeds" if spread else "")
+    notes = ["±: deviation over seeds"] if spread else []
+    counts = {row["utterances"] for _, row in rows if _has(row, "utterances")}
+    if len(counts) > 1:
+        notes.append("the rows were not scored on the same utterances")
+    return table and table._replace(note="; ".join(notes))
 
 
 def _figures(

@@ -44,10 +44,12 @@ def result_rows(name: str, runs: Sequence[SetScores]) -> dict[str, dict[str, flo
     have deviations (`macro_f1_sd`).
     """
     majority = {metric: getattr(runs[0].majority_scores, metric) for metric in METRICS}
+    utterances = int(runs[0].scores.confusion.sum())
     own = mean_and_sd([{m: getattr(run.scores, m) for m in METRICS} for run in runs])
     if len(runs) == 1:
         own["macro_f1_low"], own["macro_f1_high"] = runs[0].intervals["macro_f1"]
-    return {"majority": majority, name: own}
+    counted = {"utterances": utterances}
+    return {"majority": majority | counted, name: own | counted}
 
 
 def score_sets(

@@ -1,5 +1,7 @@
 """Text classifiers (the toplines, the pipelines' second stage): training, use, errors."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tiny import TEXT, VOCABULARY, save, speech_config, text_arguments
@@ -127,6 +129,17 @@ def test_an_empty_file_of_hypotheses_is_refused(tmp_path):
     (tmp_path / "text").write_text("a the good\na again\n")
     with pytest.raises(UserError, match="text:2: utterance a occurs twice"):
         decode_text_sentiment(lambda: model, tmp_path / "text", tmp_path / "out")
+
+
+def test_a_set_that_has_no_transcripts_any_more_keeps_no_sentiment(tmp_path):
+    """Stage 13 would score that of an earlier run."""
+    from espnet_wabert.bin.decode import decode
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/sentiment").write_text("a Neutral\n")
+    model = SimpleNamespace(reads_text=True)
+    made = decode(lambda: model, tmp_path / "data", "", None, tmp_path / "out", 60.0, None)
+    assert made == [] and not (tmp_path / "out/sentiment").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Stage 13 of egs2/slue_sa: which sets are scored, and what is written for the others."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -64,6 +65,8 @@ def test_a_mistake_is_told(options, status, message):
 
 def test_a_blind_test_set_gets_a_submission_file(work):
     """Both of dev: v0.2's, and v0.1's, which the paper used."""
+    (work / "scores/test").mkdir(parents=True)
+    (work / "scores/test/scores.json").write_text("of an earlier run that had labels")
     output = score(work, decode(work / "one", "dev", "test"), decode(work / "two", "dev", "test"))
     assert "row: test: not scored: it has no labels; a file for SLUE's organizers" in output
     for name in ("one", "two"):
@@ -94,3 +97,12 @@ def test_labels_without_transcripts_are_scored(work):
     assert "row: test: no word error rate: it has no transcripts" in output
     results = json.loads((work / "results.json").read_text())
     assert "wer" in results["sentiment_dev"]["row"] and "wer" not in results["sentiment"]["row"]
+
+
+def test_a_table_is_about_one_set(work):
+    """Labels without transcripts: a text system's dev scores are no row beside others' of test."""
+    shutil.copy(work / "raw/dev/sentiment", work / "raw/test")
+    output = score(work, decode(work / "one", "dev"))
+    assert "row: test: not scored: the system reads transcripts, and test has none" in output
+    results = json.loads((work / "results.json").read_text())
+    assert "row" in results["sentiment_dev"] and "sentiment" not in results

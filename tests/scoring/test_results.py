@@ -197,6 +197,15 @@ def test_missing_figures_are_dashes_and_empty_results_no_tables():
         report.tables({"alignment": 3})
 
 
+def test_rows_of_other_utterances_are_told():
+    """Such as those from before the labels of the test set were there."""
+    rows = {"majority": SYSTEM | {"utterances": 9}, "old": SYSTEM, "new": SYSTEM}
+    assert report.sentiment_table(rows).note == ""
+    rows["new"] = SYSTEM | {"utterances": 8}
+    note = "the rows were not scored on the same utterances"
+    assert report.sentiment_table(rows).note == note
+
+
 def test_markdown_has_the_same_cells_and_the_commands():
     results = {"tokens": {"top1": 0.5}}
     results["sentiment"] = {"majority": SYSTEM, "a|b": SYSTEM | {"command": "./run.sh --x | y"}}

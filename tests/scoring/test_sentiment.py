@@ -119,6 +119,7 @@ def test_rows_of_one_run_and_of_three_seeds():
     ]
     one = result_rows("wabert", runs[1:2])
     assert list(one) == ["majority", "wabert"]
+    assert [row["utterances"] for row in one.values()] == [30, 30]
     assert one["wabert"]["macro_f1_low"] <= one["wabert"]["macro_f1"] <= 1
     three = result_rows("wabert", runs)["wabert"]
     figures = [run.scores.macro_f1 for run in runs]

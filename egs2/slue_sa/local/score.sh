@@ -46,19 +46,25 @@ score_v01() {  # DECODED...: the paper's set
     "${score[@]}" --ref "${scores}/dev_v0.1/sentiment" --set dev_v0.1 "${more[@]}"
 }
 
-main_set=""
+# not_scored SET REASON: no scores of an earlier run stay.
+not_scored() {
+    echo "${name}: $1: not scored: $2"
+    rm -f "${scores}/$1/scores.json"
+}
+
+main_set=""  # the same for all systems: the rows of a table are about one set
 for set in ${test_sets}; do
-    if [ -f "${raw}/${set}/sentiment" ] && [ -f "$1/${set}/sentiment" ]; then main_set=${set}; fi
+    if [ -f "${raw}/${set}/sentiment" ]; then main_set=${set}; fi
 done
 for set in ${test_sets}; do
     reference=${raw}/${set}/sentiment
     if [ ! -f "$1/${set}/sentiment" ]; then
-        echo "${name}: ${set}: not scored: the system reads transcripts, and ${set} has none"
+        not_scored "${set}" "the system reads transcripts, and ${set} has none"
         continue
     fi
     mkdir -p "${scores}/${set}"
     if [ ! -f "${reference}" ]; then
-        echo "${name}: ${set}: not scored: it has no labels; a file for SLUE's organizers instead"
+        not_scored "${set}" "it has no labels; a file for SLUE's organizers instead"
         for folder in "$@"; do
             run score_sentiment --hyp "${folder}/${set}/sentiment" \
                 --utterances "${raw}/${set}/wav.scp" --submission "${folder}/${set}/submission.tsv"
