@@ -93,6 +93,7 @@ finish_options() {
     [[ "${seed}" =~ ^[0-9]*$ ]] || die "--seed ${seed}: not an integer"
     [[ "${score_seeds}" =~ ^([0-9]+( [0-9]+)*)?$ ]] ||
         die "--score_seeds '${score_seeds}': integers with a space between"
+    each_once score_seeds
     if [ -n "${download_model}" ]; then
         # Its output does not go into the folder of a trained model.
         slu_tag=${slu_tag:+${slu_tag}_}$(basename "${download_model%%\?*}" .zip)
@@ -155,6 +156,12 @@ check_seeds() {
     [ "${stop_stage}" -le 13 ] ||
         die "--stop_stage ${stop_stage}: 13 is the last one here; run.sh does the others for a model"
     [[ "${seeds}" =~ ^[0-9]+( [0-9]+)*$ ]] || die "--seeds '${seeds}': integers with a space between"
+    each_once seeds
+}
+
+# each_once OPTION: end the script if a seed occurs twice: its model would count twice.
+each_once() {
+    [ -z "$(tr ' ' '\n' <<< "${!1}" | sort | uniq -d)" ] || die "--$1 '${!1}': a seed occurs twice"
 }
 
 # Check what later stages need, as far as it is known now: models, packages, the upload.

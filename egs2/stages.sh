@@ -237,13 +237,11 @@ pack_stages() {
     fi
     if ! "${skip_upload_hf}"; then
         local model_options="${model_options} hf_repo hf_license"
-        if stage 15 "upload" "${packed}" "${expdir}/${name}/RESULTS.md" \
-            "${expdir}/${name}/scores" : "${exp}/hub"
-        then
+        if stage 15 "upload" "${packed}" "${exp}/RESULTS.md" "${exp}/scores" : "${exp}/hub"; then
             run publish --model "${packed}" --repo "${hf_repo}" --out "${exp}/hub" \
-                --license "${hf_license}" --scores "${expdir}/${name}/RESULTS.md" \
-                --scores "${expdir}/${name}/scores/dev/scores.json" \
-                --scores "${expdir}/${name}/scores/test/scores.json"
+                --license "${hf_license}" --scores "${exp}/RESULTS.md" \
+                --scores "${exp}/scores/dev/scores.json" \
+                --scores "${exp}/scores/test/scores.json"
         fi
     fi
 }

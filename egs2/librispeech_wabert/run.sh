@@ -78,7 +78,7 @@ if ! "${skip_eval}"; then
             --out "${exp}/decode"
     fi
 
-    scored=() table=${expdir}/${name}/RESULTS.md
+    scored=() table=${exp}/RESULTS.md
     for set in ${test_sets}; do scored+=("${dumpdir}/raw/${set}" "${decoded[@]/%//${set}}"); done
     if stage 13 "scoring" "${scored[@]}" : "${table}" ${results:+"+${results}#${results_key}"}; then
         run score_decoding --config "${slu_config}" --slu_args "${slu_args}" \

@@ -152,14 +152,14 @@ if ! "${skip_eval}"; then
         scored+=("${dumpdir}/raw/${set}" "${decoded[@]/%//${set}/sentiment}"
             ${read:+"${hypotheses}/${set}"})
     done
-    if stage 13 "scoring" "${scored[@]}" : "${expdir}/${name}/scores" \
+    if stage 13 "scoring" "${scored[@]}" : "${exp}/scores" \
         ${results:+"+${results}#sentiment.${system:-wabert}"}
     then
         local/score.sh --name "${system:-wabert}" --raw "${dumpdir}/raw" --train_set "${train_set}" \
             --test_sets "${test_sets}" --parts "${corpus_folder}/parts.tsv" \
             --v01 "${datadir}/dev/v01" --results "${results}" \
             --hypotheses "$([ "${recognizer}" = transcripts ] || echo "${recognizer:+${hypotheses}}")" \
-            --scores "${expdir}/${name}/scores" "${decoded[@]}"
+            --scores "${exp}/scores" "${decoded[@]}"
     fi
 fi
 

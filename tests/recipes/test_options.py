@@ -122,6 +122,7 @@ def test_what_a_later_stage_needs_is_checked_first(tmp_path, recipe, options, me
         (("--stage", "5", "--stop_stage", "4"), "--stage 5: comes after --stop_stage 4"),
         (("--seeds", ""), "--seeds '': integers with a space between"),
         (("--seeds", "1,2"), "--seeds '1,2': integers with a space between"),
+        (("--seeds", "1 2 1"), "--seeds '1 2 1': a seed occurs twice"),
     ],
 )
 def test_what_a_script_of_seeds_does_not_do_is_refused(tmp_path, script, options, message):

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from recipe_runner import ROOT, environment
+from recipe_runner import ROOT, environment, run_recipe
 
 pytestmark = pytest.mark.slow
 LABELS = ("Negative", "Neutral", "Positive")
@@ -106,3 +106,17 @@ def test_a_table_is_about_one_set(work):
     assert "row: test: not scored: the system reads transcripts, and test has none" in output
     results = json.loads((work / "results.json").read_text())
     assert "row" in results["sentiment_dev"] and "sentiment" not in results
+
+
+def test_the_scores_of_a_seed_lie_beside_its_model(work):
+    """Stage 15 publishes both; those of several seeds lie in the folder without a seed."""
+    (work / "dump").mkdir()
+    (work / "raw").rename(work / "dump/raw")
+    options = ["--slu_config", str(ROOT / "conf/tiny/sentiment.yaml"), "--aligner", ""]
+    options += ["--stage", "13", "--stop_stage", "13"]
+    for seed in ("1", "2"):
+        decode(work / f"exp/sentiment_seed{seed}/decode", "dev", "test")
+        run_recipe("slue_sa", work, work, *options, "--seed", seed)
+    run_recipe("slue_sa", work, work, *options, "--score_seeds", "1 2")
+    found = {path.parts[-4] for path in work.glob("exp/*/scores/dev/scores.json")}
+    assert found == {"sentiment_seed1", "sentiment_seed2", "sentiment"}
