@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import read_bytes
-from espnet_wabert.text.transcript import as_said
+from espnet_wabert.text.transcript import all_as_said
 
 SPLITS = ("train", "valid", "test")
 SPLIT_NAMES = {
@@ -139,7 +139,7 @@ def _clip(path: Path, line: int, values: dict[str, str]) -> Clip:
     split = values.get("split", "")
     if split and split.lower() not in SPLIT_NAMES:
         raise UserError(f"{where}: split: {split!r}: one of {', '.join(SPLITS)}")
-    words = (as_said(word) for word in values.get("text", "").split())
+    words = all_as_said(values.get("text", "").split())
     return Clip(
         where,
         f"line{line:07d}",

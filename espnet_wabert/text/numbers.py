@@ -10,7 +10,10 @@ from functools import cache
 CURRENCIES = {"$": "dollar", "£": "pound", "€": "euro", "¥": "yen"}
 CENTS = {"$": "cents", "£": "pence", "€": "cents", "¥": "sen"}
 CENT = {"cents": "cent", "pence": "penny", "sen": "sen"}
-TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "vs": "versus"}
+ABBREVIATIONS = {
+    "mr": "mister", "mrs": "missus", "dr": "doctor", "prof": "professor", "vs": "versus",
+    "&": "and", "%": "percent", "@": "at",
+}  # fmt: skip
 MAGNITUDES = {
     "k": "thousand", "m": "million", "bn": "billion", "b": "billion", "tn": "trillion",
     "thousand": "thousand", "million": "million", "billion": "billion", "trillion": "trillion",
@@ -21,7 +24,10 @@ _AMOUNT = re.compile(
     rf"(?P<magnitude>{'|'.join(MAGNITUDES)})?(?P<percent>%)?(?P<after>[$£€¥¢])?\Z",
     re.IGNORECASE,
 )
-_TIME = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?P<half>am|pm)?\Z", re.IGNORECASE)
+_TIME = re.compile(  # 9:30, 9:30pm, 9.30pm, 9pm
+    r"(?=\d+:|.*[ap]m)(?P<hour>[01]?\d|2[0-3])(?:[:.](?P<minute>[0-5]\d))?(?P<half>am|pm)?\Z",
+    re.IGNORECASE,
+)
 _ORDINAL = re.compile(rf"(?:{_WHOLE})(?:st|nd|rd|th)\Z", re.IGNORECASE)
 _DECADE = re.compile(r"(?P<century>\d\d)?(?P<tens>\d0)'?s\Z")
 _PLURAL = re.compile(rf"(?P<number>{_WHOLE})'?s\Z")
@@ -43,17 +49,17 @@ def _engine():
 
 
 def read_aloud(word: str) -> str | None:
-    """Return the words that a written word with digits, or a title, is read as; None: itself."""
-    bare = word.translate(APOSTROPHES).strip("\"'()[]{},;:!?\u201c\u201d\u2018").rstrip(".,;:!?")
-    if not re.match(r"\.\d", bare):  # .5 is a half
-        bare = bare.lstrip(".")
-    if bare.lower() in TITLES:
-        return TITLES[bare.lower()]
+    """Return the words that a number, a title or a sign is read as; None: the word itself."""
+    bare = _bare(word)
+    if bare.lower() in ABBREVIATIONS:
+        return ABBREVIATIONS[bare.lower()]
     if not re.search(r"\d", bare):
         return None
     parts = [part for part in _PARTS.split(bare) if part]
     if parts != [bare]:
-        return " ".join(read_aloud(part) or _plain(part) for part in parts)
+        named = len(parts) == 2 and parts[1].lower() in MAGNITUDES.values()  # $5-million, not $5/m
+        amount = read_amount(*parts) if named else None
+        return " ".join(amount or (read_aloud(part) or _plain(part) for part in parts))
     ways = ((_TIME, _time), (_DECADE, _decade), (_PLURAL, _plural), (_AMOUNT, _amount))
     for pattern, read in ways:
         found = pattern.match(bare)
@@ -63,6 +69,22 @@ def read_aloud(word: str) -> str | None:
         return _plain(_words(bare.replace(",", "").lower()))
     parts = [_number(part) if part[0].isdecimal() else part for part in _CHUNK.findall(bare)]
     return _plain(" ".join(parts))
+
+
+def read_amount(word: str, following: str) -> tuple[str, str] | None:
+    """Return what "$5" and "million" are read as: the unit comes last; None: no such amount."""
+    name = MAGNITUDES.get(_bare(following).lower(), " ")
+    found = _AMOUNT.match(word.lstrip("\"'([{\u201c\u2018+-\u2212~") + name)
+    if not found or not found["currency"] or not found["number"]:
+        return None
+    number, _, unit = _plain(_amount(found)).rpartition(f" {name} ")
+    return number, f"{name} {unit}"
+
+
+def _bare(word: str) -> str:
+    """Return a word without the punctuation around it."""
+    bare = word.translate(APOSTROPHES).strip("\"'()[]{},;:!?\u201c\u201d\u2018").rstrip(".,;:!?")
+    return bare if re.match(r"\.\d", bare) else bare.lstrip(".")  # .5 is a half
 
 
 def _plain(text: str) -> str:
@@ -133,7 +155,7 @@ def _plural(found: re.Match) -> str:
 
 
 def _time(found: re.Match) -> str:
-    minute = found["minute"]
+    minute = found["minute"] or "00"
     hour = _words(str(int(found["hour"])))
     half = " ".join(found["half"] or "")
     if minute == "00":

@@ -6,9 +6,11 @@ amounts and titles are written out (`numbers.py`), and what stays of the symbols
 word pieces of BERT.
 """
 
+import itertools
 import unicodedata
+from collections.abc import Sequence
 
-from espnet_wabert.text.numbers import APOSTROPHES, read_aloud
+from espnet_wabert.text.numbers import APOSTROPHES, read_aloud, read_amount
 from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
 
 SAID = frozenset("&%@#'")
@@ -19,10 +21,18 @@ def as_said(word: str) -> str:
     return read_aloud(word) or spoken(word)
 
 
+def all_as_said(words: Sequence[str]) -> list[str]:
+    """Return what each written word is read as; that of an amount depends on the word after it."""
+    said = [as_said(word) for word in words]
+    for at, (word, following) in enumerate(itertools.pairwise(words)):
+        said[at : at + 2] = read_amount(word, following) or said[at : at + 2]
+    return said
+
+
 def encode_transcript(tokenizer: WordPieceTokenizer, text: str) -> Encoded:
     """Return the word pieces of the spoken form of a transcript, with its words as written."""
     words = text.split()
-    return tokenizer.encode_words([as_said(word) for word in words])._replace(words=words)
+    return tokenizer.encode_words(all_as_said(words))._replace(words=words)
 
 
 def spoken(word: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espnet_wabert.text.numbers import read_aloud
-from espnet_wabert.text.transcript import as_said
+from espnet_wabert.text.transcript import all_as_said, as_said
 
 READ = {
     "42": "forty two", "1984": "nineteen eighty four", "1905,": "nineteen oh five",
@@ -36,6 +36,9 @@ READ = {
     "$0.01": "one cent", "\u00a30.01": "one penny", "100s": "one hundreds",
     "747's": "seven hundred forty sevens",
     "1,000s": "one thousands", "$1.5million": "one point five million dollars",
+    "$5-million": "five million dollars", "$5/m": "five dollars m",
+    "5pm": "five p m", "11AM,": "eleven A M", "9.30pm": "nine thirty p m",
+    "9.30": "nine point three zero", "&": "and", "%": "percent",
     "Mr.": "mister", "Dr.": "doctor", "hello": None, "Mist": None, "--": None, "...": None,
 }  # fmt: skip
 
@@ -49,6 +52,23 @@ def test_what_is_read(word, said):
 def test_whatever_has_digits_is_read_in_letters(word):
     said = read_aloud(word)
     assert said and not re.search(r"\d", said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("$5 million, or", "five | million dollars | or"),
+        (
+            "(\u20ac1.25 bn) -$3 Thousand",
+            "one point two five | billion euros | three | thousand dollars",
+        ),
+        ("$5, million $5% million", "five dollars | million | five dollars percent | million"),
+        ("$5m million $ million", "five million dollars | million | $ | million"),
+        ("5 million $1", "five | million | one dollar"),
+    ],
+)
+def test_the_unit_of_an_amount_comes_last(text, said):
+    assert all_as_said(text.split()) == said.split(" | ")
 
 
 def test_other_words_stay_and_punctuation_is_silent():
