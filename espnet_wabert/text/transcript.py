@@ -38,6 +38,12 @@ def encode_transcript(tokenizer: WordPieceTokenizer, text: str) -> Encoded:
 def spoken(word: str) -> str:
     """Return a word without what is not spoken; empty for punctuation."""
     said = unicodedata.normalize("NFC", word).translate(APOSTROPHES)
-    kept = "".join(c if c in SAID or unicodedata.category(c)[0] in "LMNS" else " " for c in said)
+    kept = "".join(c if _is_said(c) else " " for c in said)
     parts = (part.strip("'") if set(part) == {"'"} else part for part in kept.split())
     return " ".join(part for part in parts if part)
+
+
+def _is_said(character: str) -> bool:
+    """Return whether a character may be spoken; an emoji or a note of music is not."""
+    kind = unicodedata.category(character)
+    return character in SAID or kind[0] in "LMN" or kind in ("Sc", "Sm")

@@ -75,4 +75,6 @@ def test_other_words_stay_and_punctuation_is_silent():
     assert [as_said(word) for word in ("Hello,", "--", "don\u2019t", "50%")] == [
         "Hello", "", "don't", "fifty percent",
     ]  # fmt: skip
+    pictures = ("\U0001f600", "\u266a", "great\U0001f44d\U0001f3fb", "\u2764\ufe0f", "C++")
+    assert [as_said(word).strip("\ufe0f") for word in pictures] == ["", "", "great", "", "C++"]
     assert read_aloud("$1." + "0" * 5000) == "one dollar"
