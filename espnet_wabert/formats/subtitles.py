@@ -7,6 +7,7 @@ lines, at most 7 seconds.
 import html
 import itertools
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,10 @@ WIDTH, LINES = 42, 2  # characters, lines of a subtitle
 LONGEST, PAUSE = 7.0, 0.7  # seconds of a subtitle; a longer silence begins a new one
 ALONE, SHORTEST = 1.0, 0.001  # seconds of a subtitle of unheard words only: at most, at least
 JOINER = "\u2060"  # has no width
-SENTENCE_ENDS = (".", "!", "?")
+# Quotation marks and brackets may follow; the full stop of a title or an initial ends no sentence.
+_SENTENCE_END = re.compile(
+    r"(?!\W*(?:Mr|Mrs|Ms|Dr|Prof|St|vs|[A-HJ-Z])\.\Z).*[.!?][\"'\u201d\u2019)\]]*", re.DOTALL
+)
 
 
 class Cue(NamedTuple):
@@ -48,7 +52,7 @@ def _fits(cue: list[Word], word: Word) -> bool:
     return (
         word.start - cue[-1].end <= PAUSE
         and word.end - cue[0].start <= LONGEST
-        and not cue[-1].word.endswith(SENTENCE_ENDS)
+        and not _SENTENCE_END.fullmatch(cue[-1].word)
         and len(textwrap.wrap(text, WIDTH)) <= LINES
     )
 

@@ -46,6 +46,14 @@ def test_subtitles_have_every_word_once_and_keep_the_limits(drawn):
         assert not any(word.word[-1] in ".?" for word in cue[:-1])
 
 
+def test_a_title_or_an_initial_ends_no_sentence():
+    text = "(Mr. J. Smith met Dr. Day.) \u201cStop!\u201d he said. Did I. Yes."
+    words = [Word(word, at / 10, at / 10 + 0.1) for at, word in enumerate(text.split())]
+    assert [" ".join(word.word for word in cue) for cue in cues(words)] == [
+        "(Mr. J. Smith met Dr. Day.)", "\u201cStop!\u201d", "he said.", "Did I.", "Yes.",
+    ]  # fmt: skip
+
+
 def test_words_without_duration_are_shown_at_their_times():
     """As in a CTM of points in time; those without a time of their own share what is free."""
     points = [Word(f"w{t}", t, t) for t in (1.0, 1.4, 100.0, 100.5, 200.0)]
