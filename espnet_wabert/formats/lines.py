@@ -58,10 +58,14 @@ def decoded(path: str | Path) -> str:
     content = read_bytes(path)
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise UserError(f"{path}:{line}: is neither UTF-8 nor UTF-16 text") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise UserError(f"{path}:{line}: has a NUL: UTF-16 needs a byte order mark")
+    return text
 
 
 def fields_of(line: str, most: int = -1) -> list[str]:

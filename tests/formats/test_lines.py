@@ -10,6 +10,7 @@ import pytest
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.lines import (
+    decoded,
     fields_of,
     parse_json,
     parse_number,
@@ -39,6 +40,15 @@ def test_numbers():
 def test_fields_are_parted_at_ascii_blanks_only():
     assert fields_of("a\tb\u00a0c  d\x85\r") == ["a", "b\u00a0c", "d\x85"]
     assert fields_of("a  b c ", 1) == ["a", "b c "]
+
+
+def test_utf_16_without_a_byte_order_mark_is_refused(tmp_path):
+    """As UTF-8 it is letters with a NUL between them: each a word."""
+    (tmp_path / "a.txt").write_text("one\ntwo", encoding="utf-16-le")
+    with pytest.raises(UserError, match=r"a.txt:1: has a NUL: UTF-16 needs a byte order mark"):
+        decoded(tmp_path / "a.txt")
+    (tmp_path / "a.txt").write_text("one\ntwo", encoding="utf-16")
+    assert decoded(tmp_path / "a.txt") == "one\ntwo"
 
 
 @pytest.mark.parametrize(
