@@ -48,7 +48,8 @@ def printable(text: str) -> str:
 def one_line_errors(main):
     """Make a command end with one line on standard error and status 1.
 
-    On a `UserError`, and on a disk that is full or a file that may not be written.
+    On a `UserError`, on a disk that is full or a file that may not be written, and on characters
+    that standard output does not have.
     """
 
     @functools.wraps(main)
@@ -57,6 +58,9 @@ def one_line_errors(main):
             return main(*args, **kwargs)
         except UserError as error:
             message = last_line(error)
+        except UnicodeEncodeError as error:
+            bad = error.object[error.start : error.end]
+            message = f"{bad!a} cannot be written as {error.encoding}: set PYTHONIOENCODING=utf-8"
         except OSError as error:
             if error.errno not in _OF_THE_SYSTEM and error.filename is None:
                 raise

@@ -38,6 +38,18 @@ def test_errors_of_the_disk_are_one_line(capsys, code):
     assert ended.value.code == 1 and capsys.readouterr().err == "error: out/words.ctm: no\n"
 
 
+def test_a_character_that_standard_output_lacks_is_one_line(capsys):
+    @one_line_errors
+    def command():
+        "caf\u00e9".encode("ascii")
+
+    with pytest.raises(SystemExit) as ended:
+        command()
+    assert ended.value.code == 1 and capsys.readouterr().err == (
+        "error: '\\xe9' cannot be written as ascii: set PYTHONIOENCODING=utf-8\n"
+    )
+
+
 def test_other_errors_of_the_system_are_not_hidden():
     @one_line_errors
     def command():
