@@ -25,6 +25,7 @@ _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _BEGINS, _ENDS = 2, 4  # flags of an Ogg page: the first and the last of its stream
 _MPEG = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff]")  # MPEG audio, layers I to III
 _XING = re.compile(rb"(?:Xing|Info)(.{4})(.{4})(.{4})", re.DOTALL)  # flags, frames, bytes
+_CHUNK = re.compile(rb"[ -~]{4}.{4}", re.DOTALL)  # of a WAV: its name and length
 _NEAR = 1 << 16  # bytes in which the first frame of an MP3 is
 _FEW = 4096  # bytes: more than two frames, which encoders count differently, and than most tags
 
@@ -48,11 +49,11 @@ class MP3(NamedTuple):
 
 
 def cut_by_header(file: soundfile.SoundFile, path: str) -> str:
-    """Return how a file is shorter than its header says; empty if it is not.
+    """Return how a file is shorter or longer than its header says; empty if it is not.
 
     Args:
         file: open audio; libsndfile's log tells what it found.
-        path: of the same file, for SPHERE's header.
+        path: of the same file, for the headers of SPHERE and WAV.
     """
     log = file.extra_info
     for value in file.copy_metadata().values():  # which libsndfile repeats in its log
@@ -67,9 +68,39 @@ def cut_by_header(file: soundfile.SoundFile, path: str) -> str:
     promised = _FRAMES.search(log)
     if promised and file.frames < int(promised[1]):
         return f"{file.frames} of {int(promised[1])} samples are there"
+    more = uncounted(path) if file.format in ("WAV", "WAVEX") else 0
+    if more:
+        counted = f"its header counts {file.frames} samples, and {more} bytes follow"
+        return f"{counted}; repair it, for example with sox --ignore-length"
     if file.format == "WAV" and file.subtype == "GSM610":
         return ""  # libsndfile takes the byte that makes a chunk's length even for a cut
     return "libsndfile finds it cut off" if _TRUNCATED.search(log) else ""
+
+
+def uncounted(path: str) -> int:
+    """Return the bytes after the chunks of a WAV, which are samples; 0: there are none.
+
+    Recorders leave such headers that lost their power, or wrote more than 4 GB.
+    """
+    size, place, counted = os.path.getsize(path), 12, False
+    with open(path, "rb") as file:
+        if _at(file, 0, 4) != b"RIFF":
+            return 0
+        while _CHUNK.match(head := _at(file, place, 8)):
+            length = int.from_bytes(head[4:], "little")
+            end = place + 8 + length
+            if end > size:
+                break
+            counted |= head.startswith(b"data")
+            odd = length % 2 and not _CHUNK.match(_at(file, end, 8))  # its last byte is a pad
+            place = end + odd
+        rest = size - place
+        tag = _at(file, place, 3) in (b"ID3", b"TAG", b"APE")
+        if not counted or rest <= _FEW or tag:
+            return 0
+        file.seek(place)
+        blocks = iter(lambda: file.read(_NEAR), b"")
+        return rest if any(block.strip(b"\0") for block in blocks) else 0
 
 
 def read_ogg(path: str) -> Ogg:

@@ -109,3 +109,20 @@ def test_a_flac_written_to_a_pipe_is_whole(tmp_path):
         patch.setattr("espnet_wabert.formats.audio.MOST_SAMPLES", 9000)
         assert inspect(str(path)).kind == "too long"
     assert inspect(str(cut(path, 0.6))).kind == DAMAGED
+
+
+def test_samples_that_the_header_of_a_wav_does_not_count_are_named(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full(16000, 0.1), 16000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40] + (1000).to_bytes(4, "little") + whole[44:])
+    found = inspect(str(path))
+    assert found[0] == DAMAGED and "counts 500 samples, and 31000 bytes follow" in found[1]
+    chunk = b"LIST" + (8000).to_bytes(4, "little") + b"INFO" * 2000
+    for rest in (bytes(9000), chunk, b"x", b"ID3\3" + b"\xff" * 9000):
+        path.write_bytes(whole + rest)
+        assert isinstance(inspect(str(path)), AudioInfo)
+    eight = whole[:40] + (31999).to_bytes(4, "little") + whole[44:-1]
+    for pad in (b"\0", b""):
+        path.write_bytes(eight + pad + chunk)
+        assert isinstance(inspect(str(path)), AudioInfo)
