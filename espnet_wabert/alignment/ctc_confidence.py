@@ -51,7 +51,7 @@ def topology_of(words: Sequence[str]) -> HMMTopology:
     symbols, optional, owners = [BLANK], [True], [0]
     for index, word in enumerate(words):
         letters = spelling(word)
-        for letter in (" " if index and letters else "") + letters:
+        for letter in (" " if len(symbols) > 1 and letters else "") + letters:
             symbol = 1 + LETTERS.index(letter)
             if len(symbols) > 1 and symbols[-2] == symbol:
                 optional[-1] = False

@@ -92,6 +92,8 @@ def test_accents_do_not_matter():
 def test_case_and_punctuation_do_not_matter():
     log_p = read("don't")
     assert ctc_confidence(log_p, ["Don't!"]) == ctc_confidence(log_p, ["don't"])
+    dash = ctc_confidence(log_p, ["", "don't"])  # no space is heard after it
+    assert dash.words[1:] == ctc_confidence(log_p, ["don't"]).words
 
 
 @settings(max_examples=30, deadline=None)
