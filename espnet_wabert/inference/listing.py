@@ -23,6 +23,7 @@ OTHER_SUFFIXES = {  # of formats that libsndfile names otherwise
 }  # fmt: skip
 TRANSCRIPTS = {".txt", ".lab"}  # of one recording, beside it
 TEXTS = TRANSCRIPTS | {".csv", ".docx", ".md", ".srt", ".text", ".trn", ".tsv", ".vtt"}
+_CUE = re.compile(r"[\d:]+[.,]\d+ +--> +[\d:]+[.,]\d+")  # the times of a subtitle
 HEAD = 1 << 16  # bytes in which a list has its first line
 
 
@@ -57,7 +58,7 @@ def transcripts(text: str, ids: Collection[str] = ()) -> dict[str, str | UserErr
         text: path of the list or folder.
         ids: of the recordings. An id that differs from one of them only in the code of its accents
             becomes that one: names of files from macOS have é as two characters (NFD), and text
-            editors write one (NFC).
+            editors write one (NFC). So does one with "_" in the place of its blanks.
 
     Raises:
         UserError: there is none.
@@ -66,17 +67,17 @@ def transcripts(text: str, ids: Collection[str] = ()) -> dict[str, str | UserErr
         found: dict[str, str | UserError] = dict(read_list(text, "a transcript"))
     else:
         found = _of_folder(text)
-    forms = {_composed(name): name for name in ids}
+    forms = {_listed_id(name): name for name in ids}
     for name in [name for name in found if name not in ids]:
-        other = forms.get(_composed(name), name)
+        other = forms.get(_listed_id(name), name)
         if other not in found:
             found[other] = found.pop(name)
     return found
 
 
-def _composed(name: str) -> str:
-    """Return a name in which each letter with an accent is one character."""
-    return unicodedata.normalize("NFC", name)
+def _listed_id(name: str) -> str:
+    """Return an id as in lists: without blanks, and each letter with an accent one character."""
+    return as_id(unicodedata.normalize("NFC", name))
 
 
 def _of_folder(text: str) -> dict[str, str | UserError]:
@@ -134,13 +135,16 @@ def text_of(path: str | Path) -> str:
 
 
 def _lines_of(path: str | Path) -> list[str]:
-    return [line for row in decoded(path).split("\n") if (line := row.strip())]
+    lines = [line for row in decoded(path).split("\n") if (line := row.strip())]
+    if any(map(_CUE.match, lines)):
+        raise UserError(f"{path}: has the times of subtitles; a transcript is their text alone")
+    return lines
 
 
 def _listed_or_all(lines: list[str], utterance: str) -> list[str]:
     """Return the transcript of an utterance in a list; all lines, if they are no list of it."""
     rows = [fields_of(line, 1) for line in lines]
-    found = [row[1:] for row in rows if _composed(row[0]) == _composed(utterance)]
+    found = [row[1:] for row in rows if _listed_id(row[0]) == _listed_id(utterance)]
     return found[0] if len(found) == 1 else lines
 
 

@@ -92,6 +92,18 @@ def test_an_accent_may_have_another_code_in_the_name(folder):
     assert alone.recordings[0].text == "good"
 
 
+def test_a_list_has_no_blank_in_an_id(folder):
+    """As `wabert transcribe --out text` writes it."""
+    os.rename(folder / "b.wav", folder / "my talk.wav")
+    (folder / "text").write_text("a the film\nmy_talk two words\n")
+    found = many_recordings(str(folder), str(folder / "text"))
+    assert {r.utterance: r.text for r in found.recordings} == {
+        "a": "the film", "my talk": "two words",
+    }  # fmt: skip
+    alone = one_recording(str(folder / "my talk.wav"), str(folder / "text"))
+    assert alone.recordings[0].text == "two words"
+
+
 def test_the_transcript_of_one_recording(folder):
     def text_of(given) -> str:
         return one_recording(str(folder / "a.wav"), str(given)).recordings[0].text
@@ -102,6 +114,9 @@ def test_the_transcript_of_one_recording(folder):
     (folder / "a.lab").write_text("a is a word here")
     assert text_of(folder / "a.lab") == "a is a word here"
     assert text_of("what was said") == "what was said"
+    (folder / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,500\ngood film\n")
+    with pytest.raises(UserError, match=r"a.srt: has the times of subtitles"):
+        text_of(folder / "a.srt")
     (folder / "a.txt").unlink()
     with pytest.raises(UserError, match=r"b.LAB: no such file"):
         text_of(folder / "b.LAB")
