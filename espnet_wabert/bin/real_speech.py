@@ -1,5 +1,6 @@
 """Decode recordings of people from packages with an aligned model."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -36,7 +37,7 @@ def main(model, out, results, whisper, table):
     from espnet_wabert.scoring.table import Table, print_tables, write_markdown
 
     inference = WaBERTInference.from_pretrained(model)
-    recognizers = {"pocketsphinx": PocketsphinxRecognizer()}
+    recognizers: dict[str, Callable] = {"pocketsphinx": PocketsphinxRecognizer()}
     if whisper:
         recognizers["Whisper"] = network = load_network(whisper)
         recognizers["Whisper and the model"] = JointReader(inference.reader, network.write)
