@@ -48,8 +48,9 @@ def main(model, data, most, out):
              f"{found.doubted_right:.3f}", f"{found.found_wrong:.3f}")
         )  # fmt: skip
     method = next(iter(inference.aligner.methods))
+    recognizer = Path(used.recognizer or "a recognizer").name
     columns = (
-        "condition", f"{method} mean ms", "median ms", "WER", f"with {used.recognizer}",
+        "condition", f"{method} mean ms", "median ms", "WER", f"with {recognizer}",
         "right doubted", "wrong found",
     )  # fmt: skip
     tables = [Table(f"{data.name}, {len(utterances)} utterances", columns, tuple(rows))]

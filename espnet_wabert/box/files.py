@@ -61,5 +61,8 @@ def resolve_encoders(args: Namespace) -> None:
         name = str(conf.get(SOURCE) or "")
         if name.startswith(PACKAGE):
             conf[SOURCE] = str(encoder_folder(name.removeprefix(PACKAGE)))
+    recognizer = str(getattr(args, "recognizer", None) or "")
+    if recognizer.startswith(PACKAGE):
+        args.recognizer = str(encoder_folder(recognizer.removeprefix(PACKAGE)))
     if getattr(args, "token_list", None) == f"{PACKAGE}{MINILM}":
         args.token_list = bert_vocabulary()

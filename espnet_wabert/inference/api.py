@@ -123,7 +123,7 @@ class WaBERTInference:
             found["methods of alignment"] = ", ".join(self._aligner.methods)
             found["reads"] = self._reads(self.spells)
             if self.recognizer:
-                found["reads"] += f"; they check the text of a recognizer ({self.recognizer})"
+                found["reads"] += f"; they check the text of {Path(self.recognizer).name}"
             if self.classifier:
                 found["classifies"] = f"the sentiment of what it reads ({self.classifier})"
         else:

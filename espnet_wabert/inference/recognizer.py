@@ -18,7 +18,6 @@ from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 from transformers import WhisperForConditionalGeneration as WhisperModel
 
 from espnet_wabert.alignment.chunking import chunks
-from espnet_wabert.box.files import PACKAGE, encoder_folder
 from espnet_wabert.constants import BOX, SAMPLE_RATE
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.inference.api import WaBERTInference
@@ -173,8 +172,6 @@ def load_network(source: str, ngram: str | None = None, device: str = "cpu") -> 
     Raises:
         UserError: there is no such model, or it is no recognizer.
     """
-    if source.startswith(PACKAGE):
-        source = str(encoder_folder(source.removeprefix(PACKAGE)))
     config, _ = load_config("--recognizer", source, None, pretrained=True)
     if ngram and not Path(ngram).is_file():
         raise UserError(f"{ngram}: no such n-gram; stage 9 downloads it")
