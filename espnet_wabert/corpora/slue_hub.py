@@ -16,7 +16,7 @@ import soundfile
 from espnet_wabert.corpora.slue_tables import Row, read_table, unique_rows
 from espnet_wabert.errors import UserError, first_line
 from espnet_wabert.formats.audio import at_full_scale, non_finite, to_int16
-from espnet_wabert.formats.lines import replacing
+from espnet_wabert.formats.lines import NO_FILE_NAME, is_file_name, replacing
 
 SPLITS = {"fine-tune": "train", "dev": "validation", "test": "test"}
 TOLERANCE = 0.1  # seconds between a duration and the span of the table
@@ -59,6 +59,8 @@ def export_audio(folder: Path, split: str, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     for file in hub_files(folder, split):
         for utterance, content in _audio(file):
+            if not is_file_name(utterance):
+                raise UserError(f"{file}: {utterance!r}: {NO_FILE_NAME}")
             with replacing(out / f"{utterance}.flac") as target:
                 if content[:4] == b"fLaC":
                     target.write_bytes(content)
@@ -104,7 +106,7 @@ def _rows(file: Path, table: Any) -> Iterator[tuple[str, bytes]]:
             content = audio.get("bytes") if isinstance(audio, dict) else None
             if not isinstance(content, bytes) or not content:
                 raise UserError(f"{file}: {row['id']} has no audio, only a path to it")
-            yield row["id"], content
+            yield str(row["id"]).strip(), content
 
 
 def is_trimmed(rows: dict[str, Row], folder: Path) -> bool:

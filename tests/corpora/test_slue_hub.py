@@ -112,10 +112,28 @@ def test_the_audio_of_a_hub_copy_is_found_from_another_folder(tmp_path, monkeypa
 
 def with_audio(copy, content: bytes):
     """Give the first recording of a copy another content."""
+    with_first_row(copy, audio={"bytes": content, "path": "a.wav"})
+
+
+def with_first_row(copy, **columns):
     path = next(copy.rglob("voxceleb/test-00000*"))
     records = parquet.read_table(path).to_pylist()
-    records[0]["audio"]["bytes"] = content
+    records[0] |= columns
     parquet.write_table(pyarrow.Table.from_pylist(records), path)
+
+
+def test_no_audio_of_a_hub_copy_is_written_outside_of_its_folder(tmp_path):
+    copy = make_hub_copy(tmp_path, "test", 1.0)
+    with_first_row(copy, id="../outside")
+    with pytest.raises(UserError, match="'../outside': its id holds a '/'"):
+        prepare(copy, "test")
+    assert not list(tmp_path.rglob("outside*"))
+
+
+def test_a_padded_id_of_a_hub_copy_has_its_audio(tmp_path):
+    copy = make_hub_copy(tmp_path, "test", 1.0)
+    with_first_row(copy, id=" id10001_abc_00000 ")
+    assert "id10001_abc_00000" in prepare(copy, "test")[0].wav
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "DOUBLE"])
@@ -151,10 +169,7 @@ def test_the_files_of_the_hubs_own_conversion_are_found(tmp_path):
 @pytest.mark.parametrize("seconds", [0.5, 1.0])
 def test_a_row_at_the_start_does_not_tell_whether_a_copy_is_trimmed(tmp_path, seconds):
     copy = make_hub_copy(tmp_path, "test", seconds)
-    path = next(copy.rglob("voxceleb/test-00000*"))
-    records = parquet.read_table(path).to_pylist()
-    records[0] |= {"start_second": 0.05, "end_second": 0.55}
-    parquet.write_table(pyarrow.Table.from_pylist(records), path)
+    with_first_row(copy, start_second=0.05, end_second=0.55)
     folder, summary = prepare(copy, "test")
     assert set(folder.seconds.values()) == {0.5}
     assert ("the audio of this copy is trimmed" in summary) == (seconds == 0.5)
