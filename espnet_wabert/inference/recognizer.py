@@ -30,6 +30,7 @@ from espnet_wabert.text.normalization import plain_text
 
 CTC_TYPES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 WINDOW = 30 * SAMPLE_RATE  # samples per window of Whisper
+WINDOWS = 8  # per batch: 32 are 1.25 times as slow on 2 cores, and more of them slower still
 # Largest number of Whisper's tokens: per second, where fast speech has 5 or 6, and in addition.
 TOKENS_PER_SECOND, TOKENS_MORE = 8, 8
 PROMPT = 4  # largest number of Whisper's prompt tokens
@@ -115,16 +116,21 @@ class WhisperRecognizer(Recognizer):
         # Windows of equal length: of the few samples of a last one Whisper would invent a word.
         pieces = [(b, x[window.start : window.stop]) for b, x in enumerate(speech) if len(x)
                   for window in chunks(len(x), WINDOW, 0)]  # fmt: skip
-        written = self._write([x for _, x in pieces])
+        written = self._write_all([x for _, x in pieces])
         loops = [i for i, text in enumerate(written) if repeats_itself(text)]
         if loops:
-            again = self._write([pieces[i][1] for i in loops], no_repeat_ngram_size=3)
+            again = self._write_all([pieces[i][1] for i in loops], no_repeat_ngram_size=3)
             for i, text in zip(loops, again, strict=True):
                 written[i] = text
         texts: list[list[str]] = [[] for _ in speech]
         for (b, _), text in zip(pieces, written, strict=True):
             texts[b].append(text)
         return [" ".join(parts) for parts in texts]
+
+    def _write_all(self, pieces: list[np.ndarray], **options) -> list[str]:
+        """Return the texts of windows, in batches."""
+        groups = [pieces[first : first + WINDOWS] for first in range(0, len(pieces), WINDOWS)]
+        return [text for group in groups for text in self._write(group, **options)]
 
     def _write(self, pieces: list[np.ndarray], **options) -> list[str]:
         """Return the texts of windows, each with its own limit of tokens."""
