@@ -68,7 +68,7 @@ class WaBERT:
         recognizer: as `from_pretrained` takes it.
 
     Raises:
-        UserError: a recognizer for a model that reads no letters.
+        UserError: a recognizer that cannot be loaded, or for a model that reads no letters.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class WaBERT:
         recognizer: str | None = OWN,
     ):
         self.inference, self.batch_seconds, self.source = inference, batch_seconds, source
-        if recognizer == OWN:
-            recognizer = inference.recognizer
-        elif recognizer and not inference.spells:
-            raise UserError(f"recognizer {recognizer}: this model has no letters that check it")
-        self.recognizer = recognizer
+        self.recognizer = inference.recognizer if recognizer == OWN else recognizer
+        if recognizer and recognizer != OWN:
+            if not inference.spells:
+                raise UserError(f"recognizer {recognizer}: this model has no letters that check it")
+            _ = self.read  # loaded here: one error, not one for each recording
 
     @classmethod
     def from_pretrained(
