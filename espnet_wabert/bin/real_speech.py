@@ -94,7 +94,10 @@ def _reading(inference, source, wer: float, recognizers) -> tuple[list[str], dic
         name: dict(zip(texts, recognizer(speech), strict=True))
         for name, recognizer in recognizers.items()
     }
-    rates = {f"wer of {name}": word_error_rate(texts, heard) for name, heard in read.items()}
+    rates = {
+        f"wer_{name.lower().replace(' ', '_')}": word_error_rate(texts, heard)
+        for name, heard in read.items()
+    }
     cells = [
         str(len(texts)),
         str(sum(len(text.split()) for text in texts.values())),
