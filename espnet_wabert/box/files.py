@@ -52,17 +52,22 @@ def encoder_folder(name: str) -> Path:
     return folder / name
 
 
+def _resolved(name: str) -> str:
+    """Return the folder of a name such as `package:minilm-l6`; any other name as it is."""
+    if not str(name).startswith(PACKAGE):
+        return name
+    return str(encoder_folder(name.removeprefix(PACKAGE)))
+
+
 def resolve_encoders(args: Namespace) -> None:
     """Replace names such as `package:minilm-l6` in a configuration by folders."""
     for part in ("frontend_conf", "postencoder_conf"):
         conf = getattr(args, part, None) or {}
         if not isinstance(conf, dict):
             continue  # `check_config` names it
-        name = str(conf.get(SOURCE) or "")
-        if name.startswith(PACKAGE):
-            conf[SOURCE] = str(encoder_folder(name.removeprefix(PACKAGE)))
-    recognizer = str(getattr(args, "recognizer", None) or "")
-    if recognizer.startswith(PACKAGE):
-        args.recognizer = str(encoder_folder(recognizer.removeprefix(PACKAGE)))
+        if conf.get(SOURCE):
+            conf[SOURCE] = _resolved(conf[SOURCE])
+    if getattr(args, "recognizer", None):
+        args.recognizer = _resolved(args.recognizer)
     if getattr(args, "token_list", None) == f"{PACKAGE}{MINILM}":
         args.token_list = bert_vocabulary()

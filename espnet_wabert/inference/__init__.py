@@ -2,7 +2,8 @@
 
 `api.WaBERTInference` aligns, transcribes and classifies; `align_corpus` aligns many recordings in
 batches, `decoding` writes the results for a data folder, `recordings` finds and loads audio, and
-`recognizer` has the CTC and Whisper recognizers of the pipelines. Files are written by `formats`.
+`recognizer` has CTC and Whisper recognizers. `reading` reads with the letters of a model alone, and
+`joint_reading` with a recognizer that they check. Files are written by `formats`.
 """
 
 from espnet_wabert.modules.garbage import no_garbage_collection

@@ -26,7 +26,7 @@ from espnet_wabert.modules.speller import at_pauses, without_noise
 from espnet_wabert.text.normalization import plain_text
 from espnet_wabert.text.transcript import encode_transcript
 
-BATCH = 8  # parts of at most 30 s, which Whisper pads to 30 s
+BATCH = 8  # parts of at most 30 s that a recognizer gets at once; an hour has more than 120
 
 
 class _Part(NamedTuple):

@@ -55,8 +55,8 @@ def export(
             conf[part] = {k: v for k, v in conf[part].items() if k not in FROM_SOURCE}
             conf[part][SOURCE] = f"{PACKAGE}{encoder}"
     conf["token_list"] = None if reads_text else f"{PACKAGE}{MINILM}"
-    conf |= {"classifier": classifier} if classifier else {}
-    conf |= {"recognizer": recognizer} if recognizer else {}
+    others = {"classifier": classifier, "recognizer": recognizer}
+    conf |= {part: name for part, name in others.items() if name}
     (out / CONFIG).write_text(yaml.safe_dump(conf, sort_keys=False), encoding="utf-8")
     if files.ngram is not None:
         shutil.copyfile(files.ngram, out / NGRAM)

@@ -202,11 +202,8 @@ def test_two_transcripts_of_a_recording_are_an_error(model, tmp_path):
 
 
 def test_files_that_differ_in_their_suffix_only_are_both_read(model, tmp_path):
-    (
-        write_noise(tmp_path / "a.wav"),
-        write_noise(tmp_path / "a.flac"),
-        write_noise(tmp_path / "b.wav"),
-    )
+    for name in ("a.wav", "a.flac", "b.wav"):
+        write_noise(tmp_path / name)
     done = run("transcribe", tmp_path, "--model", model, "--format", "json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout[done.stdout.index("[") :])
