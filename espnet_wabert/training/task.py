@@ -41,6 +41,7 @@ from espnet_wabert.training.experiment import (
     whole_config,
 )
 from espnet_wabert.training.freezing import skip_frozen_steps
+from espnet_wabert.training.fused import with_fused
 from espnet_wabert.training.learning_rates import scale_rates
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 from espnet_wabert.training.saving import recover
@@ -204,7 +205,7 @@ class WaBERTTask(SLUTask):
     @classmethod
     def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
         """Build the optimizers, with the rules of this package for some parts of the model."""
-        optimizers = super().build_optimizers(args, model)
+        optimizers = super().build_optimizers(with_fused(args, model), model)
         scale_rates(optimizers[0], model, args.lr_scales)
         if isinstance(model, WaBERTSentiment):
             skip_frozen_steps(optimizers[0], model)
