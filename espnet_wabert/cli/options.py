@@ -71,7 +71,7 @@ common = all_of(  # options of all commands that use a model on recordings
         type=click.Choice(PRECISIONS),
         default="float32",
         show_default=True,
-        help="Of the speech encoder; bfloat16 is faster on CPUs and GPUs that have it.",
+        help="Of the speech encoders; bfloat16 is faster on CPUs and GPUs that have it.",
     ),
     click.option(
         "--jobs",

@@ -71,7 +71,7 @@ class WaBERTInference:
         precision: str = "float32",
     ):
         check_precision(precision, device)
-        self.device = device
+        self.device, self.precision = device, precision
         files = Files(Path(slu_train_config), Path(slu_model_file))
         load: Callable = load_exported if files.config.name == EXPORTED else load_model
         self.model, self.args = load(files, device)

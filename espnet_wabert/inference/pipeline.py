@@ -98,7 +98,8 @@ class WaBERT:
         Args:
             model: which one.
             device: "cpu" or "cuda".
-            precision: of the speech encoder, "float32" or, quicker, "bfloat16".
+            precision: of the speech encoders, also the recognizer's: "float32" or, quicker,
+                "bfloat16".
             recognizer: reads instead of the model's letters, which check it (`joint_reading.py`): a
                 Whisper or CTC model, name or folder; "own": the model's, which that in the box has;
                 None: letters alone.
@@ -208,8 +209,9 @@ class WaBERT:
             return self.inference.read
         from espnet_wabert.inference.recognizer import load_network  # imports more transformers
 
-        recognizer = load_network(self.recognizer, device=self.inference.device)
-        return JointReader(self.inference.reader, recognizer.write)
+        of = self.inference
+        recognizer = load_network(self.recognizer, None, of.device, of.precision)
+        return JointReader(of.reader, recognizer.write)
 
     def classify_batch(self, recordings, speech) -> Sequence[Classification | UserError]:
         """Return the sentiment of a batch, as `process_all` asks for it."""

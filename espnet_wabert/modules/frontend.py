@@ -1,7 +1,5 @@
 """The frontend: a Hugging Face speech encoder with ESPnet's frontend interface."""
 
-from contextlib import nullcontext
-
 import torch
 from torch import nn
 from transformers import AutoFeatureExtractor, AutoModel, PretrainedConfig
@@ -10,6 +8,7 @@ from espnet_wabert.constants import SAMPLE_RATE
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.espnet_bases import AbsFrontend
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
+from espnet_wabert.modules.precision import arithmetic
 from espnet_wabert.modules.pretrained import load_config, load_weights
 from espnet_wabert.modules.speech_encoders import SUPPORTED, build_speech_encoder
 
@@ -147,7 +146,7 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
                 f"utterance {short} of the batch has {int(input_lengths[short])} samples,"
                 " less than one frame"
             )
-        with self._arithmetic(input.device.type):
+        with arithmetic(self.precision, input.device.type):
             frames = self.encoder(input, input_lengths, all_layers=self.layers > 1)
         features = frames.features
         if self.conv_size:
@@ -155,12 +154,6 @@ class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
         if self.precision == "bfloat16":
             features = features.float()  # the rest of the model stays in float32
         return features, frames.lengths
-
-    def _arithmetic(self, device: str):
-        """Return the context of bfloat16, or one that leaves that of training as it is."""
-        if self.precision == "bfloat16":
-            return torch.autocast(device, torch.bfloat16)
-        return nullcontext()
 
 
 def load_pretrained(

@@ -1,6 +1,7 @@
 """The number formats of models: float32, or bfloat16 where it is faster.
 
-In inference it is the speech encoder's; in training on a CPU, that of the whole model.
+In inference it is that of speech encoders, a recognizer's too; in training on a CPU, that of the
+whole model.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -37,6 +38,13 @@ def check_precision(precision: str, device: str) -> None:
         raise UserError(f"precision {precision}: must be one of {', '.join(PRECISIONS)}")
     if precision == "bfloat16" and device == "cpu" and not has_bfloat16():
         raise UserError("precision bfloat16: this CPU does not have it; use float32")
+
+
+def arithmetic(precision: str, device: str) -> AbstractContextManager:
+    """Return the context of bfloat16, or one that leaves that of training as it is."""
+    if precision == "bfloat16":
+        return torch.autocast(torch.device(device).type, torch.bfloat16)
+    return nullcontext()
 
 
 def token_attention(device: torch.device) -> AbstractContextManager:

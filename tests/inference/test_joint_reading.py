@@ -10,7 +10,9 @@ from espnet_wabert.cli.main import main
 from espnet_wabert.demo.clips import CLIPS, DASHWOOD
 from espnet_wabert.errors import UserError
 from espnet_wabert.formats.audio import read_audio
+from espnet_wabert.inference import recognizer
 from espnet_wabert.inference.joint_reading import JointReader
+from espnet_wabert.modules import precision
 from espnet_wabert.scoring.tokens import word_error_rate
 
 SAID = DASHWOOD.lower().replace("mr.", "mister").rstrip(".")
@@ -92,6 +94,21 @@ def test_the_box_reads_with_whisper_and_the_option_says_otherwise(letters):
     assert spelled == letters.transcribe(CLIP)
     rates = [word_error_rate({"a": SAID}, {"a": text}) for text in (whole, spelled)]
     assert rates[0] <= min(rates[1], 0.1)
+
+
+def test_the_precision_is_the_recognizers_too(monkeypatch):
+    """CPUs without bfloat16 imitate it here."""
+    loaded, load = [], recognizer.load_network
+
+    def spy(*args, **kwargs):
+        loaded.append(load(*args, **kwargs))
+        return loaded[-1]
+
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(recognizer, "load_network", spy)
+    quick = WaBERT.from_pretrained(precision="bfloat16")
+    assert word_error_rate({"a": SAID}, {"a": quick.transcribe(CLIP)}) <= 0.1
+    assert [one.precision for one in loaded] == ["bfloat16"]
 
 
 def test_a_recognizer_needs_a_model_with_letters(tmp_path):

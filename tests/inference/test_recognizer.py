@@ -9,6 +9,7 @@ from tiny_sources import ARPA, write_tiny_recognizer, write_tiny_sources, write_
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.inference.recognizer import (
+    load_network,
     load_recognizer,
     plain_text,
     read_labels,
@@ -121,6 +122,37 @@ def test_without_the_decoder_the_extra_is_named(arpa, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ctc_beam_decoder", None)
     with pytest.raises(UserError, match=r"needs the pipeline extra: pip install .espnet_wabert"):
         load_beam_search(LABELS, 0, str(arpa))
+
+
+def outputs_of(module: torch.nn.Module) -> list[torch.Tensor]:
+    """What a module returns from now on."""
+    found: list[torch.Tensor] = []
+    module.register_forward_hook(lambda *call: found.append(call[2]))
+    return found
+
+
+def test_bfloat16_is_for_the_encoder_of_whisper(tmp_path):
+    """The decoder gets float32 states, near those of the encoder in float32."""
+    source, states = str(write_tiny_whisper(tmp_path)), {}
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        recognizer = load_network(source, precision=precision)
+        encoder = recognizer.model.get_encoder()
+        inside, after = (outputs_of(m) for m in (encoder.layers[0].fc1, encoder.layer_norm))
+        decoded = outputs_of(recognizer.model.get_decoder().layers[0].fc1)
+        assert len(recognizer(noise(16000, 8000))) == 2
+        assert [x.dtype for x in inside] == [dtype]
+        assert decoded and {x.dtype for x in decoded} == {torch.float32}
+        states[precision] = after[0]
+    difference = (states["bfloat16"] - states["float32"]).norm()
+    assert 0 < difference < 0.03 * states["float32"].norm()
+
+
+def test_bfloat16_is_for_the_encoder_of_a_ctc_model(ctc):
+    recognizer = load_network(str(ctc), precision="bfloat16")
+    inside = outputs_of(recognizer.encoder.model.encoder.layers[0].feed_forward)
+    scores = outputs_of(recognizer.head)
+    recognizer(noise(16000, 8000))
+    assert inside[0].dtype == torch.bfloat16 and scores[0].dtype == torch.float32
 
 
 def test_whisper_decodes_equal_windows(tmp_path):
