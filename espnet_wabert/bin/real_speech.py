@@ -40,7 +40,9 @@ def main(model, out, results, whisper, table):
     recognizers: dict[str, Callable] = {"pocketsphinx": PocketsphinxRecognizer()}
     if whisper:
         recognizers["Whisper"] = network = load_network(whisper)
-        recognizers["Whisper and the model"] = JointReader(inference.reader, network.write)
+        recognizers["Whisper and the model"] = JointReader(
+            inference.reader, network.draft, network.revise
+        )
     methods = tuple(inference.aligner.methods)
     boundaries, reading = [], []
     for name, recordings in (RECORDINGS | more_recordings()).items():

@@ -7,6 +7,9 @@ write digits for what was said; CTC's letters show that. Their confidence in a t
 letters spell. The scores of the two are not added, because Whisper's are of capitals and
 punctuation too.
 
+A text that repeats itself may be right: people repeat themselves, too. So the letters check it as
+it is; only if they deny it, it is written again without repetitions.
+
 Shapes: B utterances, S samples, T frames, V letters.
 """
 
@@ -44,10 +47,18 @@ class JointReader:
         reader: of a model with letters.
         write: a recognizer; gets waveforms (S,) at 16 kHz of at most 30 s, and returns their texts
             with or without capitals, punctuation and digits.
+        revise: gets waveforms and their texts, which the letters deny, and returns better texts, or
+            the same ones; None: there are no better ones.
     """
 
-    def __init__(self, reader: Reader, write: Callable[[Sequence[np.ndarray]], list[str]]):
-        self.reader, self.aligner, self.write = reader, reader.aligner, write
+    def __init__(
+        self,
+        reader: Reader,
+        write: Callable[[Sequence[np.ndarray]], list[str]],
+        revise: Callable[[Sequence[np.ndarray], Sequence[str]], list[str]] | None = None,
+    ):
+        self.reader, self.aligner = reader, reader.aligner
+        self.write, self.revise = write, revise
 
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
         """Return the texts of waveforms (S,) in words of lower case, numbers written out."""
@@ -55,8 +66,8 @@ class JointReader:
         parts = self._parts(speech)
         for first in range(0, len(parts), BATCH):
             batch = parts[first : first + BATCH]
-            for part, text in zip(batch, self.write([p.samples for p in batch]), strict=True):
-                texts[part.utterance].append(self._checked(text, part.log_p))
+            for part, text in zip(batch, self._read(batch), strict=True):
+                texts[part.utterance].append(text)
         return [" ".join(filter(None, of_one)) for of_one in texts]
 
     @torch.inference_mode()
@@ -77,9 +88,26 @@ class JointReader:
                 start = stop
         return found
 
-    def _checked(self, text: str, log_p: np.ndarray) -> str:
-        """Return the words of a text, or what letters (T, V) spell if they speak against it."""
+    def _read(self, batch: Sequence[_Part]) -> list[str]:
+        """Return the words of parts: of the recognizer, or of the letters if they deny its text."""
+        samples = [part.samples for part in batch]
+        texts = self.write(samples)
+        pairs = zip(texts, batch, strict=True)
+        found = [self._confirmed(text, part.log_p) for text, part in pairs]
+        denied = [i for i, words in enumerate(found) if words is None]
+        if denied and self.revise is not None:
+            again = self.revise([samples[i] for i in denied], [texts[i] for i in denied])
+            for i, text in zip(denied, again, strict=True):
+                if text != texts[i]:
+                    found[i] = self._confirmed(text, batch[i].log_p)
+        return [
+            self.reader.speller.text(part.log_p) if words is None else words
+            for words, part in zip(found, batch, strict=True)
+        ]
+
+    def _confirmed(self, text: str, log_p: np.ndarray) -> str | None:
+        """Return the words of a text; None if letters (T, V) speak against it."""
         said = encode_transcript(self.aligner.tokenizer, text).said
         if ctc_confidence(log_p, said).utterance < DOUBT:
-            return self.reader.speller.text(log_p)
+            return None
         return plain_text(" ".join(said))

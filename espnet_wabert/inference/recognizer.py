@@ -45,6 +45,14 @@ class Recognizer(ABC):
     def write(self, speech: Sequence[np.ndarray]) -> list[str]:
         """Return the texts of waveforms (S,) at 16 kHz, as the model writes them."""
 
+    def draft(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of waveforms (S,) of at most 30 s, which `revise` may change."""
+        return self.write(speech)
+
+    def revise(self, speech: Sequence[np.ndarray], texts: Sequence[str]) -> list[str]:
+        """Return the texts of `draft`, those that look wrong written again."""
+        return list(texts)
+
     def __call__(self, speech: Sequence[np.ndarray]) -> list[str]:
         """Return the plain texts of waveforms (S,) at 16 kHz."""
         return [plain_text(text) for text in self.write(speech)]
@@ -131,23 +139,32 @@ class WhisperRecognizer(Recognizer):
         # Windows of equal length: of the few samples of a last one Whisper would invent a word.
         pieces = [(b, x[window.start : window.stop]) for b, x in enumerate(speech) if len(x)
                   for window in chunks(len(x), WINDOW, 0)]  # fmt: skip
-        written = self._write_all([x for _, x in pieces])
-        loops = [i for i, text in enumerate(written) if repeats_itself(text)]
-        if loops:
-            again = self._write_all([pieces[i][1] for i in loops], no_repeat_ngram_size=3)
-            for i, text in zip(loops, again, strict=True):
-                written[i] = text
+        windows = [x for _, x in pieces]
+        written = self.revise(windows, self.draft(windows))
         texts: list[list[str]] = [[] for _ in speech]
         for (b, _), text in zip(pieces, written, strict=True):
             texts[b].append(text)
         return [" ".join(parts) for parts in texts]
 
-    def _write_all(self, pieces: list[np.ndarray], **options) -> list[str]:
+    def draft(self, speech: Sequence[np.ndarray]) -> list[str]:
+        """Return the texts of waveforms (S,) of at most 30 s; some may be loops."""
+        return self._write_all(speech)
+
+    def revise(self, speech: Sequence[np.ndarray], texts: Sequence[str]) -> list[str]:
+        """Return the texts of `draft`, loops written again without repeated trigrams."""
+        written = list(texts)
+        loops = [i for i, text in enumerate(written) if repeats_itself(text)]
+        again = self._write_all([speech[i] for i in loops], no_repeat_ngram_size=3)
+        for i, text in zip(loops, again, strict=True):
+            written[i] = text
+        return written
+
+    def _write_all(self, pieces: Sequence[np.ndarray], **options) -> list[str]:
         """Return the texts of windows, in batches."""
         groups = [pieces[first : first + WINDOWS] for first in range(0, len(pieces), WINDOWS)]
         return [text for group in groups for text in self._write(group, **options)]
 
-    def _write(self, pieces: list[np.ndarray], **options) -> list[str]:
+    def _write(self, pieces: Sequence[np.ndarray], **options) -> list[str]:
         """Return the texts of windows, each with its own limit of tokens."""
         mel = self.features(
             pieces, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True

@@ -58,6 +58,26 @@ def test_letters_replace_a_text_that_they_deny(letters, speech, text):
     assert reader([speech]) == letters.inference.read([speech])
 
 
+def test_only_a_text_that_the_letters_deny_is_written_again(letters, speech):
+    """A loop of a recognizer looks like what somebody says three times."""
+    asked = []
+
+    def revise(parts, texts):
+        asked.extend(texts)
+        return [DASHWOOD.replace(" how", ", how")] * len(parts)
+
+    drafts = [DASHWOOD, "the " * 90]
+    reader = JointReader(letters.inference.reader, lambda parts: drafts, revise)
+    assert reader([speech, speech]) == [SAID, SAID]
+    assert asked == [drafts[1]]
+
+
+def test_what_is_said_three_times_is_read_three_times(letters, speech):
+    whole = WaBERT.from_pretrained()
+    texts = whole.transcribe([speech, np.concatenate([speech] * 3)])
+    assert texts[1] == " ".join([texts[0]] * 3)
+
+
 def test_each_part_of_a_long_recording_is_checked_alone(letters, speech):
     pause = np.random.default_rng(0).normal(size=16000).astype(np.float32) * 1e-3
     long = np.concatenate([np.concatenate([speech, pause])] * 5)
