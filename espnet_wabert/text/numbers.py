@@ -28,6 +28,9 @@ _TIME = re.compile(  # 9:30, 9:30pm, 9.30pm, 9pm
     r"(?=\d+:|.*[ap]m)(?P<hour>[01]?\d|2[0-3])(?:[:.](?P<minute>[0-5]\d))?(?P<half>am|pm)?\Z",
     re.IGNORECASE,
 )
+_AFTER_HOUR = re.compile(r"[ap]\.?m\Z|o'clock\Z", re.IGNORECASE)
+# Telephone numbers; 500-1000 is a range.
+_PHONE = re.compile(r"(?:\+?1[-.])?\d{3}[-.]\d{3}[-.]\d{4}\Z|\d{3}-(?!\d\d00)\d{4}\Z")
 _ORDINAL = re.compile(rf"(?:{_WHOLE})(?:st|nd|rd|th)\Z", re.IGNORECASE)
 _DECADE = re.compile(r"(?P<century>\d\d)?(?P<tens>\d0)'?s\Z")
 _PLURAL = re.compile(rf"(?P<number>{_WHOLE})'?s\Z")
@@ -55,6 +58,8 @@ def read_aloud(word: str) -> str | None:
         return ABBREVIATIONS[bare.lower()]
     if not re.search(r"\d", bare):
         return None
+    if _PHONE.match(bare):
+        return _telephone(bare)
     parts = [part for part in _PARTS.split(bare) if part]
     if parts != [bare]:
         named = len(parts) == 2 and parts[1].lower() in MAGNITUDES.values()  # $5-million, not $5/m
@@ -81,6 +86,11 @@ def read_amount(word: str, following: str) -> tuple[str, str] | None:
     return number, f"{name} {unit}"
 
 
+def without_clock(said: str, following: str) -> str:
+    """Return what a time is read as, without the "o'clock" of 9:00 if "a.m." or it follows."""
+    return said.removesuffix(" o'clock") if _AFTER_HOUR.match(_bare(following)) else said
+
+
 def _bare(word: str) -> str:
     """Return a word without the punctuation around it."""
     bare = word.translate(APOSTROPHES).strip("\"'()[]{},;:!?\u201c\u201d\u2018").rstrip(".,;:!?")
@@ -100,6 +110,12 @@ def _words(number: str) -> str:
 
 def _digits(number: str) -> str:
     return str(_engine().number_to_words(number, group=1, zero="zero"))
+
+
+def _telephone(number: str) -> str:
+    """Return the words of a telephone number: digits one by one, but 800 as a number."""
+    groups = re.findall(r"\d+", number)
+    return _plain(" ".join(_words(n) if re.match(r"[1-9]00\Z", n) else _digits(n) for n in groups))
 
 
 def _number(number: str) -> str:

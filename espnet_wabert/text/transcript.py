@@ -10,7 +10,7 @@ import itertools
 import unicodedata
 from collections.abc import Sequence
 
-from espnet_wabert.text.numbers import APOSTROPHES, read_aloud, read_amount
+from espnet_wabert.text.numbers import APOSTROPHES, read_aloud, read_amount, without_clock
 from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
 
 SAID = frozenset("&%@#'")
@@ -22,10 +22,11 @@ def as_said(word: str) -> str:
 
 
 def all_as_said(words: Sequence[str]) -> list[str]:
-    """Return what each written word is read as; that of an amount depends on the word after it."""
+    """Return what each written word is read as; amounts and times depend on the word after it."""
     said = [as_said(word) for word in words]
     for at, (word, following) in enumerate(itertools.pairwise(words)):
-        said[at : at + 2] = read_amount(word, following) or said[at : at + 2]
+        alone = without_clock(said[at], following), said[at + 1]
+        said[at : at + 2] = read_amount(word, following) or alone
     return said
 
 

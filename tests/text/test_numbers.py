@@ -27,7 +27,10 @@ READ = {
     "10²": "ten ²", "2020²": "twenty twenty ²", "x1²": "x one ²", "1①": "one ①",
     "-5%": "five percent", "-$5.50": "five dollars fifty", "1990s-": "nineteen nineties",
     "50%\u2014a": "fifty percent a", "1990s\u2026": "nineteen nineties",
-    "24/7": "twenty four seven",
+    "24/7": "twenty four seven", "500-1000": "five hundred one thousand",
+    "555-1234,": "five five five one two three four",
+    "1-800-555-1234": "one eight hundred five five five one two three four",
+    "555.123.4567": "five five five one two three four five six seven",
     "$5\u2013$10": "five dollars ten dollars", "$5/month": "five dollars month",
     "$10+": "ten dollars",
     "1st/2nd": "first second", "\u22125": "five", "5\u20ac": "five euros",
@@ -68,6 +71,20 @@ def test_whatever_has_digits_is_read_in_letters(word):
     ],
 )
 def test_the_unit_of_an_amount_comes_last(text, said):
+    assert all_as_said(text.split()) == said.split(" | ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("9:00 p.m. or", "nine | p m | or"),
+        ("at 10:00 AM,", "at | ten | AM"),
+        ("3:00 o\u2019clock", "three | o'clock"),
+        ("3 o'clock a.m.", "three | o'clock | a m"),
+        ("9:00, amen 9:30 pm", "nine o'clock | amen | nine thirty | pm"),
+    ],
+)
+def test_an_hour_with_its_half_of_the_day_has_no_clock(text, said):
     assert all_as_said(text.split()) == said.split(" | ")
 
 
