@@ -80,7 +80,7 @@ class WaBERT:
     ):
         self.inference, self.batch_seconds, self.source = inference, batch_seconds, source
         self.recognizer = inference.recognizer if recognizer == OWN else recognizer
-        if recognizer and recognizer != OWN:
+        if recognizer not in (None, OWN):
             if not inference.spells:
                 raise UserError(f"recognizer {recognizer}: this model has no letters that check it")
             _ = self.read  # loaded here: one error, not one for each recording

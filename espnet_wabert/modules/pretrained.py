@@ -17,7 +17,7 @@ def load_config(
     """Return a Hugging Face config and the source of its weights.
 
     Args:
-        field: name of the option, such as frontend_conf, for errors.
+        field: name of the option, such as frontend_conf or --recognizer, for errors.
         model: name on the Hub, folder, or None.
         config: a config as a dictionary, or None.
         pretrained: use `model`; False: use `config` only, and the source is None.
@@ -26,7 +26,8 @@ def load_config(
         try:
             return AutoConfig.from_pretrained(model), model
         except (OSError, ValueError) as error:
-            raise UserError(f"{field}.model_name_or_path: {_reason(model, error)}") from error
+            where = field if field.startswith("--") else f"{field}.model_name_or_path"
+            raise UserError(f"{where}: {_reason(model, error)}") from error
     if not config:
         raise UserError(f"{field}: give model_name_or_path or config (a dictionary)")
     values = dict(config)

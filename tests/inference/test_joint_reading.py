@@ -141,3 +141,9 @@ def test_a_recognizer_that_is_not_there_is_named(tmp_path):
     done = CliRunner().invoke(main, ["transcribe", CLIP, "--recognizer", str(tmp_path / "none")])
     assert done.exit_code == 1 and done.output.count("\n") == 1, done.output
     assert done.output.startswith("error: ") and str(tmp_path / "none") in done.output
+
+
+def test_an_empty_name_of_a_recognizer_is_one_error_for_all_recordings():
+    done = CliRunner().invoke(main, ["transcribe", CLIP, CLIPS[1].path, "--recognizer", ""])
+    assert done.exit_code == 1 and done.output.count("\n") == 1, done.output
+    assert done.output.startswith("error: --recognizer: "), done.output

@@ -197,7 +197,7 @@ def test_what_is_no_recognizer_is_refused(ctc, arpa, tmp_path):
         load_recognizer(str(bert))
     with pytest.raises(UserError, match="nowhere.arpa: no such n-gram; stage 9"):
         load_recognizer(str(ctc), str(tmp_path / "nowhere.arpa"))
-    with pytest.raises(UserError, match="--recognizer.model_name_or_path: ./nowhere: no such fold"):
+    with pytest.raises(UserError, match="^--recognizer: ./nowhere: no such folder"):
         load_recognizer("./nowhere")
     whisper = write_tiny_whisper(tmp_path / "whisper")
     with pytest.raises(UserError, match="Whisper is its own language model"):
