@@ -204,7 +204,11 @@ def is_list(path: str) -> bool:
 def _listed(source: str) -> list[tuple[str, str]]:
     """Return the ids and paths of a wav.scp, a folder or one file."""
     if is_list(source):
-        return list(read_list(source, "a path").items())
+        listed = read_list(source, "a path")
+        for utterance, path in listed.items():
+            if not path:
+                raise UserError(f"{source}: utterance {utterance} has no path")
+        return list(listed.items())
     if source == STDIN:
         return [("stdin", source)]
     if not Path(source).exists() and glob.has_magic(source):  # the shell did not expand it

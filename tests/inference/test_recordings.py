@@ -197,6 +197,13 @@ def test_only_results_in_files_need_the_name_of_one(folder):
     assert "cannot name a file" in without_transcript(sources, to_files=True).skipped["speaker/one"]
 
 
+def test_a_line_of_a_list_without_a_path_is_named(tmp_path):
+    scp = tmp_path / "wav.scp"
+    scp.write_text("a a.wav\nb\n")
+    with pytest.raises(UserError, match=r"wav\.scp: utterance b has no path$"):
+        audio_paths([str(scp)])
+
+
 def test_the_head_of_a_large_file_tells_that_it_is_no_list(tmp_path):
     film = tmp_path / "film.mkv"
     film.write_bytes(b"\x1aE\xdf\xa3")
