@@ -102,13 +102,13 @@ def _check(
     seconds = info.samples / info.rate
     if utterance.span is not None:
         start, end = utterance.span
+        if not 0 <= start < min(end, seconds):
+            rejects.add(utt, "span outside the audio", f"{where}: {start} to {end} s")
+            return None
         if end > seconds:
             counts["ends_cut"] += 1
             utterance = utterance._replace(span=(start, seconds))
         seconds = min(end, seconds) - start
-        if start < 0 or seconds <= 0:
-            rejects.add(utt, "span outside the audio", f"{where}: {start} to {end} s")
-            return None
     words = utterance.words
     if words and max(word.end for word in words) > seconds + PAST_END:
         counts["words_past_end"] += 1

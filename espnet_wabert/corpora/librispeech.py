@@ -13,6 +13,7 @@ from typing import NamedTuple
 from espnet_wabert.corpora.assemble import Assembled, Utterance, finish
 from espnet_wabert.corpora.rejects import Rejects
 from espnet_wabert.errors import UserError
+from espnet_wabert.formats.lines import fields_of, numbered_lines
 from espnet_wabert.formats.word import Word
 from espnet_wabert.formats.word_files import read_librispeech
 from espnet_wabert.text.normalization import normalize
@@ -130,11 +131,13 @@ def _folders(path: str) -> list[os.DirEntry]:
 
 def _read_transcripts(chapter: Chapter, rejects: Rejects) -> list[Utterance]:
     """The utterances of `<chapter>.trans.txt`, lines `ID UPPERCASE TEXT`."""
-    path = os.path.join(chapter.folder, f"{chapter.name}.trans.txt")
+    name = f"{chapter.name}.trans.txt"
+    path = os.path.join(chapter.folder, name)
     speaker = chapter.name.split("-")[0]
     utterances = []
-    for number, line in enumerate(_lines(path), 1):
-        utt, _, text = line.strip().partition(" ")
+    for number, line in numbered_lines(path) if name in chapter.files else ():
+        utt, *rest = fields_of(line, 1)
+        text = rest[0] if rest else ""
         if not utt.startswith(f"{chapter.name}-"):
             raise UserError(
                 f"{path}:{number}: id {utt!r} does not begin with {chapter.name}-, its folder"
@@ -159,13 +162,3 @@ def _read_alignment(chapter: Chapter) -> dict[str, tuple[Word, ...]] | None:
         utt: tuple(Word(sys.intern(normalize(word)), start, end) for word, start, end in words)
         for utt, words in times.items()
     }
-
-
-def _lines(path: str) -> list[str]:
-    """The lines of a text file that are not blank at its end; none if there is no such file."""
-    try:
-        return Path(path).read_text(encoding="utf-8").rstrip().split("\n")
-    except FileNotFoundError:
-        return []
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text") from None

@@ -4,6 +4,7 @@ Columns are found by their name in the header, never by position.
 """
 
 import csv
+import io
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,7 +102,9 @@ def _lines(text: str, quoting: int) -> list[tuple[int, list[str]]]:
 
     A quotation mark that is never closed would take the lines after it into its field.
     """
-    reader = csv.reader(text.splitlines(True), delimiter="\t", strict=True, quoting=quoting)  # type: ignore[arg-type]
+    # str.splitlines would also part a text at U+2028 and the like.
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter="\t", strict=True, quoting=quoting)  # type: ignore[arg-type]
     lines = [(reader.line_num, fields) for fields in reader if fields]
     if any("\n" in field for _, fields in lines for field in fields):
         raise csv.Error("a field of several lines")

@@ -61,6 +61,8 @@ def prepare_slue(
     rejects = Rejects()
     notes = _extra_files(audio, table)
     rows = list(table.rows.values())
+    if not rows:
+        raise UserError(f"{table.path}: no rows after the header")
     if version == "v0.1":
         rows = select_v01(rows, split, table.path)
     elif len(rows) != OFFICIAL_ROWS[split]:

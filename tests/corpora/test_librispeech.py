@@ -175,6 +175,17 @@ def test_mistakes_that_stop(corpus):
         prepare(corpus, ["empty"])
 
 
+def test_transcripts_of_other_editors(corpus):
+    """A byte order mark, a tab after the id, and blank lines."""
+    prepare(corpus)
+    before = read_folder(corpus.parent / "data")
+    path = corpus / PART / "19" / "207" / "19-207.trans.txt"
+    text = path.read_text().replace("0000 ", "0000\t").replace("\n", "\r\n\r\n")
+    path.write_bytes(b"\xef\xbb\xbf\r\n" + text.encode())
+    prepare(corpus)
+    assert read_folder(corpus.parent / "data") == before
+
+
 def test_lines_that_stop(corpus):
     chapter = corpus / PART / "19" / "207"
     good = (chapter / "19-207.trans.txt").read_text()
@@ -185,7 +196,7 @@ def test_lines_that_stop(corpus):
     with pytest.raises(UserError, match=r"trans.txt:3: utterance id '19-207-0000' is also in .*:1"):
         prepare(corpus, skip_bad=True)
     (chapter / "19-207.trans.txt").write_bytes(b"19-207-0000 \xff\n")
-    with pytest.raises(UserError, match=r"19-207.trans.txt: not UTF-8"):
+    with pytest.raises(UserError, match=r"19-207.trans.txt:1: is not UTF-8"):
         prepare(corpus)
     (chapter / "19-207.trans.txt").write_text(good)
     (chapter / "19-207.alignment.txt").write_text('19-207-0000 ",GO," "0.1,0.2"\n')

@@ -53,6 +53,21 @@ def test_spans_past_the_audio_are_cut_or_bad(tmp_path):
     write_table(corpus / "slue-voxceleb_dev.tsv", rows)
     with pytest.raises(UserError, match=r"dev.tsv:2: 1.25 to 1.5 s: .*span outside the audio"):
         prepare(corpus)
+    assert "were cut" not in prepare(corpus, skip_bad=True)[1]
+
+
+def test_separators_of_unicode_are_blanks_of_a_text(tmp_path):
+    rows = slue_rows(["Neutral", "Positive"])
+    rows[0]["normalized_text"] = "one\u2028two\x85three\x0bfour"
+    folder, _ = prepare(make_slue(tmp_path, "dev", rows))
+    assert folder.text["id10001_abc_00000"] == "one two three four"
+
+
+def test_a_table_without_rows_is_named(tmp_path):
+    corpus = make_slue(tmp_path, "dev", slue_rows(["Neutral"]))
+    write_table(corpus / "slue-voxceleb_dev.tsv", [])
+    with pytest.raises(UserError, match=r"slue-voxceleb_dev.tsv: no rows after the header"):
+        prepare(corpus)
 
 
 def test_columns_are_found_by_name(tmp_path):
