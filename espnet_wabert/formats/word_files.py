@@ -74,9 +74,12 @@ def read_wrd(path: Path) -> WordTimes:
         where, fields = f"{path}:{number}", fields_of(line)
         if len(fields) != 3:
             raise UserError(f"{where}: {len(fields)} fields, not 'start_sample end_sample word'")
-        start = parse_number(fields[0], "start_sample", where) / TIMIT_RATE
-        end = parse_number(fields[1], "end_sample", where) / TIMIT_RATE
-        words.append(checked_word(fields[2], start, end, where))
+        start = parse_number(fields[0], "start_sample", where)
+        end = parse_number(fields[1], "end_sample", where)
+        for time in (start, end):
+            if not time.is_integer():  # of seconds, perhaps
+                raise UserError(f"{where}: {time:g}: not a whole number of samples")
+        words.append(checked_word(fields[2], start / TIMIT_RATE, end / TIMIT_RATE, where))
     return {timit_utterance(path): words}
 
 

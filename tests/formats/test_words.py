@@ -166,6 +166,7 @@ BAD_FILES = {
     "early.ctm": ("a 1 -0.1 0.2 x\n", "early.ctm:1: word 'x' starts at -0.1 s"),
     "bytes.ctm": (b"a 1 0 1 x\n\xff\n", "bytes.ctm:2: is not UTF-8 text"),
     "a.wrd": ("0 1600 she\n1600 had\n", "a.wrd:2: 2 fields, not 'start_sample end_sample word'"),
+    "samples.wrd": ("0.1 0.25 she\n", "samples.wrd:1: 0.1: not a whole number of samples"),
     "b.wrd": ("1600 0 she\n", "b.wrd:1: word 'she' ends (0 s) before it starts (0.1 s)"),
     "a.alignment.txt": ('u ",GO," "0.1,0.2"\n', "a.alignment.txt:1: 3 words but 2 end times in u"),
     "b.alignment.txt": ("u GO 0.1\n", 'b.alignment.txt:1: is not \'utterance ",WORDS,"'),
