@@ -216,10 +216,12 @@ rotate_log() {
     if [ -e "$1.log" ]; then mv "$1.log" "$1.${number}.log"; fi
 }
 
-# Show errors, warnings, epochs, losses and scores of a training log.
+# Show errors, warnings, epochs, losses and scores of a training log. ESPnet's log has no comma
+# between some values and the next name.
 show_progress() {
     sed -u -nE -e '/^error:| (WARNING|ERROR): /p' -e '/epoch started|epoch results|[0-9]batch: /{
         s/^.*INFO: /  /
+        s/=(-?[0-9.]+(e[-+][0-9]+)?|-?nan|-?inf)([a-z][a-z_])/=\1, \3/g
         s/(iter|forward|backward|optim_step|train)_time=[^,]*(, |$)//g
         s/(grad_norm|clip|loss_scale|optim0_lr0|total_count|gpu_max_cached_mem_GB)=[^,]*(, |$)//g
         s/time=[^,]*(, |$)//g

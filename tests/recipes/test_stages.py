@@ -200,3 +200,14 @@ def test_an_experiment_that_is_a_link_is_replaced_too(tmp_path):
     assert (tmp_path / "a").is_symlink()
     left = {str(path.relative_to(tmp_path / "disk")) for path in (tmp_path / "disk").rglob("*")}
     assert left == {".done", ".done/stage11.json", "train.log"}
+
+
+def test_every_loss_of_the_log_is_shown():
+    """ESPnet leaves out the comma after every fifth value."""
+    log = (
+        "[vm] 2026-11-30 19:37:00,354 (trainer:810) INFO: 1epoch:train:1-2batch: iter_time=0.026, "
+    )
+    log += "forward_time=5.152infonce=7.6e-04, loss=nanacc=0.2, clip=0.000e+00, train_time=0.308\n"
+    script = f". {ROOT}/egs2/stages.sh; show_progress"
+    shown = subprocess.run(["bash", "-c", script], input=log, stdout=PIPE, text=True, check=True)
+    assert shown.stdout == "  1epoch:train:1-2batch: infonce=7.6e-04, loss=nan, acc=0.2, \n"
