@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.formats.lines import read_bytes
+from espnet_wabert.formats.lines import decoded
 from espnet_wabert.text.transcript import all_as_said
 
 SPLITS = ("train", "valid", "test")
@@ -93,14 +93,7 @@ def check_classes(path: Path, clips: list[Clip]) -> list[str]:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, with the number of their first line."""
-    content = read_bytes(path).removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line}: is not UTF-8 text") from None
-    if "\0" in text:  # no path has one
-        raise UserError(f"{path}: is not text: it has zero bytes")
+    text = decoded(path)
     header = text.strip().split("\n", 1)[0]
     delimiter = max(DELIMITERS, key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -126,7 +119,7 @@ def _match(path: Path, line: int, header: list[str]) -> tuple[dict[str, int], li
                 f" {', '.join(names) or 'no columns'}"
             )
     used = {name: names.index(name) for name in (*REQUIRED, *OPTIONAL) if name in names}
-    rest = [name for name in names if name not in used]
+    rest = [name or "one without a name" for name in names if name not in used]
     return used, [f"{path}: columns that are not used: {', '.join(rest)}"] if rest else []
 
 

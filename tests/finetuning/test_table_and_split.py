@@ -40,11 +40,12 @@ def test_a_csv_is_read(tmp_path):
     assert table.notes == [f"{tmp_path}/data.csv: columns that are not used: when"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])  # both of Excel
 @pytest.mark.parametrize("delimiter", [",", "\t", ";"])
-def test_every_delimiter_and_a_byte_order_mark(tmp_path, delimiter):
+def test_every_delimiter_and_a_byte_order_mark(tmp_path, delimiter, encoding):
     lines = [line.replace(",", delimiter) for line in (" Path ,LABEL", *rows("very sad", "b"))]
     path = tmp_path / "data.tsv"
-    path.write_text("\r\n".join(lines) + "\r\n\r\n", encoding="utf-8-sig", newline="")
+    path.write_text("\r\n".join(lines) + "\r\n\r\n", encoding=encoding, newline="")
     table = read_clips(path)
     assert len(table.clips) == 6 and table.labels == ["b", "very sad"]
 
@@ -88,10 +89,10 @@ def test_other_mistakes_are_named(tmp_path):
         read_clips(tmp_path / "nowhere.csv")
     path = tmp_path / "data.csv"
     path.write_bytes(b"path,label\na\0b.wav,a\n")
-    with pytest.raises(UserError, match="is not text: it has zero bytes"):
+    with pytest.raises(UserError, match=r"data\.csv:2: has a NUL: UTF-16 needs"):
         read_clips(path)
     path.write_bytes(b"path,label\na.wav,a\nb.wav,\xff\n")
-    with pytest.raises(UserError, match=r"data\.csv:3: is not UTF-8 text"):
+    with pytest.raises(UserError, match=r"data\.csv:3: is neither UTF-8 nor UTF-16 text"):
         read_clips(path)
 
 
