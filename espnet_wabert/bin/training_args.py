@@ -24,10 +24,16 @@ from espnet_wabert.errors import one_line_errors
 @one_line_errors
 def main(config, slu_args, raw, feats, stats, train_set, valid_set, **models):
     """Print the arguments, one word per line; and the schedule, to standard error."""
+    from espnet_wabert.recipes.requirements import models_of
+    from espnet_wabert.recipes.systems import System
     from espnet_wabert.recipes.training_args import Data, check_shapes, training_args
+    from espnet_wabert.text.wordpiece import check_vocabulary
 
     data = Data(Path(raw), Path(feats) if feats else None, Path(stats), train_set, valid_set)
     check_shapes(data)
+    used = models_of(System("", config, slu_args=slu_args), "", models["text_model"])
+    if bert := used.get("postencoder_conf.model_name_or_path"):
+        check_vocabulary(models["token_list"], bert)
     words, schedule = training_args(config, slu_args, data, **models)
     click.echo(schedule, err=True)
     for word in words:

@@ -59,12 +59,18 @@ def load_weights(
         options: of `from_pretrained`.
 
     Raises:
-        UserError: weights are missing.
+        UserError: weights are missing, or their file cannot be read.
+        TypeError: the model does not take the options.
     """
-    with quiet_loading():
-        model, loading = kind.from_pretrained(
-            source, dtype=torch.float32, output_loading_info=True, **options
-        )
+    try:
+        with quiet_loading():
+            model, loading = kind.from_pretrained(
+                source, dtype=torch.float32, output_loading_info=True, **options
+            )
+    except (TypeError, MemoryError):
+        raise
+    except Exception as error:  # safetensors, pickle and zipfile have types of their own
+        raise UserError(f"{field}.model_name_or_path: {_reason(source, error)}") from error
     lacking = sorted(loading["missing_keys"])
     missing = [key for key in lacking if may_lack is None or may_lack not in key]
     if missing:

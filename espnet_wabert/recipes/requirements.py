@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from espnet_wabert.constants import BOX
+from espnet_wabert.constants import BOX, SPEECH_ENCODERS
 from espnet_wabert.errors import UserError, first_line
+from espnet_wabert.formats.lines import load_json
 from espnet_wabert.recipes.systems import OPTION, TRANSCRIPTS, System
 from espnet_wabert.recipes.training_args import read_config
 
@@ -24,14 +25,16 @@ def check_systems(systems: Iterable[System], speech_model: str, text_model: str)
     Raises:
         UserError: one of them is missing.
     """
-    models: dict[str, str] = {}
+    models: dict[tuple[str, tuple[str, ...]], str] = {}
     for system in systems:
+        types = _types_of(system)
         for option, model in models_of(system, speech_model, text_model).items():
-            models.setdefault(model, f"{system.name}: {option}" if system.name else option)
+            name = f"{system.name}: {option}" if system.name else option
+            models.setdefault((model, types.get(option, ())), name)
         if system.ngram:
             check_ngram_package()
-    for model, option in models.items():
-        check_model(option, model)
+    for (model, kinds), option in models.items():
+        check_model(option, model, kinds)
 
 
 def models_of(system: System, speech_model: str, text_model: str) -> dict[str, str]:
@@ -53,15 +56,27 @@ def models_of(system: System, speech_model: str, text_model: str) -> dict[str, s
     return {option: model for option, model in models.items() if model}
 
 
-def check_model(option: str, model: str) -> None:
+def _types_of(system: System) -> dict[str, tuple[str, ...]]:
+    """Return the types of models (`model_type`) that the parts of a system take."""
+    if not str(system.slu_config):
+        return {}
+    types: dict[str, tuple[str, ...]] = {"postencoder_conf.model_name_or_path": ("bert",)}
+    if read_config(str(system.slu_config), system.slu_args).get("frontend") == "huggingface":
+        types["frontend_conf.model_name_or_path"] = SPEECH_ENCODERS
+    return types
+
+
+def check_model(option: str, model: str, types: tuple[str, ...] = ()) -> None:
     """Check that a model exists: a folder with a config.json, or a name on the Hugging Face Hub.
 
     Args:
         option: that names the model, for the error.
         model: folder or name.
+        types: values of `model_type` in config.json, one of which it must have; (): any.
 
     Raises:
-        UserError: the folder is missing or is no model, or the Hub does not have the name.
+        UserError: the folder is missing or is no model, the Hub does not have the name, or the
+            model is of another type.
     """
     folder = Path(model)
     if folder.is_dir():
@@ -72,6 +87,20 @@ def check_model(option: str, model: str) -> None:
         reason = _missing_on_hub(model)
     if reason:
         raise UserError(f"{option}: {model}: {reason}")
+    if types:
+        config = load_json(_config_of(model))
+        found = config.get("model_type") if isinstance(config, dict) else None
+        if found not in types:
+            raise UserError(f"{option}: {model} is a {found!r} model, not {' or '.join(types)}")
+
+
+def _config_of(model: str) -> str:
+    """Return the path of the config.json of a folder, or of a model on the Hub."""
+    if Path(model).is_dir():
+        return f"{model}/config.json"
+    from huggingface_hub import hf_hub_download
+
+    return hf_hub_download(model, "config.json")
 
 
 def _missing_on_hub(model: str) -> str:

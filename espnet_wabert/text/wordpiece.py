@@ -163,7 +163,25 @@ def load_vocabulary(model: str) -> list[str]:
     except (OSError, ValueError) as error:
         raise UserError(f"{model}: its tokenizer cannot be loaded: {first_line(error)}") from error
     ids = tokenizer.get_vocab()
-    return WordPieceTokenizer(sorted(ids, key=ids.__getitem__)).vocabulary
+    if ids.keys() <= set(tokenizer.all_special_tokens):  # transformers makes one without its file
+        raise UserError(f"{model}: its tokenizer has special tokens only; is vocab.txt missing?")
+    try:
+        return WordPieceTokenizer(sorted(ids, key=ids.__getitem__)).vocabulary
+    except UserError as error:
+        raise UserError(f"{model}: {error}") from None
+
+
+def check_vocabulary(path: str | Path, model: str) -> None:
+    """Check that a vocabulary file is that of a BERT (name on the Hub, or folder).
+
+    Raises:
+        UserError: it is that of another BERT, whose ids mean other pieces.
+    """
+    if read_vocabulary(path) != load_vocabulary(model):
+        raise UserError(
+            f"{path}: not the vocabulary of {model}: run the stages from 4 on again with this"
+            " --text_model"
+        )
 
 
 def write_vocabulary(model: str, path: str | Path) -> int:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny import SPEECH, speech_config
+from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
@@ -178,3 +179,16 @@ def test_wrong_options_are_refused(options, message):
 def test_an_utterance_below_one_frame_is_refused():
     with pytest.raises(UserError, match="utterance 1 of the batch has 399 samples"):
         frontend("data2vec-audio")(*ragged(4000, 399))
+
+
+def test_weights_that_cannot_be_read_are_named(tmp_path):
+    values = {k: v for k, v in speech_config("wav2vec2").items() if k != "model_type"}
+    Wav2Vec2Model(Wav2Vec2Config(**values)).save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    where = f"frontend_conf.model_name_or_path: {tmp_path} cannot be loaded: "
+    with pytest.raises(UserError, match=where):
+        HuggingFaceFrontend(str(tmp_path))
+    weights.unlink()
+    with pytest.raises(UserError, match=f"{where}.*no file named model.safetensors"):
+        HuggingFaceFrontend(str(tmp_path))

@@ -1,5 +1,6 @@
 """What is checked before the first stage of a recipe."""
 
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,23 @@ def test_every_row_is_checked_and_named(tmp_path):
     requirements.check_systems(rows[:1], "", str(tmp_path))
     with pytest.raises(UserError, match=r"^two: --recognizer: .*/none: no such folder$"):
         requirements.check_systems(rows, "", str(tmp_path))
+
+
+def test_a_model_of_another_type_is_named(tmp_path):
+    def write(model_type: str) -> str:
+        folder = tmp_path / model_type
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+        return str(folder)
+
+    bert, wavlm, deberta = (write(model_type) for model_type in ("bert", "wavlm", "deberta"))
+    aligner = [System("", ROOT / "conf/align_bert_i3.yaml")]
+    requirements.check_systems(aligner, wavlm, bert)
+    with pytest.raises(UserError, match="^postencoder_conf.* is a 'deberta' model, not bert$"):
+        requirements.check_systems(aligner, wavlm, deberta)
+    with pytest.raises(UserError, match="^frontend_conf.* is a 'bert' model, not data2vec-audio"):
+        requirements.check_systems(aligner, bert, bert)
+    requirements.check_systems([System("", ROOT / "conf/sentiment_text.yaml")], "", deberta)
 
 
 def test_a_missing_model_is_named(tmp_path, monkeypatch):

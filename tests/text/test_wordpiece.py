@@ -8,7 +8,12 @@ from tiny import VOCABULARY
 from transformers import BertTokenizer
 
 from espnet_wabert.errors import UserError
-from espnet_wabert.text.wordpiece import WordPieceTokenizer, read_vocabulary
+from espnet_wabert.text.wordpiece import (
+    WordPieceTokenizer,
+    check_vocabulary,
+    read_vocabulary,
+    write_vocabulary,
+)
 from espnet_wabert.training.preprocessor import WaBERTPreprocessor
 
 
@@ -68,6 +73,26 @@ def test_a_vocabulary_file_keeps_white_space_pieces(tmp_path):
     assert read_vocabulary(path) == ["[PAD]", "\u00a0", "x ", "\u2028", "y"]
     with pytest.raises(UserError, match="no such vocabulary"):
         read_vocabulary(tmp_path / "none")
+
+
+def test_the_vocabulary_is_that_of_the_model(tmp_path):
+    """A BERT of another vocabulary would read other words than those that were said."""
+    folders = []
+    for name, pieces in (("bert", VOCABULARY), ("other", [*VOCABULARY, "more"]), ("none", [])):
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        (folders[-1] / "config.json").write_text('{"model_type": "bert"}')
+        if pieces:
+            (folders[-1] / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    bert, other, none = map(str, folders)
+    write_vocabulary(bert, tmp_path / "list.txt")
+    check_vocabulary(tmp_path / "list.txt", bert)
+    with pytest.raises(
+        UserError, match=r"list.txt: not the vocabulary of .*/other: run the stages"
+    ):
+        check_vocabulary(tmp_path / "list.txt", other)
+    with pytest.raises(UserError, match=r"/none: its tokenizer has special tokens only"):
+        write_vocabulary(none, tmp_path / "list.txt")
 
 
 @pytest.mark.parametrize(
