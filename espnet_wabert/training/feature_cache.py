@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -165,8 +165,21 @@ def check_features(feats: Path, frontend: HuggingFaceFrontend) -> None:
         if made.get(name) != described[name]:
             raise UserError(
                 f"{feats}: these features were made by another speech encoder than the model's"
-                f" ({name} differ); stage 10 with the model's --speech_model makes them again"
+                f" ({name} differ); stage 10 with the model's --speech_model makes them again;"
+                " one that was trained needs --cache_features false"
             )
+
+
+def check_sources(sources: Iterable[Sequence[str]], frontend: HuggingFaceFrontend) -> None:
+    """Compare the frontend of a model with the cached features among the data of its training.
+
+    Args:
+        sources: path, name and type of each, as ESPnet has them.
+        frontend: with the weights that training starts from.
+    """
+    for path, _, kind in sources:
+        if kind == "kaldi_ark":
+            check_features(Path(path).parent, frontend)
 
 
 def _out_of_date(out: Path, source: dict) -> str | None:

@@ -40,6 +40,7 @@ from espnet_wabert.training.experiment import (
     training_alone,
     whole_config,
 )
+from espnet_wabert.training.feature_cache import check_sources
 from espnet_wabert.training.freezing import skip_frozen_steps
 from espnet_wabert.training.fused import with_fused
 from espnet_wabert.training.learning_rates import scale_rates
@@ -199,6 +200,7 @@ class WaBERTTask(SLUTask):
         if args.pretrained_model is not None:
             init_from(model, args.pretrained_model, args)
             _keep_ngram(model, args.output_dir)
+            check_sources(args.train_data_path_and_name_and_type or (), model.frontend)
         _check_frozen(model, args.freeze_param)
         return model
 

@@ -10,6 +10,8 @@ import pytest
 import soundfile
 import torch
 from tiny import speech_config
+from tiny_sources import write_tiny_sources
+from tiny_training import train, training_command, write_data
 
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
@@ -20,6 +22,7 @@ from espnet_wabert.training.feature_cache import (
     check_features,
     extract_features,
 )
+from espnet_wabert.training.task import WaBERTTask
 
 
 def frontend(**conf) -> HuggingFaceFrontend:
@@ -140,6 +143,31 @@ def test_features_of_another_encoder_are_refused(data, tmp_path):
     (out / STAMP).write_text("{}")
     with pytest.raises(UserError, match="cache.json: damaged"):
         check_features(out, frontend())
+
+
+@pytest.mark.slow
+def test_training_refuses_features_of_another_encoder_than_the_first_model_has(tmp_path):
+    """That of an aligner may be trained: those of --speech_model are not its features."""
+    sources, data = write_tiny_sources(tmp_path), write_data(tmp_path / "data")
+    train("align", sources, data, tmp_path / "aligner", "--max_epoch", "1")
+    feats = tmp_path / "feats"
+    extract_features(
+        lambda: frontend(model_name_or_path=str(sources[0]), config=None),
+        _with_speakers(data), feats, 16000, "cpu",
+    )  # fmt: skip
+    first = ("--pretrained_model", str(tmp_path / "aligner/1epoch.pth"))
+    command = training_command("sentiment", sources, data, tmp_path / "out", *first)
+    audio, cached = f"{data}/wav.scp,speech,sound", f"{feats}/feats.scp,speech,kaldi_ark"
+    command = [cached if word == audio else word for word in command]
+    with pytest.raises(UserError, match=r"\(weights differ\); .* needs --cache_features false"):
+        WaBERTTask.main(cmd=command)
+
+
+def _with_speakers(data):
+    lines = [line.split()[0] for line in (data / "wav.scp").read_text().splitlines()]
+    for name in ("utt2spk", "spk2utt"):
+        (data / name).write_text("".join(f"{utterance} {utterance}\n" for utterance in lines))
+    return data
 
 
 def test_two_calls_at_once_make_one_cache(data, tmp_path):
