@@ -277,11 +277,12 @@ def write_audio(path: Path, samples: np.ndarray, fs: int) -> None:
     try:
         with replacing(path) as partial:
             soundfile.write(partial, samples, fs, subtype="PCM_16", format=path.suffix[1:].upper())
-            # libsndfile does not tell that the disk is full.
             if soundfile.info(partial).frames != len(samples):
-                raise OSError("it is not complete: the disk may be full")
+                raise OSError("it is not complete")
     except (soundfile.LibsndfileError, OSError) as error:
-        raise UserError(f"{path}: cannot be written: {first_line(error)}") from error
+        # libsndfile does not tell that the disk is full: it writes less, or has a "System error".
+        hint = "" if getattr(error, "errno", None) else " (is the disk full?)"
+        raise UserError(f"{path}: cannot be written: {first_line(error)}{hint}") from error
 
 
 def read_audio(path: str, utterance: str) -> np.ndarray:

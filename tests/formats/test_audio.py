@@ -1,6 +1,7 @@
 """Audio files: whole ones, and every way in which one is not."""
 
 import os
+import resource
 import tempfile
 from pathlib import Path
 
@@ -217,3 +218,17 @@ def test_floats_in_the_wrong_byte_order_are_no_audio(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("espnet_wabert.formats.audio.MOST_SAMPLES", 1 << 20)
         assert inspect(path).kind == "too long"  # at 16 kHz
+
+
+@pytest.mark.parametrize("suffix", ["flac", "wav"])
+def test_audio_that_the_disk_cannot_take_is_named_and_not_left(tmp_path, suffix):
+    """A limit of the size of files fails inside libsndfile as a full disk does."""
+    path, before = tmp_path / f"a.{suffix}", resource.getrlimit(resource.RLIMIT_FSIZE)
+    samples = np.random.default_rng(0).integers(-9999, 9999, 80000, np.int16)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(UserError, match=rf"a.{suffix}: cannot be written: .*is the disk full"):
+            write_new(path, samples, 16000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
