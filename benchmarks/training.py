@@ -146,7 +146,7 @@ def step(model, optimizer, batch, bfloat16):
 def measure(model, seconds, count, repeats, bfloat16):
     """Return the seconds of a step and, as medians, of its parts, by the kind of input."""
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)  # as `with_fused`
+    optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)  # as in training
     whole = not any(p.requires_grad for p in model.frontend.parameters())
     kinds = {"waveforms": False, "cached": True} if whole else {"waveforms": False}
     batches = {kind: batch_of(model, seconds, count, cached) for kind, cached in kinds.items()}

@@ -24,7 +24,7 @@ from espnet_wabert.inference.api import WaBERTInference
 from espnet_wabert.modules.batching import pad, to_tensors
 from espnet_wabert.modules.frontend import needs_normalization
 from espnet_wabert.modules.precision import arithmetic
-from espnet_wabert.modules.pretrained import load_config, quiet_loading
+from espnet_wabert.modules.pretrained import load_source_config, quiet_loading
 from espnet_wabert.modules.speech_encoders import build_speech_encoder
 from espnet_wabert.text.beam_search import load_beam_search
 from espnet_wabert.text.normalization import plain_text
@@ -216,7 +216,7 @@ def load_network(
     Raises:
         UserError: there is no such model, or it is no recognizer.
     """
-    config, _ = load_config("--recognizer", source, None, pretrained=True)
+    config = load_source_config("--recognizer", source)
     if ngram and not Path(ngram).is_file():
         raise UserError(f"{ngram}: no such n-gram; stage 9 downloads it")
     try:

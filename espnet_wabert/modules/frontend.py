@@ -4,13 +4,13 @@ import torch
 from torch import nn
 from transformers import AutoFeatureExtractor, AutoModel, PretrainedConfig
 
-from espnet_wabert.constants import SAMPLE_RATE
+from espnet_wabert.constants import SAMPLE_RATE, SPEECH_ENCODERS
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.espnet_bases import AbsFrontend
 from espnet_wabert.modules.frozen import FrozenInEval, freeze
 from espnet_wabert.modules.precision import arithmetic
 from espnet_wabert.modules.pretrained import load_config, load_weights
-from espnet_wabert.modules.speech_encoders import SUPPORTED, build_speech_encoder
+from espnet_wabert.modules.speech_encoders import build_speech_encoder
 
 
 class HuggingFaceFrontend(FrozenInEval, AbsFrontend):
@@ -161,10 +161,11 @@ def load_pretrained(
 ) -> tuple[PretrainedConfig, nn.Module]:
     """Return the Hugging Face config and model, from the source or from the config alone."""
     hf_config, source = load_config("frontend_conf", model, config, pretrained)
-    if hf_config.model_type not in SUPPORTED:
+    if hf_config.model_type not in SPEECH_ENCODERS:
         raise UserError(
             f"frontend_conf.model_name_or_path: {source or 'config'} is a"
-            f" {hf_config.model_type!r} model; supported speech encoders: {', '.join(SUPPORTED)}"
+            f" {hf_config.model_type!r} model; supported speech encoders:"
+            f" {', '.join(SPEECH_ENCODERS)}"
         )
     if source is None:
         return hf_config, AutoModel.from_config(hf_config)

@@ -17,17 +17,13 @@ def load_config(
     """Return a Hugging Face config and the source of its weights.
 
     Args:
-        field: name of the option, such as frontend_conf or --recognizer, for errors.
+        field: name of the option, such as frontend_conf, for errors.
         model: name on the Hub, folder, or None.
         config: a config as a dictionary, or None.
         pretrained: use `model`; False: use `config` only, and the source is None.
     """
     if model is not None and pretrained:
-        try:
-            return AutoConfig.from_pretrained(model), model
-        except (OSError, ValueError) as error:
-            where = field if field.startswith("--") else f"{field}.model_name_or_path"
-            raise UserError(f"{where}: {_reason(model, error)}") from error
+        return load_source_config(f"{field}.model_name_or_path", model), model
     if not config:
         raise UserError(f"{field}: give model_name_or_path or config (a dictionary)")
     values = dict(config)
@@ -36,6 +32,18 @@ def load_config(
         return AutoConfig.for_model(model_type, **values), None
     except ValueError as error:
         raise UserError(f"{field}.config: model_type {model_type!r} is unknown") from error
+
+
+def load_source_config(option: str, source: str) -> PretrainedConfig:
+    """Return the Hugging Face config of a source, a name on the Hub or a folder.
+
+    Raises:
+        UserError: there is none; it names the option.
+    """
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{option}: {_reason(source, error)}") from error
 
 
 def _reason(source: str, error: Exception) -> str:

@@ -8,12 +8,9 @@ the padding, and Whisper has no mask. `WaveformEncoder` and `MelEncoder` add the
 from torch import nn
 from transformers import PretrainedConfig
 
-from espnet_wabert.constants import SPEECH_ENCODERS
 from espnet_wabert.errors import UserError
 from espnet_wabert.modules.mel_encoder import MelEncoder
 from espnet_wabert.modules.waveform_encoder import WaveformEncoder
-
-SUPPORTED = SPEECH_ENCODERS
 
 
 def build_speech_encoder(

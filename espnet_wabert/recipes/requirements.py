@@ -78,52 +78,50 @@ def check_model(option: str, model: str, types: tuple[str, ...] = ()) -> None:
         UserError: the folder is missing or is no model, the Hub does not have the name, or the
             model is of another type.
     """
-    folder = Path(model)
-    if folder.is_dir():
-        reason = "" if (folder / "config.json").is_file() else "this folder has no config.json"
-    elif folder.is_absolute() or model.startswith("."):
-        reason = "no such folder"
-    else:
-        reason = _missing_on_hub(model)
-    if reason:
-        raise UserError(f"{option}: {model}: {reason}")
+    try:
+        path = _config_of(model)
+    except UserError as error:
+        raise UserError(f"{option}: {model}: {error}") from None
     if types:
-        config = load_json(_config_of(model))
+        config = load_json(path)
         found = config.get("model_type") if isinstance(config, dict) else None
         if found not in types:
             raise UserError(f"{option}: {model} is a {found!r} model, not {' or '.join(types)}")
 
 
-def _config_of(model: str) -> str:
+def _config_of(model: str) -> Path:
     """Return the path of the config.json of a folder, or of a model on the Hub."""
-    if Path(model).is_dir():
-        return f"{model}/config.json"
-    from huggingface_hub import hf_hub_download
+    folder = Path(model)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError("this folder has no config.json")
+        return folder / "config.json"
+    if folder.is_absolute() or model.startswith("."):
+        raise UserError("no such folder")
+    return _config_on_hub(model)
 
-    return hf_hub_download(model, "config.json")
 
-
-def _missing_on_hub(model: str) -> str:
-    """Return why a model cannot be had from the Hub or its cache, or ""."""
+def _config_on_hub(model: str) -> Path:
+    """Return the path of a config.json from the Hub or its cache, or raise why there is none."""
     from huggingface_hub import errors, hf_hub_download
     from huggingface_hub.utils import logging
 
     logging.set_verbosity_error()  # no line for each try
     try:
-        hf_hub_download(model, "config.json")
+        return Path(hf_hub_download(model, "config.json"))
     except errors.GatedRepoError:
-        return "gated on the Hub: accept its terms there, and run: hf auth login"
+        reason = "gated on the Hub: accept its terms there, and run: hf auth login"
     except errors.RepositoryNotFoundError:
-        return "no such folder, and no such model on the Hub"
+        reason = "no such folder, and no such model on the Hub"
     except errors.HFValidationError:
-        return "no such folder, and not the name of a model on the Hub"
+        reason = "no such folder, and not the name of a model on the Hub"
     except errors.LocalEntryNotFoundError:
-        return "no such folder, not in the cache, and the Hub cannot be reached"
+        reason = "no such folder, not in the cache, and the Hub cannot be reached"
     except errors.EntryNotFoundError:
-        return "this repository of the Hub has no config.json"
+        reason = "this repository of the Hub has no config.json"
     except (errors.HfHubHTTPError, OSError) as error:
-        return first_line(error)
-    return ""
+        reason = first_line(error)
+    raise UserError(reason)
 
 
 def check_ngram_package() -> None:

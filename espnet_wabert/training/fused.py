@@ -10,7 +10,7 @@ FUSED = ("adam", "adamw")  # --optim
 def with_fused(args: argparse.Namespace, model: torch.nn.Module) -> argparse.Namespace:
     """Return the options of training with `fused` in optim_conf, where it is faster.
 
-    torch's default on a CPU is its slowest kernel; on a GPU it is nearly as fast as the fused one.
+    torch's default is its slowest kernel on a CPU, and a fast one on a GPU already.
     A `fused` or `foreach` of the user stays. The options themselves, which a folder of a training
     keeps and compares, are not changed.
     """
