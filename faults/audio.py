@@ -65,7 +65,7 @@ def noise(kind: Kind, seconds: float = 0.4) -> np.ndarray:
 
 def prepared(path: Path, **changes) -> np.ndarray:
     """Return an utterance after stage 3 as training reads it; its fault is a clean error."""
-    task = Task("u", str(path), None, 1.0, path.parent / "out.flac")._replace(**changes)
+    task = Task("u", str(path), None, 1.0, str(path.parent / "out.flac"))._replace(**changes)
     done = format_one(task)
     if done.fault is not None:
         raise UserError(f"{path}: {done.fault.kind}: {done.fault.detail}")

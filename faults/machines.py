@@ -52,8 +52,8 @@ def tries(count: int, seed: int, work: Path) -> Iterator[Try]:
             hosts = [f"host{n}" for n in range(len(fates))]
             if rng.random() < 0.2:
                 hosts[-1] = "nowhere"  # cannot be reached
-            act = partial(on_hosts, work / f"hosts{index}", hosts, fates)
-            yield Try(f"hosts {index}: {hosts} {fates}", act, partial(of_hosts, hosts, fates))
+            run = partial(on_hosts, work / f"hosts{index}", hosts, fates)
+            yield Try(f"hosts {index}: {hosts} {fates}", run, partial(of_hosts, hosts, fates))
 
 
 def _work(dask: str | None) -> list[int]:

@@ -159,7 +159,7 @@ def align(folder: Path) -> None:
     writer = Writer(folder / "aligned", KINDS, "box")
     for number in range(3):
         words = [Word(f"word{n}", n / 4, n / 4 + 0.2) for n in range(40)]
-        scores = list(np.linspace(0, 1, len(words)))
+        scores = np.linspace(0, 1, len(words)).tolist()
         found = UtteranceAlignment(words, words, scores, scores, 0.5, "cif", 42, 11.0)
         writer.add(f"u{number}", found)
     writer.close()

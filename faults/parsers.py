@@ -103,7 +103,7 @@ DECODING = (
     b'{"utt_id": "u1", "tokens": ["[CLS]", "the", "[SEP]"], "nearest": [0, 1, 2], "top": [],'
     b' "predicted_length": 3, "length": 3, "hypothesis": "the", "recognized": []}\n'
 )
-ROWS = [
+ROWS: list[dict] = [
     {"id": f"i{n}_a", "speaker_id": f"i{n}", "normalized_text": "a film", "sentiment": "Neutral",
      "start_second": 0.25 * n, "end_second": 2.0 + n, "audio": {"bytes": b"fLaC" + bytes(99)}}
     for n in range(40)

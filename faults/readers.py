@@ -181,9 +181,11 @@ def _intervals(tokens: list[str | float]) -> list[tuple[float, float, str]]:
     rest = tokens[len(head) :]
     if len(tokens) < len(head) or len(rest) != 3 * int(tokens[len(head) - 1]):
         raise ValueError("not whole")
-    rows = list(zip(rest[::3], rest[1::3], rest[2::3], strict=True))
-    if any(tuple(map(type, row)) != (float, float, str) for row in rows):
-        raise ValueError("not a start, an end and a text")
+    rows = []
+    for start, end, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        if not (isinstance(start, float) and isinstance(end, float) and isinstance(text, str)):
+            raise ValueError("not a start, an end and a text")
+        rows.append((start, end, text))
     return rows
 
 

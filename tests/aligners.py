@@ -35,6 +35,7 @@ def sentence(rng: np.random.Generator, words: list[str] = WORDS) -> list[str]:
 def train_listener(inference: WaBERTInference, steps: int = 80) -> None:
     """Train an aligner on what `say` says, for some seconds."""
     rng, model = np.random.default_rng(0), inference.model.train()
+    assert inference.tokenizer is not None
     trained = [p for p in model.encoder.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=5e-3)
     for _ in range(steps):

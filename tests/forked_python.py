@@ -25,6 +25,7 @@ import traceback
 import warnings
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = "espnet_wabert.bin."
@@ -100,7 +101,7 @@ def serve(address: str) -> None:
     warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
     for name in IMPORTED:
         importlib.import_module(name)
-    elastic = importlib.import_module("torch.distributed.elastic.multiprocessing")
+    elastic: Any = importlib.import_module("torch.distributed.elastic.multiprocessing")
     elastic.start_processes = partial(elastic.start_processes, start_method="fork")
     os.register_at_fork(after_in_child=forget_launcher)
     gc.freeze()  # a collection in a fork would copy the memory of all objects
@@ -163,7 +164,7 @@ if __name__ == "__main__":
         traceback.print_exc()
         status = 1
     # What Python does at its end, but for the deletion of each object, which takes 2 s.
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -43,7 +43,9 @@ def write_data(folder: Path) -> Path:
     """Write 13 utterances of noise with their transcripts and labels; return the folder."""
     folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
-    files = {name: [] for name in ("wav.scp", "text", "sentiment", "speech_shape")}
+    files: dict[str, list[str]] = {
+        name: [] for name in ("wav.scp", "text", "sentiment", "speech_shape")
+    }
     for index, text in enumerate(TEXTS):
         size = int(rng.integers(16000, 32000))
         path = folder / f"u{index:02}.wav"
@@ -76,16 +78,20 @@ def command(config: str, sources: tuple[Path, Path], data: Path, out: Path, *mor
     return [*options, *more]
 
 
-def launcher(words: list[str], out: Path, python: str = sys.executable) -> list[str]:
-    """Return the command that starts two processes of this node.
+def launcher(
+    words: list[str], out: Path, nodes: int = 1, python: str = sys.executable
+) -> list[str]:
+    """Return the command that starts two processes: of this node, or one on each of two nodes.
 
     Args:
         words: the options that `command` returns, for the experiment folder `out`.
         out: that folder.
+        nodes: 1 or 2.
         python: what runs it.
     """
     meeting = out.with_name(f"meeting{time.time_ns()}")
-    started = [python, "-m", "espnet_wabert.bin.launch", "--ngpu", "0", "--processes", "2"]
+    started = [python, "-m", "espnet_wabert.bin.launch", "--ngpu", "0"]
+    started += ["--processes", str(2 // nodes), "--num_nodes", str(nodes)]
     return [*started, "--meeting", str(meeting), "--", *words, *LONG]
 
 

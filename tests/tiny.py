@@ -25,7 +25,7 @@ WAVEFORM = dict(
     conv_dim=[16, 16, 16, 16, 16, 16, 16],
     num_conv_pos_embedding_groups=4,
 )
-SPEECH = {
+SPEECH: dict[str, dict] = {
     "data2vec-audio": {**WAVEFORM, "conv_pos_kernel_size": 5, "num_conv_pos_embeddings": 5},
     "wav2vec2": {**WAVEFORM, "num_conv_pos_embeddings": 16},  # group norm, as base models have
     "wav2vec2-large": {
@@ -90,7 +90,7 @@ def speech_config(kind: str = "data2vec-audio") -> dict:
 
 def arguments(model: str = "wabert", **changes) -> Namespace:
     """Return a configuration of tiny parts, with `changes` merged into each `*_conf`."""
-    args = dict(
+    args: dict = dict(
         frontend="huggingface",
         frontend_conf=dict(model_name_or_path=None, config=speech_config()),
         encoder="cif",

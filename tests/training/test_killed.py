@@ -29,7 +29,7 @@ def start(tmp_path_factory):
 
     def start(config: str, out: Path, *more: str, forked: bool = False) -> subprocess.Popen:
         python = forked_python() if forked else sys.executable
-        words = [*launcher(command(config, sources, data, out), out, python), *more]
+        words = [*launcher(command(config, sources, data, out), out, python=python), *more]
         return subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
