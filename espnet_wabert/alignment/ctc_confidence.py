@@ -67,6 +67,7 @@ class CTCScores(NamedTuple):
     words: np.ndarray  # (W,); NaN for a word without a letter
     utterance: float
     letters: int  # of the transcript
+    starts: np.ndarray  # (W,) first frame; a word without a letter has none
 
 
 def ctc_confidence(log_p: np.ndarray, words: Sequence[str]) -> CTCConfidence:
@@ -107,7 +108,8 @@ def ctc_scores(log_p: np.ndarray, words: Sequence[str]) -> CTCScores | None:
     sums = np.bincount(topology.tokens[states], weights=ratios, minlength=len(words))
     own = np.where(counts > 0, sums / (counts + MORE), np.nan)
     letters = int(counts.sum())
-    return CTCScores(own, float(sums.sum() / letters + np.nanmin(own)) / 2, letters)
+    starts = np.append(begins, len(log_p))[np.searchsorted(topology.tokens, range(len(words)))]
+    return CTCScores(own, float(sums.sum() / letters + np.nanmin(own)) / 2, letters, starts)
 
 
 def probability(score: np.ndarray | float) -> np.ndarray:

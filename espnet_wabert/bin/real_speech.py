@@ -40,9 +40,7 @@ def main(model, out, results, whisper, table):
     recognizers: dict[str, Callable] = {"pocketsphinx": PocketsphinxRecognizer()}
     if whisper:
         recognizers["Whisper"] = network = load_network(whisper)
-        recognizers["Whisper and the model"] = JointReader(
-            inference.reader, network.draft, network.revise
-        )
+        recognizers["Whisper and the model"] = JointReader(inference.reader, network)
     methods = tuple(inference.aligner.methods)
     boundaries, reading = [], []
     for name, recordings in (RECORDINGS | more_recordings()).items():

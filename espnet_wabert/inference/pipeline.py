@@ -211,7 +211,7 @@ class WaBERT:
 
         of = self.inference
         recognizer = load_network(self.recognizer, None, of.device, of.precision)
-        return JointReader(of.reader, recognizer.draft, recognizer.revise)
+        return JointReader(of.reader, recognizer)
 
     def classify_batch(self, recordings, speech) -> Sequence[Classification | UserError]:
         """Return the sentiment of a batch, as `process_all` asks for it."""
