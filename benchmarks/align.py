@@ -4,7 +4,7 @@
     python benchmarks/align.py --utterances 100
 
 The utterances are cached features of a test set, concatenated to `--seconds`, with their
-transcripts. The time is that of `wabert align MODEL feats.scp` after loading the model: read the
+transcripts; make mini caches what the encoder's frozen convolutions give. The time is that of `wabert align MODEL feats.scp` after loading the model: read the
 features, align, write TextGrids, CTMs and JSON. One utterance runs before, so that compilation is
 not included.
 """
@@ -71,7 +71,7 @@ def main(model, dump, name, utterances, seconds, batch_seconds, threads, method,
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         make_utterances(
-            dump / "raw" / name, dump / "feats" / name, folder, utterances, seconds * 50
+            dump / "raw" / name, dump / "feats_convolutions" / name, folder, utterances, seconds * 50
         )
         scp, text = str(folder / "feats.scp"), str(folder / "text")
         first = many_recordings(scp, text).recordings[:1]
