@@ -4,9 +4,9 @@
     python benchmarks/align.py --utterances 100
 
 The utterances are cached features of a test set, concatenated to `--seconds`, with their
-transcripts; make mini caches what the encoder's frozen convolutions give. The time is that of `wabert align MODEL feats.scp` after loading the model: read the
-features, align, write TextGrids, CTMs and JSON. One utterance runs before, so that compilation is
-not included.
+transcripts; make mini caches what the encoder's frozen convolutions give. The time is that of
+`wabert align MODEL feats.scp` after loading the model: read the features, align, write TextGrids,
+CTMs and JSON. One utterance runs before, so that compilation is not included.
 """
 
 import json
@@ -70,9 +70,8 @@ def main(model, dump, name, utterances, seconds, batch_seconds, threads, method,
     inference = WaBERTInference.from_pretrained(model)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        make_utterances(
-            dump / "raw" / name, dump / "feats_convolutions" / name, folder, utterances, seconds * 50
-        )
+        raw, cached = dump / "raw" / name, dump / "feats_convolutions" / name
+        make_utterances(raw, cached, folder, utterances, seconds * 50)
         scp, text = str(folder / "feats.scp"), str(folder / "text")
         first = many_recordings(scp, text).recordings[:1]
         align_all(inference, first, lambda *found: None, method, bar=False)

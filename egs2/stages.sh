@@ -191,7 +191,9 @@ train_model() {
     local folder=$1 trainer=(train --ngpu "${ngpu}") meeting=$1/.meeting.$$.${RANDOM}
     shift
     if "${overwrite}" && [ -f "${folder}/options.yaml" ]; then  # all but .done; the / is for a link
-        find "${folder:?}/" -mindepth 1 -maxdepth 1 ! -name .done -exec rm -r {} +
+        find "${folder:?}/" -mindepth 1 -maxdepth 1 ! -name .done ! -name options.yaml \
+            -exec rm -r {} +
+        rm "${folder}/options.yaml"  # last: without it, what a kill leaves could not be replaced
     fi
     mkdir -p "${folder}"
     rotate_log "${folder}/train"

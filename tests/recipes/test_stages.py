@@ -5,6 +5,7 @@ The real functions of `egs2/stages.sh`, around stages that copy a file.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from subprocess import PIPE
@@ -187,19 +188,35 @@ def test_an_experiment_that_is_a_link_is_replaced_too(tmp_path):
     for name in ("options.yaml", "3epoch.pth", ".done/stage11.json"):
         (tmp_path / "disk" / name).touch()
     (tmp_path / "a").symlink_to(tmp_path / "disk")
-    script = """
-        . {root}/egs2/parse_options.sh
-        . {root}/egs2/stages.sh
-        overwrite=true ngpu=0 processes=1 cuda_cmd=(true) python=python
-        train_model a
-    """
-    subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script.format(root=ROOT)], cwd=tmp_path, check=True,
-        stdout=PIPE,
-    )  # fmt: skip
+    replace_experiment(tmp_path)
     assert (tmp_path / "a").is_symlink()
     left = {str(path.relative_to(tmp_path / "disk")) for path in (tmp_path / "disk").rglob("*")}
     assert left == {".done", ".done/stage11.json", "train.log"}
+
+
+def test_an_experiment_whose_deletion_was_killed_is_replaced(tmp_path):
+    """The file that makes a folder an experiment goes last."""
+    (tmp_path / "a").mkdir()
+    for name in ("options.yaml", "1epoch.pth", "checkpoint.pth"):
+        (tmp_path / "a" / name).touch()
+    killed = 'find() { command find "$@"; kill -9 $$; }'
+    assert replace_experiment(tmp_path, killed, check=False).returncode == -signal.SIGKILL
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["options.yaml"]
+    replace_experiment(tmp_path)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["train.log"]
+
+
+def replace_experiment(folder, before="", check=True):
+    script = f"""
+        . {ROOT}/egs2/parse_options.sh
+        . {ROOT}/egs2/stages.sh
+        {before}
+        overwrite=true ngpu=0 processes=1 cuda_cmd=(true) python=python
+        train_model a
+    """
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=folder, check=check, stdout=PIPE
+    )
 
 
 def test_every_loss_of_the_log_is_shown():
