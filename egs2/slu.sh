@@ -124,7 +124,7 @@ finish_options() {
         if [ -n "${librispeech:-}${slue:-}" ]; then source=given; fi
         if "${mini}"; then source=mini; fi
         run dry_run --recipe "${PWD##*/}" --corpus "${corpus_folder}" --source "${source}" \
-            --config "${slu_config}" \
+            ${train_parts:+--train_parts "${train_parts}"} --config "${slu_config}" \
             --slu_args "${slu_args}" --stats "${stats}/${train_set}" \
             --cached "$([ -n "${feats}" ] && echo true || echo false)" \
             --speeds "${speed_perturb_factors}" --ngpu "$((ngpu * num_nodes))" \

@@ -17,6 +17,7 @@ if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR:-${PBS_O_WORKDIR}}"; OLDPWD=${P
 # Options of this recipe
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech
 md5sums=              # checksums of the archives; default: those that OpenSLR publishes
+train_parts=train-clean-100,train-clean-360,train-other-500  # train on these parts of LibriSpeech
 timit=                # TIMIT's folder, for Tables 1 and 2; default: CORPORA/TIMIT, if it exists
 more_data=            # train on this formatted data folder too, such as ../slue_sa/dump/raw/fine_tune
 train_word_times=true # read *.alignment.txt of the training data, if there (3 GB for 960 h)
@@ -35,7 +36,11 @@ if "${mini}"; then
 fi
 . ./cmd.sh
 
-train_set=train_960
+case "${train_parts}" in
+    train-clean-100,train-clean-360,train-other-500) librispeech_set=train_960 ;;
+    *) librispeech_set=${train_parts//[-,]/_} ;;
+esac
+train_set=${librispeech_set}
 if [ -n "${more_data}" ]; then train_set=train_more; fi
 valid_set=dev
 test_sets="dev_clean dev_other test_clean test_other"
@@ -44,7 +49,7 @@ timit=${timit:-${corpora}/TIMIT}
 if "${mini}" || [ -d "${timit}" ]; then test_sets+=" timit_test"; fi  # stage 1 of --mini makes it
 tokenizer=${text_model}
 model_options+=" utterance results_key word_times_model"
-data_options+=" librispeech timit more_data train_word_times"
+data_options+=" librispeech train_parts timit more_data train_word_times"
 corpus_folder=${librispeech:-${corpora}/LibriSpeech}
 finish_options
 data_inputs=("${more_data}" "${timit}")
@@ -56,10 +61,10 @@ if [ -z "${results_key}" ]; then
 fi
 
 local_data_opts=(--mini "${mini}" --size "${size}" --corpora "${corpora}"
-    --librispeech "${librispeech}" --base_url "${base_url}" --md5sums "${md5sums}"
-    --remove_archives "${remove_archives}" --timit "${timit}" --more_data "${more_data}"
-    --train_word_times "${train_word_times}" --datadir "${datadir}" --nj "${nj}" --dask "${dask}"
-    --skip_bad "${skip_bad}")
+    --librispeech "${librispeech}" --train_parts "${train_parts}" --train_set "${librispeech_set}"
+    --base_url "${base_url}" --md5sums "${md5sums}" --remove_archives "${remove_archives}"
+    --timit "${timit}" --more_data "${more_data}" --train_word_times "${train_word_times}"
+    --datadir "${datadir}" --nj "${nj}" --dask "${dask}" --skip_bad "${skip_bad}")
 check_requirements
 if ! "${skip_data_prep}"; then data_stages; fi
 

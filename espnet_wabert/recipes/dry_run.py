@@ -10,6 +10,7 @@ from espnet_wabert.corpora.librispeech import OFFICIAL_COUNTS
 from espnet_wabert.corpora.slue_hub import hub_rows, is_hub_copy
 from espnet_wabert.corpora.slue_voxceleb import OFFICIAL_ROWS
 from espnet_wabert.corpora.sources import LIBRISPEECH_GB
+from espnet_wabert.errors import UserError
 from espnet_wabert.recipes.schedule import BY_BINS, Schedule, plan
 from espnet_wabert.recipes.training_args import FRAME_RATE, read_config, shapes_of
 
@@ -61,17 +62,31 @@ LIBRISPEECH = {
 SLUE = {name: Part(OFFICIAL_ROWS[name], *sizes) for name, sizes in SLUE_SIZES.items()}
 
 
-def find_corpus(recipe: str, folder: Path, source: str) -> Corpus:
+def find_corpus(recipe: str, folder: Path, source: str, train_parts: Sequence[str] = ()) -> Corpus:
     """Return the corpus of a recipe, with the number of files or rows of each part that is there.
 
+    Args:
+        recipe: librispeech_wabert or slue_sa.
+        folder: of the corpus; may be missing.
+        source: see `Corpus`.
+        train_parts: names of the parts to train on; () for all that there are.
+
     Raises:
-        UserError: a copy of SLUE from the Hub lacks a part.
+        UserError: a copy of SLUE from the Hub lacks a part, or there is no such part to train on.
     """
     slue = recipe == "slue_sa"
     hub_copy = slue and is_hub_copy(folder)
     published = SLUE if slue else LIBRISPEECH
+    train = [name for name in published if name.startswith(("train", "fine-tune"))]
+    for name in train_parts:
+        if name not in train:
+            raise UserError(
+                f"--train_parts: no part {name} to train on; choose of {','.join(train)}"
+            )
     parts = {}
     for name, part in published.items():
+        if train_parts and name in train and name not in train_parts:
+            continue
         if hub_copy:
             count = len(hub_rows(folder, name, ("id",)))
         else:
@@ -81,7 +96,7 @@ def find_corpus(recipe: str, folder: Path, source: str) -> Corpus:
             hours = part.hours * count / part.utterances
             part = Part(count, hours, 0.0, found=True)
         parts[name] = part
-    train = [name for name in parts if name.startswith(("train", "fine-tune"))]
+    train = [name for name in train if name in parts]
     return Corpus("SLUE-VoxCeleb" if slue else "LibriSpeech", folder, parts, train, source)
 
 

@@ -229,6 +229,24 @@ def test_spaces_in_paths_and_paths_relative_to_the_caller(work, tmp_path):
     assert (tmp_path / "my dump/raw/timit_test/wav.scp").is_file()
 
 
+def test_training_on_a_part_of_librispeech(work, tmp_path):
+    """As users who have only train-clean-100."""
+    corpus = tmp_path / "LibriSpeech"
+    corpus.mkdir()
+    for part in ("train-clean-100", "dev-clean", "dev-other", "test-clean", "test-other"):
+        (corpus / part).symlink_to(work / "corpora/LibriSpeech" / part)
+    options = ("--librispeech", str(corpus), "--train_parts", "train-clean-100")
+    folders = ("--datadir", str(tmp_path / "data"), "--dumpdir", str(tmp_path / "dump"))
+    output = run("librispeech_wabert", work, *options, "--dry_run", "true")
+    assert "stage 1: LibriSpeech" in output and "no download" in output
+    run("librispeech_wabert", work, *options, *folders, "--stop_stage", "4")
+    trained = (tmp_path / "dump/raw/train_clean_100/wav.scp").read_text()
+    assert "/train-clean-100/" in trained and "/train-clean-360/" not in trained
+    wrong = ("--train_parts", "train-100", "--dry_run", "true")
+    output = run("librispeech_wabert", work, *wrong, fails=True)
+    assert "--train_parts: no part train-100 to train on; choose of train-clean-100," in output
+
+
 def test_two_processes_decode_as_one(work):
     options = ("--slu_config", str(ROOT / "conf/tiny/sentiment.yaml"), "--stage", "12")
     decoded = work / "slue_sa/exp/sentiment/decode"

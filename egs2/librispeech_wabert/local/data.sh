@@ -9,6 +9,8 @@ set -euo pipefail
 mini=false            # make the embedded corpus first
 corpora=downloads     # folder of the corpora
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech, downloaded if missing
+train_parts=train-clean-100,train-clean-360,train-other-500  # parts of it for training
+train_set=train_960   # the name of their data folder
 base_url=             # a mirror of OpenSLR 12
 size=full             # of the embedded corpus
 md5sums=              # its checksums
@@ -22,7 +24,6 @@ dask=                 # a Dask cluster for them: its yaml
 skip_bad=false        # leave unreadable utterances out
 # End of options
 parse_options "$@"
-train_parts=train-clean-100,train-clean-360,train-other-500
 test_parts=dev-clean,dev-other,test-clean,test-other
 run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
@@ -35,17 +36,17 @@ elif [ -z "${librispeech}" ]; then
 fi
 prepare=(run prepare_data librispeech --corpus "${librispeech:-${corpora}/LibriSpeech}"
     --nj "${nj}" --dask "${dask}" --skip_bad "${skip_bad}")
+for part in ${test_parts//,/ }; do
+    "${prepare[@]}" --parts "${part}" --out "${datadir}/${part//-/_}"
+done
 "${prepare[@]}" --parts "${train_parts}" --word_times "${train_word_times}" \
-    --out "${datadir}/train_960"
+    --out "${datadir}/${train_set}"
 if [ -n "${more_data}" ]; then
     without=sentiment
     if ! "${train_word_times}"; then without+=" words"; fi
     run combine_data --without "${without}" --out "${datadir}/train_more" \
-        "${datadir}/train_960" "${more_data}"
+        "${datadir}/${train_set}" "${more_data}"
 fi
-for part in ${test_parts//,/ }; do
-    "${prepare[@]}" --parts "${part}" --out "${datadir}/${part//-/_}"
-done
 run combine_data --out "${datadir}/dev" "${datadir}"/dev_{clean,other}
 if [ -d "${timit}" ]; then
     run prepare_data timit --corpus "${timit}" --split test --nj "${nj}" --dask "${dask}" \
