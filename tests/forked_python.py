@@ -10,8 +10,8 @@ processes of a training (`espnet_wabert.bin.launch`) are forks, too, and not spa
 import atexit
 import gc
 import importlib
-import json
 import logging
+import marshal
 import os
 import runpy
 import signal
@@ -23,6 +23,7 @@ import threading
 import time
 import traceback
 import warnings
+import weakref
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,31 +33,35 @@ COMMANDS = "espnet_wabert.bin."
 # Read while a package is imported: a command with other values gets a new Python.
 READ_AT_IMPORT = ("HF_", "XDG_", "TRANSFORMERS_", "TORCH_", "OMP_", "MKL_")
 IMPORTED = """espnet_wabert.training.launching espnet_wabert.training.task
+    espnet_wabert.bin.options espnet_wabert.cif.numba_kernel
+    espnet_wabert.modules.forward_sum_kernel espnet_wabert.alignment.segmental_viterbi
     espnet_wabert.inference.decoding espnet_wabert.plots.figures espnet_wabert.scoring.report
     espnet_wabert.scoring.sentiment espnet_wabert.recipes.requirements
     espnet_model_zoo.downloader sklearn.metrics matplotlib.pyplot torch.utils.tensorboard
     transformers.models.bert.modeling_bert transformers.models.data2vec.modeling_data2vec_audio
     transformers.models.wav2vec2.modeling_wav2vec2 transformers.models.whisper.modeling_whisper
     transformers.models.auto.modeling_auto transformers.models.auto.tokenization_auto""".split()
+# `json`, `signal` and `socket` take longer to import than all else here; their C parts do not.
 CLIENT = """#!{python} -IS
-import json, os, signal, socket, sys
+import _signal, _socket, array, marshal, os, sys
 words, names = sys.argv[1:], {names}
 own = {{k: v for k, v in os.environ.items() if k.startswith(names)}}
 known = words[0].endswith(".py") or words[0] == "-m" and words[1].startswith({commands!r})
 if not known or own != {environment}:
     os.execv({python!r}, [{python!r}, *words])
-server = socket.socket(socket.AF_UNIX)
+server = _socket.socket(_socket.AF_UNIX)
 server.connect({address!r})
-request = json.dumps([words[words[0] == "-m" :], os.getcwd(), dict(os.environ)]).encode()
-socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
+request = marshal.dumps([words[words[0] == "-m" :], os.getcwd(), dict(os.environ)])
+files = _socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [0, 1, 2])
+server.sendmsg([len(request).to_bytes(8, "big")], [files])
 server.sendall(request)
-answer = server.makefile()
-pid = int(answer.readline())
-for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda number, _: os.kill(pid, number))
-status = int(answer.readline())
+with open(server.detach(), "rb") as answer:
+    pid = int(answer.readline())
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, lambda number, _: os.kill(pid, number))
+    status = int(answer.readline())
 if status < 0:
-    signal.signal(-status, signal.SIG_DFL)
+    _signal.signal(-status, _signal.SIG_DFL)
     os.kill(os.getpid(), -status)
 sys.exit(status)
 """
@@ -104,6 +109,15 @@ def serve(address: str) -> None:
     elastic: Any = importlib.import_module("torch.distributed.elastic.multiprocessing")
     elastic.start_processes = partial(elastic.start_processes, start_method="fork")
     os.register_at_fork(after_in_child=forget_launcher)
+    # Tables that numba and transformers fill when they are first used, in 0.4 and 0.2 s.
+    numba: Any = importlib.import_module("numba.core.registry").cpu_target
+    numba.typing_context.refresh()
+    numba.target_context.refresh()
+    mapping: Any = importlib.import_module("transformers.conversion_mapping")
+    mapping.get_checkpoint_conversion_mapping("bert")
+    # At its end a fork need not take 190 libraries of operators out of torch's tables (60 ms).
+    for info in weakref.finalize._registry.values():  # type: ignore[attr-defined]
+        info.atexit = False
     gc.freeze()  # a collection in a fork would copy the memory of all objects
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{address}.new")
@@ -125,7 +139,7 @@ def serve(address: str) -> None:
     size, files, _, _ = socket.recv_fds(connection, 8, 3)
     connection.settimeout(None)
     with connection.makefile("rwb") as stream:
-        words, folder, environment = json.loads(stream.read(int.from_bytes(size, "big")))
+        words, folder, environment = marshal.loads(stream.read(int.from_bytes(size, "big")))
         pid = os.fork()
         if pid:  # the watcher
             for number in files:

@@ -21,7 +21,7 @@ from espnet_wabert.modules.ctc_head import CTCHead
 from espnet_wabert.modules.frontend import HuggingFaceFrontend
 from espnet_wabert.modules.frozen import SlimCheckpoints
 from espnet_wabert.modules.grapheme_head import GraphemeHead, own_random_numbers
-from espnet_wabert.modules.postencoder import TruncatedBert
+from espnet_wabert.modules.postencoder import BertTeacher, SubwordHead, TruncatedBert
 from espnet_wabert.modules.text_encoder import TextEncoder
 from espnet_wabert.modules.token_decoder import LetterDecoder, SubwordDecoder
 
@@ -184,17 +184,12 @@ def _build(args: Namespace, pretrained: bool) -> Any:
     conf.pop("extract_feats_in_collect_stats", None)
     encoder: Any = None
     postencoder: Any = None
-    teacher = head = None
+    teacher: Any = None
+    head: Any = None
     positions = 0
     if args.encoder is not None:
-        postencoder_conf = {**(args.postencoder_conf or {}), "pretrained": pretrained}
-        postencoder = TruncatedBert(**postencoder_conf)
-        args.postencoder_conf = {**(args.postencoder_conf or {}), "config": postencoder.config}
-        teacher, head = postencoder.take_dropped()
+        encoder, postencoder, teacher, head = _aligner_and_bert(args, frontend, pretrained)
         positions = teacher.positions
-        encoder_conf = {**(args.encoder_conf or {}), "output_size": postencoder.output_size()}
-        encoder = CIFAligner(frontend.output_size(), **encoder_conf)
-        encoder.start_norm(teacher.last_norm())
     teacher = teacher if pretrained or getattr(args, "with_teacher", False) else None
     model: Any
     if args.model == "text_sentiment":
@@ -207,22 +202,37 @@ def _build(args: Namespace, pretrained: bool) -> Any:
         model = WaBERTSentiment(frontend, encoder, postencoder, teacher, token_decoder, **conf)
     else:
         head = head if conf.get("subword_weight", 1.0) else None
-        graphemes = letters = None
-        if conf.get("ctc_weight"):
-            letters = CTCHead(encoder.frame_size, args.token_list)
-        if conf.get("grapheme_weight"):
-            with own_random_numbers(torch.device("cpu")):
-                both = conf.get("grapheme_input") == "both"
-                graphemes = GraphemeHead(
-                    frontend.conv_size + (frontend.output_size() if both else 0),
-                    args.token_list,
-                    prior_scale=conf.get("grapheme_prior_scale", 0.8),
-                )
+        letters = CTCHead(encoder.frame_size, args.token_list) if conf.get("ctc_weight") else None
+        graphemes = _grapheme_head(args, conf, frontend) if conf.get("grapheme_weight") else None
         model = WaBERT(frontend, encoder, postencoder, teacher, head, graphemes, letters, **conf)
     if pretrained:
         new = [] if head is None or head.trained else ["subword_head.predictions.transform"]
         model.slim_checkpoints = SlimCheckpoints(model, restorable_parts(args), new)
     return model
+
+
+def _aligner_and_bert(
+    args: Namespace, frontend: HuggingFaceFrontend, pretrained: bool
+) -> tuple[CIFAligner, TruncatedBert, BertTeacher, SubwordHead]:
+    """Build the aligner and BERT's parts; write BERT's config into `args.postencoder_conf`."""
+    conf = dict(args.postencoder_conf or {})
+    postencoder = TruncatedBert(**{**conf, "pretrained": pretrained})
+    args.postencoder_conf = {**conf, "config": postencoder.config}
+    teacher, head = postencoder.take_dropped()
+    encoder_conf = {**(args.encoder_conf or {}), "output_size": postencoder.output_size()}
+    encoder = CIFAligner(frontend.output_size(), **encoder_conf)
+    encoder.start_norm(teacher.last_norm())
+    return encoder, postencoder, teacher, head
+
+
+def _grapheme_head(args: Namespace, conf: dict, frontend: HuggingFaceFrontend) -> GraphemeHead:
+    """Build the grapheme head for the frames that `WaBERT.grapheme_frames` gives it."""
+    width = frontend.conv_size
+    if conf.get("grapheme_input") == "both":
+        width += frontend.output_size()
+    with own_random_numbers(torch.device("cpu")):
+        scale = conf.get("grapheme_prior_scale", 0.8)
+        return GraphemeHead(width, args.token_list, prior_scale=scale)
 
 
 def _token_decoder(

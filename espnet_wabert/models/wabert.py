@@ -178,8 +178,9 @@ class WaBERT(SpeechPath):
     def forward(self, speech, speech_lengths, text, text_lengths, token_times=None, **kwargs):
         """Return the loss to minimize, the terms for the log, and the number of utterances.
 
-        The loss is L_total (equation 6) plus that of the grapheme head; `loss` in the log is
-        L_total alone.
+        The loss is L_total (equation 6), plus the boundary loss and the CTC loss where their
+        weights are not 0, plus that of the grapheme head. `loss` in the log, which chooses
+        checkpoints, is without that of the grapheme head.
 
         Args:
             speech: (B, S) samples, or cached features (B, T, W).
