@@ -17,7 +17,7 @@ if [ ! -e path.sh ]; then cd "${SLURM_SUBMIT_DIR:-${PBS_O_WORKDIR}}"; OLDPWD=${P
 # Options of this recipe
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech
 md5sums=              # checksums of the archives; default: those that OpenSLR publishes
-train_parts=train-clean-100,train-clean-360,train-other-500  # train on these parts of LibriSpeech
+train_parts=          # parts of LibriSpeech to train on, such as train-clean-100; default: 960 h
 timit=                # TIMIT's folder, for Tables 1 and 2; default: CORPORA/TIMIT, if it exists
 more_data=            # train on this formatted data folder too, such as ../slue_sa/dump/raw/fine_tune
 train_word_times=true # read *.alignment.txt of the training data, if there (3 GB for 960 h)
@@ -36,11 +36,9 @@ if "${mini}"; then
 fi
 . ./cmd.sh
 
-case "${train_parts}" in
-    train-clean-100,train-clean-360,train-other-500) librispeech_set=train_960 ;;
-    *) librispeech_set=${train_parts//[-,]/_} ;;
-esac
-train_set=${librispeech_set}
+train_set=train_960
+if [ -n "${train_parts}" ]; then train_set=${train_parts//[-,]/_}; fi
+librispeech_set=${train_set}
 if [ -n "${more_data}" ]; then train_set=train_more; fi
 valid_set=dev
 test_sets="dev_clean dev_other test_clean test_other"

@@ -9,7 +9,7 @@ set -euo pipefail
 mini=false            # make the embedded corpus first
 corpora=downloads     # folder of the corpora
 librispeech=          # LibriSpeech's folder; default: CORPORA/LibriSpeech, downloaded if missing
-train_parts=train-clean-100,train-clean-360,train-other-500  # parts of it for training
+train_parts=          # parts of it for training, with commas; default: 960 hours
 train_set=train_960   # the name of their data folder
 base_url=             # a mirror of OpenSLR 12
 size=full             # of the embedded corpus
@@ -24,6 +24,7 @@ dask=                 # a Dask cluster for them: its yaml
 skip_bad=false        # leave unreadable utterances out
 # End of options
 parse_options "$@"
+train_parts=${train_parts:-train-clean-100,train-clean-360,train-other-500}
 test_parts=dev-clean,dev-other,test-clean,test-other
 run() { "${python}" -m "espnet_wabert.bin.$@"; }
 
