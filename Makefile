@@ -50,7 +50,7 @@ lint: env  ## formatter, linter and type checker
 docs: env  ## the documentation site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: mini  ## measure speed, into benchmarks/results: two hours on an idle machine
+bench: mini  ## measure speed, into benchmarks/results: one to two hours on an idle machine
 	$(BIN)/python -m pip install -e ".[benchmark]"
 	$(BIN)/python benchmarks/cif.py
 	$(BIN)/python benchmarks/inference.py --repeats 3

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
+from describe import describe
 
 from espnet_wabert.constants import OWN, SAMPLE_RATE
 from espnet_wabert.formats.audio import read_audio
@@ -77,11 +79,12 @@ def measure(data: Path, minutes: float, task: str, seed: int) -> dict:
 @click.option("--seed", default=0, show_default=True, help="Of the order and the pauses.")
 @click.option("--task", type=click.Choice(TASKS), help="Only this one, in this process.")
 def main(data, minutes, seed, task):
-    """Print a line of JSON for each length and task."""
+    """Print lines of JSON: the machine, and each length and task."""
     if task:
         for length in minutes:
             click.echo(json.dumps(measure(data, length, task, seed), default=float))
         return
+    click.echo(json.dumps(describe(torch.get_num_threads())))
     for one in TASKS:
         for length in minutes:
             call = [__file__, "--data", data, "--minutes", length, "--seed", seed, "--task", one]

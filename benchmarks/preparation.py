@@ -25,6 +25,7 @@ import click
 import numpy as np
 import psutil
 import soundfile
+from describe import describe
 
 from espnet_wabert.constants import SAMPLE_RATE
 
@@ -85,7 +86,7 @@ def measure(command: list[str]) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.monotonic()
     module = f"espnet_wabert.bin.{command[0]}"
-    process = psutil.Popen([sys.executable, "-m", module, *command[1:]])
+    process = psutil.Popen([sys.executable, "-m", module, *command[1:]], stdout=sys.stderr)
     peak = 0
     while process.poll() is None:
         peak = max(peak, memory(process))
@@ -134,7 +135,8 @@ def digest(root: Path) -> str:
 @click.option("--nj", default=2, show_default=True, help="Processes of stages 1 and 3.")
 @click.option("--silent", type=bool, default=False, show_default=True, help="Silent recordings.")
 def main(folder, text_model, counts, nj, silent):
-    """Print one line of JSON for each stage, and one for each number of utterances."""
+    """Print lines of JSON: the machine, each stage, and each number of utterances."""
+    click.echo(json.dumps(describe(nj)))
     for count in counts:
         root = folder / str(count)
         corpus = make_corpus(root, count, text_model / "vocab.txt", silent)
