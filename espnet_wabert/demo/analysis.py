@@ -95,15 +95,16 @@ class Analyzer:
         read = None if text.split() else self._read(audio)
         encoded = self._encoded(read or text, recording.length)
         (aligned,) = self.aligner.align_encoded(speech, [encoded])
-        sentiment = self._sentiment(audio, read)
         found = _chosen_first(aligned, method, len(audio) / SAMPLE_RATE)
         best = next(iter(found))
         limits = self.aligner.min_confidence(best), self.aligner.min_word_confidence(best)
-        return Analysis(
+        seen = Analysis(
             audio, read, found, *limits, self._firing(speech, len(encoded.ids)),
-            aligned.tokens[1:-1], aligned.top and aligned.top[1:-1], sentiment,
+            aligned.tokens[1:-1], aligned.top and aligned.top[1:-1], None,
             _notes(recording, encoded, aligned, method),
         )  # fmt: skip
+        said = None if read is None and seen.doubted else " ".join(encoded.said)
+        return seen._replace(sentiment=self._sentiment(audio, said))
 
     def _loaded(self, path: str) -> tuple[Recording, np.ndarray]:
         """Return a recording and its samples (S,) at 16 kHz, if it is neither long nor silent."""
@@ -135,13 +136,13 @@ class Analyzer:
         _, ends = token_edges(fired, speech.lengths, speech.silence, speech.paused)
         return firing(model, weights, ends[0], int(speech.silence[0]))
 
-    def _sentiment(self, audio: np.ndarray, read: str | None) -> Classification | None:
+    def _sentiment(self, audio: np.ndarray, said: str | None) -> Classification | None:
         """Return the sentiment of samples (S,); None: no classifier, or it hears no words.
 
-        An aligned model judges what it has read, if it has.
+        An aligned model judges `said`, the words of the recording; None: it reads them.
         """
         if self.classifier is self.model:
-            texts = self.model.read([audio]) if read is None else [read]
+            texts = self.model.read([audio]) if said is None else [said]
             (found,) = self.model.word_sentiment.of_texts(texts)
             return found if isinstance(found, Classification) else None
         try:

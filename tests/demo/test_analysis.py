@@ -135,6 +135,16 @@ def test_the_sentiment_is_that_of_the_command(analyzer, seen):
     assert seen.sentiment.scores == pytest.approx(wanted.scores, abs=1e-5)
 
 
+def test_the_words_of_a_doubted_transcript_are_not_judged(analyzer):
+    """Those of the recording are; a transcript without doubt need not be read again."""
+    seen = analyzer(WRONG.path, WRONG.text)
+    assert seen.doubted
+    wanted = analyzer.model.sentiment(str(WRONG.path))
+    assert seen.sentiment.scores == pytest.approx(wanted.scores, abs=1e-5)
+    (given,) = analyzer.model.word_sentiment.of_texts([WRONG.text])
+    assert seen.sentiment.scores != pytest.approx(given.scores, abs=1e-2)
+
+
 def test_tables_have_every_word_and_no_tag_of_a_user(analyzer):
     seen = analyzer(UNTOLD.path, "he might <script>alert(1)</script> & himself", "cif")
     for table in (words_table(seen, 'x"><script>'), methods_table(seen), candidates_table(seen)):
