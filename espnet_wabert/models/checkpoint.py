@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from argparse import Namespace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -206,7 +207,12 @@ def pack(model: str | Path, output: str | Path, with_teacher: bool = False) -> P
         model: the .pth, with its config.yaml beside it.
         output: the .zip to write.
         with_teacher: include BERT's dropped layers, for the alignment method `similarity`.
+
+    Raises:
+        UserError: ESPnet is not installed, or a file cannot be read or written.
     """
+    if find_spec("espnet2") is None:
+        raise UserError("ESPnet packs models: pip install -e '.[espnet]'")
     files = find_files(model)
     loaded, args = load_model(files)
     # The token decoder needs the teacher at inference.

@@ -42,6 +42,14 @@ print(WaBERT.from_pretrained(sys.argv[1]).sentiment(sys.argv[2]).label)
     assert done.stdout.strip() in ("Negative", "Neutral", "Positive")
 
 
+def test_packing_tells_what_to_install(tmp_path):
+    weights = save(arguments(), tmp_path)
+    code = "from espnet_wabert.bin.pack import main\nmain()"
+    done = run(code, "--model", weights, "--out", tmp_path / "model.zip")
+    assert done.returncode == 1
+    assert done.stderr == "error: ESPnet packs models: pip install -e '.[espnet]'\n"
+
+
 def test_the_command_aligns_with_the_model_in_the_box(recording):
     code = "from espnet_wabert.cli.main import main\nmain()"
     done = run(code, "align", recording, "--text", "one two")
