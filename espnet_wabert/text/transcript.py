@@ -3,17 +3,19 @@
 Transcripts in training have no punctuation, and it is not spoken: a comma must not get frames.
 Apostrophes are parts of words (don't). Hyphens between letters split words (well-known). Numbers,
 amounts and titles are written out (`numbers.py`), and what stays of the symbols that are spoken has
-word pieces of BERT.
+word pieces of BERT. HTML and notes such as "[laughs]" (`markup.py`) are not spoken.
 """
 
 import itertools
 import unicodedata
 from collections.abc import Sequence
 
+from espnet_wabert.text.markup import without_markup
 from espnet_wabert.text.numbers import APOSTROPHES, read_aloud, read_amount, without_clock
 from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
 
 SAID = frozenset("&%@#'")
+UNSAID = frozenset("<>|~\u2190\u2192")  # of the signs of mathematics; captions have >> and arrows
 
 
 def as_said(word: str) -> str:
@@ -22,7 +24,11 @@ def as_said(word: str) -> str:
 
 
 def all_as_said(words: Sequence[str]) -> list[str]:
-    """Return what each written word is read as; amounts and times depend on the word after it."""
+    """Return what each written word is read as; amounts and times depend on the word after it.
+
+    HTML and notes on sounds are not said.
+    """
+    words = without_markup(words)
     said = [as_said(word) for word in words]
     for at, (word, following) in enumerate(itertools.pairwise(words)):
         alone = without_clock(said[at], following), said[at + 1]
@@ -47,4 +53,6 @@ def spoken(word: str) -> str:
 def _is_said(character: str) -> bool:
     """Return whether a character may be spoken; an emoji or a note of music is not."""
     kind = unicodedata.category(character)
+    if character in UNSAID:
+        return False
     return character in SAID or kind[0] in "LMN" or kind in ("Sc", "Sm")
