@@ -3,13 +3,15 @@
 Transcripts in training have no punctuation, and it is not spoken: a comma must not get frames.
 Apostrophes are parts of words (don't). Hyphens between letters split words (well-known). Numbers,
 amounts and titles are written out (`numbers.py`), and what stays of the symbols that are spoken has
-word pieces of BERT. HTML and notes such as "[laughs]" (`markup.py`) are not spoken.
+word pieces of BERT. HTML and notes such as "[laughs]" (`markup.py`) are not spoken. Addresses
+(`addresses.py`) are.
 """
 
 import itertools
 import unicodedata
 from collections.abc import Sequence
 
+from espnet_wabert.text.addresses import spelled_out
 from espnet_wabert.text.markup import without_markup
 from espnet_wabert.text.numbers import APOSTROPHES, read_aloud, read_amount, without_clock
 from espnet_wabert.text.wordpiece import Encoded, WordPieceTokenizer
@@ -20,7 +22,8 @@ UNSAID = frozenset("<>|~\u2190\u2192")  # of the signs of mathematics; captions 
 
 def as_said(word: str) -> str:
     """Return the words that a written word is read as; empty for punctuation."""
-    return read_aloud(word) or spoken(word)
+    parts = (read_aloud(part) or spoken(part) for part in spelled_out(word).split())
+    return " ".join(filter(None, parts))
 
 
 def all_as_said(words: Sequence[str]) -> list[str]:
