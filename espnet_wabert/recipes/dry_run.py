@@ -77,15 +77,16 @@ def find_corpus(recipe: str, folder: Path, source: str, train_parts: Sequence[st
     slue = recipe == "slue_sa"
     hub_copy = slue and is_hub_copy(folder)
     published = SLUE if slue else LIBRISPEECH
-    train = [name for name in published if name.startswith(("train", "fine-tune"))]
+    choice = [name for name in published if name.startswith(("train", "fine-tune"))]
     for name in train_parts:
-        if name not in train:
+        if name not in choice:
             raise UserError(
-                f"--train_parts: no part {name} to train on; choose of {','.join(train)}"
+                f"--train_parts: no part {name} to train on; choose of {','.join(choice)}"
             )
+    train = list(train_parts) or choice
     parts = {}
     for name, part in published.items():
-        if train_parts and name in train and name not in train_parts:
+        if name in choice and name not in train:
             continue
         if hub_copy:
             count = len(hub_rows(folder, name, ("id",)))
@@ -96,7 +97,6 @@ def find_corpus(recipe: str, folder: Path, source: str, train_parts: Sequence[st
             hours = part.hours * count / part.utterances
             part = Part(count, hours, 0.0, found=True)
         parts[name] = part
-    train = [name for name in train if name in parts]
     return Corpus("SLUE-VoxCeleb" if slue else "LibriSpeech", folder, parts, train, source)
 
 

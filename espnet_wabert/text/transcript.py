@@ -56,6 +56,5 @@ def spoken(word: str) -> str:
 def _is_said(character: str) -> bool:
     """Return whether a character may be spoken; an emoji or a note of music is not."""
     kind = unicodedata.category(character)
-    if character in UNSAID:
-        return False
-    return character in SAID or kind[0] in "LMN" or kind in ("Sc", "Sm")
+    is_sign = kind in ("Sc", "Sm") and character not in UNSAID
+    return character in SAID or kind[0] in "LMN" or is_sign
